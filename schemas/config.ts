@@ -1,0 +1,64 @@
+/**
+ * The shape of `throughline.yaml`, key by key. Paths are relative to the file. Secrets stand in files, never here.
+ * Loaded and checked by infra/config.ts; an unknown key is an error with a hint.
+ */
+import { closed, type Static, Type } from "./shape.ts";
+
+const text = (description: string) => Type.String({ minLength: 1, description });
+const address = (description: string) => Type.String({ pattern: "^.+:[0-9]{1,5}$", description });
+
+export const targetAccountSchema = closed({
+  user: text("Role on the target"),
+  passwordFile: Type.Optional(text("File that holds the role's password; absent for trust or certificate")),
+});
+
+export const targetSchema = closed({
+  name: Type.String({ pattern: "^[a-z][a-z0-9-]*$", description: "Name of the target: the database name clients ask for" }),
+  kind: Type.Literal("postgres"),
+  address: address("host:port of the target"),
+  database: text("Database on the target"),
+  tls: Type.Union([Type.Literal("disable"), Type.Literal("require"), Type.Literal("verify")]),
+  caFile: Type.Optional(text("CA that signed the target's certificate, for tls: verify")),
+  catalogAccount: text("Account (below) by which the gateway reads the target's catalog"),
+  accounts: Type.Record(Type.String(), targetAccountSchema),
+  opaque: Type.Union([Type.Literal("allow"), Type.Literal("hold"), Type.Literal("block")], {
+    description: "What happens to commands that cannot be read; hold applies to accounts that can read tagged data",
+  }),
+  mode: Type.Union([Type.Literal("observe"), Type.Literal("enforce")]),
+});
+
+export const configSchema = closed({
+  tenant: Type.String({ pattern: "^[a-z][a-z0-9-]*$" }),
+  name: Type.String({ pattern: "^[a-z][a-z0-9-]*$", description: "Name of this machine: part of each source's name" }),
+  data: text("Folder of the log, keys and store; one process each"),
+  policy: text("Cedar policies"),
+  catalog: text("Tags on resources"),
+  rules: text("Folder of Sigma rules"),
+  gateway: closed({
+    postgres: address("host:port where clients connect"),
+    tls: Type.Optional(closed({ certFile: text("PEM"), keyFile: text("PEM") })),
+    requireTls: Type.Boolean({ description: "Refuse clients without TLS" }),
+  }),
+  api: closed({
+    listen: address("host:port of the HTTP API and console"),
+    url: text("The address that people and messages use"),
+    sessionHours: Type.Integer({ minimum: 1, maximum: 24 }),
+  }),
+  identity: closed({
+    issuer: text("OIDC issuer"),
+    clientId: text("Client of the console and the CLI"),
+    audience: text("Audience of access tokens"),
+    groupsClaim: text("Claim that lists groups"),
+    allowInsecure: Type.Boolean({ description: "Permit an http issuer: development only" }),
+  }),
+  targets: Type.Array(targetSchema, { minItems: 1 }),
+  grants: closed({ hours: Type.Number({ exclusiveMinimum: 0, maximum: 12 }) }),
+  holds: closed({
+    mode: Type.Union([Type.Literal("wait"), Type.Literal("retry")]),
+    waitSeconds: Type.Integer({ minimum: 1, maximum: 900 }),
+  }),
+  alerts: Type.Optional(closed({ url: text("Standard Webhooks receiver"), secretFile: text("File with whsec_…") })),
+});
+
+export type Config = Static<typeof configSchema>;
+export type TargetConfig = Static<typeof targetSchema>;

@@ -1,0 +1,61 @@
+/** Every bound of the product, each with its reason. Units last. Tests may pass smaller ones; nothing else changes them. */
+export const limits = {
+  /** CloudEvents asks intermediaries for 64 KiB; ours leaves room for the envelope. Larger payloads go to Blobs. */
+  eventBytesMax: 60 * 1024,
+  /** A startup packet is a few options; PostgreSQL itself refuses over 10,000 bytes. */
+  startupBytesMax: 10_000,
+  /** A password message is a SCRAM message or a token. */
+  passwordBytesMax: 64 * 1024,
+  /** From accept to a finished login; a silent client must not hold a slot longer. */
+  loginWaitMsMax: 15_000,
+  /** Connections that have not logged in yet, over all addresses. */
+  loginsPendingMax: 512,
+  /** Failed logins per address and minute before the address waits. */
+  loginFailuresPerMinuteMax: 30,
+  /** PostgreSQL's own limit on a message is 1 GiB. */
+  messageBytesMax: 0x3fffffff,
+  /** A message that must be read whole (a statement) before it is judged; larger is refused with 54000. */
+  statementBytesMax: 64 * 1024 * 1024,
+  /** Over this a text is not parsed but opaque: parser time and memory grow with it. */
+  parsedTextBytesMax: 1024 * 1024,
+  /** Depth of a parse tree before it is opaque. */
+  parsedDepthMax: 500,
+  /** Bytes kept for a slow reader on either side before the other is paused. */
+  wireBufferBytesMax: 1024 * 1024,
+  /** Result bytes waiting for a record's sync, per session, before the target is paused. */
+  withheldBytesMax: 4 * 1024 * 1024,
+  /** A hold inside a transaction keeps locks; after this it turns into retry. */
+  holdInTransactionMsMax: 30_000,
+  /** How long an approval can be answered or, once answered, used. */
+  approvalMsMax: 15 * 60_000,
+  /** Held commands per identity at once; beyond, block (approvers tire). */
+  holdsPerIdentityMax: 20,
+  /** How long an intent may wait for its answer before the rule's `unavailable` decides. */
+  gateWaitMsMax: 2_000,
+  /** A feed older than this makes what rules guard unavailable. */
+  feedStaleMsMax: 5_000,
+  /** A Grant's longest life. */
+  grantMsMax: 12 * 3_600_000,
+  /** A newly issued Grant may reach the gateway's feed this much after the client. */
+  grantWaitMsMax: 2_000,
+  /** Distinct texts whose reading is kept, per target. */
+  readingsCachedMax: 10_000,
+  /** Effects are never by reference: over this they widen to the schema, then to opaque. */
+  effectResourcesMax: 256,
+  /** One segment of the embedded log. */
+  segmentBytesMax: 256 * 1024 * 1024,
+  /** Kept free for finishes, answers and the disk-full event. */
+  reservedBytes: 4 * 1024 * 1024,
+  /** Longest time between two signed heads of a source. */
+  checkpointMsMax: 100,
+  /** Records between two digests of the correlator's state. */
+  digestRecordsEvery: 10_000,
+  /** A jump of the log's time over this is an alert. */
+  clockJumpMsMax: 60_000,
+  /** Origins kept per resource; beyond, it keeps the tagged ones and says so. */
+  originsPerResourceMax: 1_024,
+  /** Step events kept for chains; the causing identity's oldest goes first. */
+  stepsKeptMax: 1_000_000,
+} as const;
+
+export type Limits = { readonly [K in keyof typeof limits]: number };
