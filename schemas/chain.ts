@@ -7,7 +7,16 @@ import type { Operation, ResourceUri } from "./command.ts";
 import type { IdentityKey, SessionId } from "./identity.ts";
 
 export const linkKinds = [
-  "flow", "lineage", "resource", "actor", "task", "account", "identity", "trace", "address", "content",
+  "flow",
+  "lineage",
+  "resource",
+  "actor",
+  "task",
+  "account",
+  "identity",
+  "trace",
+  "address",
+  "content",
 ] as const;
 export type LinkKind = (typeof linkKinds)[number];
 

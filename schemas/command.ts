@@ -12,7 +12,15 @@ export type CommandId = string & { readonly brand: "CommandId" };
 export type ResourceUri = string & { readonly brand: "ResourceUri" };
 
 export const operations = [
-  "read", "write", "transform", "delete", "define", "grant", "execute", "transfer", "connect",
+  "read",
+  "write",
+  "transform",
+  "delete",
+  "define",
+  "grant",
+  "execute",
+  "transfer",
+  "connect",
 ] as const;
 export type Operation = (typeof operations)[number];
 

@@ -13,7 +13,10 @@ export const targetAccountSchema = closed({
 });
 
 export const targetSchema = closed({
-  name: Type.String({ pattern: "^[a-z][a-z0-9-]*$", description: "Name of the target: the database name clients ask for" }),
+  name: Type.String({
+    pattern: "^[a-z][a-z0-9-]*$",
+    description: "Name of the target: the database name clients ask for",
+  }),
   kind: Type.Literal("postgres"),
   address: address("host:port of the target"),
   database: text("Database on the target"),

@@ -16,17 +16,41 @@ interface Entry {
 export const errorCatalogue = {
   "config.invalid": { kind: "fault", hint: "Correct the named key; `throughline config check` shows all of them." },
   "config.unreadable": { kind: "fault", hint: "Check that the file exists and that this user may read it." },
-  "policy.invalid": { kind: "fault", hint: "Correct policy.cedar at the place named; the running policy stays in force." },
+  "policy.invalid": {
+    kind: "fault",
+    hint: "Correct policy.cedar at the place named; the running policy stays in force.",
+  },
   "catalog.invalid": { kind: "fault", hint: "Correct catalog.yaml at the place named." },
   "rule.invalid": { kind: "fault", hint: "Correct the rule at the place named; `throughline rules test` tries it." },
-  "rule.unsupported": { kind: "fault", hint: "This version does not evaluate that key; take it out or wait for the release that does." },
+  "rule.unsupported": {
+    kind: "fault",
+    hint: "This version does not evaluate that key; take it out or wait for the release that does.",
+  },
   "log.locked": { kind: "fault", hint: "Another process owns this data folder; stop it, or use another folder." },
-  "log.full": { kind: "fault", hint: "The disk that holds the log is full: free space. New commands are refused until then; nothing recorded is lost." },
-  "log.damaged": { kind: "fault", hint: "The log has a damaged record that is not a torn tail. Keep the folder as it is and run `throughline verify`." },
-  "log.sync_failed": { kind: "bug", hint: "The kernel could not make the log durable. Check the disk before starting again." },
-  "log.refused": { kind: "fault", hint: "A source said something its role may not say, or its signature is wrong. Treat it as an intrusion." },
-  "log.lost_connection": { kind: "fault", hint: "The process that owns the log is down or restarting; appends are resent by sequence." },
-  "log.digest_differs": { kind: "bug", hint: "Folding the log again gave another state than was recorded. Do not go on; keep the log and report it." },
+  "log.full": {
+    kind: "fault",
+    hint: "The disk that holds the log is full: free space. New commands are refused until then; nothing recorded is lost.",
+  },
+  "log.damaged": {
+    kind: "fault",
+    hint: "The log has a damaged record that is not a torn tail. Keep the folder as it is and run `throughline verify`.",
+  },
+  "log.sync_failed": {
+    kind: "bug",
+    hint: "The kernel could not make the log durable. Check the disk before starting again.",
+  },
+  "log.refused": {
+    kind: "fault",
+    hint: "A source said something its role may not say, or its signature is wrong. Treat it as an intrusion.",
+  },
+  "log.lost_connection": {
+    kind: "fault",
+    hint: "The process that owns the log is down or restarting; appends are resent by sequence.",
+  },
+  "log.digest_differs": {
+    kind: "bug",
+    hint: "Folding the log again gave another state than was recorded. Do not go on; keep the log and report it.",
+  },
   "keys.missing": { kind: "fault", hint: "The session key was erased or the key folder belongs to another log." },
   "keys.master": { kind: "fault", hint: "The master key does not open the key folder: use the one it was made with." },
   "frame.malformed": { kind: "fault", hint: "The peer broke the protocol; look at its address in the event." },
@@ -35,16 +59,28 @@ export const errorCatalogue = {
   "login.expired": { kind: "fault", hint: "The Grant has ended; `throughline connect` makes a new one." },
   "login.rate": { kind: "fault", hint: "Too many failed logins from this address; wait." },
   "target.unknown": { kind: "fault", hint: "No configured target or database has that name." },
-  "target.unreachable": { kind: "fault", hint: "The target does not accept connections; check its address and that it runs." },
-  "target.refused": { kind: "fault", hint: "The target refused the account's credential; check accounts: in the configuration." },
+  "target.unreachable": {
+    kind: "fault",
+    hint: "The target does not accept connections; check its address and that it runs.",
+  },
+  "target.refused": {
+    kind: "fault",
+    hint: "The target refused the account's credential; check accounts: in the configuration.",
+  },
   "command.blocked": { kind: "refusal", hint: "Policy, a block or a chain rule refused it; the DETAIL names which." },
   "command.held": { kind: "refusal", hint: "A human must answer first; the HINT has the address." },
-  "store.unavailable": { kind: "fault", hint: "The store does not answer; the log keeps everything, timelines are late until it is back." },
+  "store.unavailable": {
+    kind: "fault",
+    hint: "The store does not answer; the log keeps everything, timelines are late until it is back.",
+  },
   "identity.provider": { kind: "fault", hint: "The identity provider does not answer or gave an invalid token." },
   "access.denied": { kind: "fault", hint: "Your groups do not permit this; policy.cedar says who may." },
   "request.invalid": { kind: "fault", hint: "The request does not have the form the API documents." },
   "not.found": { kind: "fault", hint: "Nothing here has that name or id." },
-  "export.damaged": { kind: "fault", hint: "The export fails verification; the message names the first record that is missing or changed." },
+  "export.damaged": {
+    kind: "fault",
+    hint: "The export fails verification; the message names the first record that is missing or changed.",
+  },
   "internal.bug": { kind: "bug", hint: "Please report it with the log of the process." },
 } as const satisfies Record<string, Entry>;
 

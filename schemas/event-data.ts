@@ -55,43 +55,109 @@ export interface EventData {
   "identity.logged_in": { identity: Identity; method: "browser" | "device" | "token"; roles: string[] };
   "identity.login_failed": { reason: string; claimed: string };
   "identity.linked": { identities: string[]; strength: "strong" | "weak"; evidence: string[] };
-  "grant.issued": { grant: string; identity: Identity; account: string; target: string; task: Task; issuedAtMs: number; expiresAtMs: number };
+  "grant.issued": {
+    grant: string;
+    identity: Identity;
+    account: string;
+    target: string;
+    task: Task;
+    issuedAtMs: number;
+    expiresAtMs: number;
+  };
   "grant.revoked": { grant: string; by: string; reason: string };
   "grant.expired": { grant: string };
-  "session.opened": { wire: "postgres"; identity: Identity; task: Task; keyId: string; application: string; tls: boolean; expiresAtMs: number };
+  "session.opened": {
+    wire: "postgres";
+    identity: Identity;
+    task: Task;
+    keyId: string;
+    application: string;
+    tls: boolean;
+    expiresAtMs: number;
+  };
   "session.refused": { code: string; reason: string; claimedUser: string; claimedDatabase: string };
   "session.closed": { reason: string; commands: number; clientBytes: number; targetBytes: number };
   /** Asks the correlator. `commits` only for a COMMIT. */
   "command.intended": CommandFacts & { commits: CommittedEffect[] };
   /** `enforced` and `observed` chains that the intent would complete; empty `enforced` = allow. */
-  "command.answered": { intent: string; ruling: Ruling; enforced: ChainEvidence[]; observed: ChainEvidence[]; excluded: string[]; sentence: string };
+  "command.answered": {
+    intent: string;
+    ruling: Ruling;
+    enforced: ChainEvidence[];
+    observed: ChainEvidence[];
+    excluded: string[];
+    sentence: string;
+  };
   "command.held": { approval: string; sentence: string; mode: "wait" | "retry"; until: number; chains: string[] };
   "command.decided": CommandFacts & {
-    ruling: Ruling; stage: string; because: string[]; sentence: string; masks: string[];
-    text: Sealed; parameters: Sealed | null; parameterCount: number; fingerprint: string; statements: string[];
-    resolution: string; policy: string; approval: string | null; intent: string | null;
+    ruling: Ruling;
+    stage: string;
+    because: string[];
+    sentence: string;
+    masks: string[];
+    text: Sealed;
+    parameters: Sealed | null;
+    parameterCount: number;
+    fingerprint: string;
+    statements: string[];
+    resolution: string;
+    policy: string;
+    approval: string | null;
+    intent: string | null;
   };
   /**
    * What came of it. `undone` / `lasted`: commands whose undoable effects are now proven not to have lasted / to last
    * (the gateway follows the transaction, the correlator only folds). `shown`: a result byte may have reached the client.
    */
   "command.finished": {
-    outcome: "ok" | "error" | "unknown"; rows: number; bytes: number; tag: string; code: string | null;
-    durationUs: number; shown: boolean; undone: string[]; lasted: string[];
+    outcome: "ok" | "error" | "unknown";
+    rows: number;
+    bytes: number;
+    tag: string;
+    code: string | null;
+    durationUs: number;
+    shown: boolean;
+    undone: string[];
+    lasted: string[];
   };
   "output.masked": { columns: { resource: string; tag: string; count: number }[] };
   "approval.asked": {
-    approval: string; binding: string; approvers: string[]; humans: number; excluded: string[]; escalate: string[];
-    expiresAtMs: number; sentence: string; because: string[]; chains: ChainEvidence[]; text: Sealed; statements: string[]; resources: string[];
+    approval: string;
+    binding: string;
+    approvers: string[];
+    humans: number;
+    excluded: string[];
+    escalate: string[];
+    expiresAtMs: number;
+    sentence: string;
+    because: string[];
+    chains: ChainEvidence[];
+    text: Sealed;
+    statements: string[];
+    resources: string[];
   };
-  "approval.answered": { approval: string; binding: string; answer: "approve" | "refuse"; by: string; byName: string; reason: string };
+  "approval.answered": {
+    approval: string;
+    binding: string;
+    answer: "approve" | "refuse";
+    by: string;
+    byName: string;
+    reason: string;
+  };
   "approval.expired": { approval: string };
   "approval.used": { approval: string; binding: string };
   "approval.refused": { approval: string; by: string; reason: string };
   "chain.advanced": { rule: string; chain: ChainEvidence };
   "chain.completed": { rule: string; chain: ChainEvidence; ruling: Ruling };
   "chain.dismissed": { chain: string; by: string; reason: string };
-  "block.placed": { block: string; scope: BlockScope; by: string; reason: string; expiresAtMs: number | null; approvers: string[] };
+  "block.placed": {
+    block: string;
+    scope: BlockScope;
+    by: string;
+    reason: string;
+    expiresAtMs: number | null;
+    approvers: string[];
+  };
   "block.enforced": { block: string; gateway: string; placedAtMs: number };
   "block.lifted": { block: string; by: string; reason: string };
   "block.expired": { block: string };
@@ -99,7 +165,21 @@ export interface EventData {
   "resource.untagged": { resource: string; tags: string[]; by: string; reason: string };
   "target.bypassed": { sessions: { account: string; address: string; startedAtMs: number; application: string }[] };
   "clock.ticked": Record<string, never>;
-  "alert.raised": { alert: string; kind: "chain.held" | "chain.completed" | "approval.asked" | "clock.jumped" | "log.gap" | "target.bypassed" | "chain.weak"; level: string; title: string; sentence: string; about: string };
+  "alert.raised": {
+    alert: string;
+    kind:
+      | "chain.held"
+      | "chain.completed"
+      | "approval.asked"
+      | "clock.jumped"
+      | "log.gap"
+      | "target.bypassed"
+      | "chain.weak";
+    level: string;
+    title: string;
+    sentence: string;
+    about: string;
+  };
   "alert.acknowledged": { alert: string; by: string };
   "alert.resolved": { alert: string; by: string };
   "file.transferred": { path: string; direction: "in" | "out"; bytes: number; sha256: string };
@@ -114,7 +194,14 @@ export interface EventData {
   "key.erased": { keyId: string; by: string; reason: string };
   "correlator.digested": { folded: number; digest: string };
   /** `head` of the chain up to and including `upTo`, signed with the source's Ed25519 key. */
-  "log.checkpoint": { chain: "source" | "writer"; stream: string; upTo: string; head: string; key: string; signature: string };
+  "log.checkpoint": {
+    chain: "source" | "writer";
+    stream: string;
+    upTo: string;
+    head: string;
+    key: string;
+    signature: string;
+  };
   "log.refused": { source: string; claimedType: string; reason: string };
   "log.gap": Loss & { source: string; stream: string };
   "sink.failed": { sink: string; reason: string };

@@ -26,7 +26,8 @@ export function findings(schema: TSchema, value: unknown): Finding[] {
   for (const error of Errors(schema, value)) {
     const path = error.instancePath.split("/").slice(1).map(unescapePointer);
     const extra = error.keyword === "additionalProperties" ? error.params.additionalProperties : [];
-    for (const key of extra) found.push({ path: [...path, key], message: "unknown key", known: knownKeys(schema, path) });
+    for (const key of extra)
+      found.push({ path: [...path, key], message: "unknown key", known: knownKeys(schema, path) });
     if (extra.length === 0) found.push({ path, message: error.message, known: [] });
   }
   return found;

@@ -33,5 +33,9 @@ export interface HoldTerms {
 }
 
 export const allowed: Verdict = {
-  ruling: "allow", stage: "gate", because: [], sentence: "", masks: [],
+  ruling: "allow",
+  stage: "gate",
+  because: [],
+  sentence: "",
+  masks: [],
 };

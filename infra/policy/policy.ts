@@ -6,8 +6,21 @@ import type { Identity } from "../../schemas/identity.ts";
 import type { Ruling } from "../../schemas/verdict.ts";
 
 export type PolicyAction =
-  | "connect" | "read" | "write" | "transform" | "delete" | "define" | "grant" | "execute" | "transfer" | "reveal"
-  | "investigate" | "approve" | "respond" | "export" | "administer";
+  | "connect"
+  | "read"
+  | "write"
+  | "transform"
+  | "delete"
+  | "define"
+  | "grant"
+  | "execute"
+  | "transfer"
+  | "reveal"
+  | "investigate"
+  | "approve"
+  | "respond"
+  | "export"
+  | "administer";
 
 export interface PolicyContext {
   readonly account: string;
@@ -38,5 +51,11 @@ export interface Policy {
    * @param resource a URI; its parents are the containing URIs and the target
    * @param tags the resource's tags by catalog and by travel; `pii.email` is also in `pii`
    */
-  ask(identity: Identity, action: PolicyAction, resource: string, tags: readonly string[], context: PolicyContext): PolicyAnswer;
+  ask(
+    identity: Identity,
+    action: PolicyAction,
+    resource: string,
+    tags: readonly string[],
+    context: PolicyContext,
+  ): PolicyAnswer;
 }

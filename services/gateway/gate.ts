@@ -45,7 +45,12 @@ export interface Gate {
    * @param commits for a COMMIT: what it would make lasting
    * @param inTransaction shortens a wait (locks), then turns it into retry
    */
-  judge(session: Session, command: Command, commits: readonly CommittedEffect[], inTransaction: boolean): Judgement | Promise<Judgement>;
+  judge(
+    session: Session,
+    command: Command,
+    commits: readonly CommittedEffect[],
+    inTransaction: boolean,
+  ): Judgement | Promise<Judgement>;
   /** Policy and blocks only, nothing recorded unless refused: for Parse, Bind and Describe. */
   preview(session: Session, command: Command): Verdict;
   /** Records a command whose Parse, Bind or Describe failed at the target, before its error text leaves. */
