@@ -69,6 +69,11 @@ export interface Reading {
   readonly undoable: boolean;
   /** Columns that leave as plain result columns: masked by position, or shown where `reveal` is permitted. */
   readonly shows: readonly ResourceUri[];
+  /**
+   * Per statement, per result column in order: the base columns it shows as they are; [] for anything else.
+   * A second, independent way to find what to mask, beside the table OID and attribute number of RowDescription.
+   */
+  readonly outputs: readonly (readonly (readonly ResourceUri[])[])[];
   /** Columns whose values could be learnt in a way that no mask covers (expression, predicate, sort, join, COPY). */
   readonly reveals: readonly ResourceUri[];
   /** Changes what later names or permissions mean: SET search_path / ROLE, DISCARD, DDL. */
