@@ -23,12 +23,23 @@ export interface Finding {
 /** @returns what is wrong with `value`, empty when it has the schema's shape. */
 export function findings(schema: TSchema, value: unknown): Finding[] {
   const found: Finding[] = [];
+  const choices = new Map<string, Set<string>>();
   for (const error of Errors(schema, value)) {
     const path = error.instancePath.split("/").slice(1).map(unescapePointer);
-    const extra = error.keyword === "additionalProperties" ? error.params.additionalProperties : [];
-    for (const key of extra)
-      found.push({ path: [...path, key], message: "unknown key", known: knownKeys(schema, path) });
-    if (extra.length === 0) found.push({ path, message: error.message, known: [] });
+    if (error.keyword === "boolean" || error.keyword === "anyOf") continue; // said better by the keyword beside it
+    if (error.keyword === "additionalProperties") {
+      const known = knownKeys(schema, path);
+      for (const key of error.params.additionalProperties)
+        found.push({ path: [...path, key], message: "unknown key", known });
+    } else if (error.keyword === "const") {
+      const pointer = error.instancePath;
+      if (!choices.has(pointer)) choices.set(pointer, new Set());
+      choices.get(pointer)?.add(String(error.params.allowedValue));
+    } else found.push({ path, message: error.message, known: [] });
+  }
+  for (const [pointer, allowed] of choices) {
+    const path = pointer.split("/").slice(1).map(unescapePointer);
+    found.push({ path, message: `must be ${[...allowed].join(" or ")}`, known: [] });
   }
   return found;
 }

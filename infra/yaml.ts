@@ -1,0 +1,52 @@
+/**
+ * The only file that knows the YAML library. A parsed text keeps its places, so that every later complaint can say
+ * file:line. Refuses duplicate keys and anything that is not plain data (no custom tags, no unbounded aliases).
+ */
+import { isCollection, isNode, LineCounter, parseDocument } from "yaml";
+import { type ErrorCode, ThroughlineError } from "../schemas/errors.ts";
+
+export interface Place {
+  /** From 1. */
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface YamlText {
+  readonly value: unknown;
+  /** Where the value at a path stands, or the nearest thing around it. */
+  at(path: readonly (string | number)[]): Place;
+}
+
+/** @throws ThroughlineError of the given code, with `file:line:column` in its message */
+export function parseYaml(text: string, file: string, code: ErrorCode = "config.invalid"): YamlText {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, version: "1.2", uniqueKeys: true });
+  const first = document.errors[0];
+  if (first) {
+    const place = lines.linePos(first.pos[0]);
+    throw new ThroughlineError(
+      code,
+      `${file}:${place.line}:${place.col}: ${first.message.split("\n")[0] ?? ""}`,
+      first,
+    );
+  }
+  return {
+    value: document.toJS({ maxAliasCount: 100 }),
+    at(path) {
+      for (let depth = path.length; depth >= 0; depth -= 1) {
+        const offset = startOf(document.getIn(path.slice(0, depth), true), document.contents, depth);
+        if (offset !== null) {
+          const place = lines.linePos(offset);
+          return { line: place.line, column: place.col };
+        }
+      }
+      return { line: 1, column: 1 };
+    },
+  };
+}
+
+function startOf(node: unknown, root: unknown, depth: number): number | null {
+  const found = depth === 0 ? root : node;
+  if (isNode(found) && found.range) return found.range[0];
+  return isCollection(found) ? 0 : null;
+}
