@@ -1,0 +1,56 @@
+# Throughline. `make` prints the targets. Everything installs what it needs into this folder.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+node := node_modules/.bin/node
+console := services/console/dist/index.html
+console_sources := $(shell find services/console -path services/console/dist -prune -o -type f -print 2>/dev/null) schemas/api.ts
+
+.PHONY: help install run test test-all test-browser check bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: node_modules/.installed ## the pinned runtime and libraries, into node_modules
+
+node_modules/.installed: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing. On Debian: apt-get install npm"; exit 1; }
+	@echo "Installing the pinned runtime and libraries (about a minute the first time) ..."
+	@npm ci --no-progress --loglevel=error
+	@touch $@
+
+$(console): node_modules/.installed $(console_sources)
+	@echo "Building the console ..."
+	@$(node) node_modules/vite/bin/vite.js build services/console --logLevel warn
+	@touch $@
+
+run: node_modules/.installed $(console) ## everything on this machine, with a demo that plays itself; ARGS=--once ends after it
+	@$(node) test/demo/run.ts $(ARGS)
+
+test: node_modules/.installed $(console) ## every test except the browser's
+	@$(node) test/run.ts
+
+test-browser: node_modules/.installed $(console) ## the console in Debian's Chromium
+	@command -v chromium >/dev/null || { echo "Chromium is missing. On Debian: apt-get install chromium"; exit 1; }
+	@$(node) --test --test-concurrency=1 'test/**/*.browser.ts'
+
+test-all: ## everything that is promised: test, check, browser, the play, psql
+	@command -v chromium >/dev/null || { echo "Chromium is missing. On Debian: apt-get install chromium"; exit 1; }
+	@command -v psql >/dev/null || { echo "psql is missing. On Debian: apt-get install postgresql-client"; exit 1; }
+	@$(MAKE) --no-print-directory check test test-browser
+	@$(MAKE) --no-print-directory run ARGS=--once
+
+check: node_modules/.installed ## types, style, layers, circles, dead code, sizes
+	@$(node) node_modules/typescript/bin/tsc
+	@$(node) node_modules/@biomejs/biome/bin/biome check --error-on-warnings .
+	@$(node) node_modules/dependency-cruiser/bin/dependency-cruise.mjs --config .dependency-cruiser.cjs schemas infra services test
+	@$(node) node_modules/knip/bin/knip.js --no-progress
+	@$(node) --test test/house/gates.ts
+	@echo "check: green"
+
+bench: node_modules/.installed ## speed as ratios from interleaved slices; ONLY=P2,P6 runs some; writes bench/latest.json
+	@$(node) test/bench/main.ts $(if $(ONLY),--only=$(ONLY))
+
+clean: ## what the builds made (not data)
+	@rm -rf services/console/dist bench
