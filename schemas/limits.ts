@@ -8,6 +8,8 @@ export const limits = {
   passwordBytesMax: 64 * 1024,
   /** From accept to a finished login; a silent client must not hold a slot longer. */
   loginWaitMsMax: 15_000,
+  /** From telling a session to end until its sockets are destroyed: time for a last message. */
+  endingWaitMsMax: 2_000,
   /** Connections that have not logged in yet, over all addresses. */
   loginsPendingMax: 512,
   /** Failed logins per address and minute before the address waits. */

@@ -18,4 +18,9 @@ export interface Wire {
   cancelTarget(): void;
   /** Set by the proxy: called when a valid CancelRequest arrives; true = the proxy dealt with it (a held command). */
   onCancel: (() => boolean) | null;
+  /**
+   * Set by the proxy: called once, after `session.ending` was set, when the session must end although nobody speaks
+   * (Grant ended, block, drain). Not set, or not closed within `limits.endingWaitMsMax`: both sockets are destroyed.
+   */
+  onEnding: ((reason: string) => void) | null;
 }
