@@ -4,8 +4,8 @@
  */
 import type { ChainEvidence } from "./chain.ts";
 import type { Effect, TransactionControl } from "./command.ts";
-import type { Identity, Task } from "./identity.ts";
-import type { Ruling } from "./verdict.ts";
+import type { Identity, IdentityKind, Task } from "./identity.ts";
+import type { Need, Ruling } from "./verdict.ts";
 
 /** A text under the session's key (infra/keys); `hash` is keyed per tenant, so that equal texts can be found. */
 export interface Sealed {
@@ -31,7 +31,13 @@ export interface CommandFacts {
 export interface CommittedEffect {
   readonly command: string;
   readonly effect: Effect;
-  readonly approved?: { readonly rule: string; readonly before: readonly string[] };
+  readonly approved?: ApprovedChain & { readonly also?: readonly ApprovedChain[] };
+}
+
+/** The chain an approval was given for: its rule and the events of its steps before the last. Rule "" = by policy alone. */
+export interface ApprovedChain {
+  readonly rule: string;
+  readonly before: readonly string[];
 }
 
 export interface BlockScope {
@@ -104,6 +110,8 @@ export interface EventData {
     policy: string;
     approval: string | null;
     intent: string | null;
+    /** What would have ruled if it were enforced: policies with `@mode("observe")`, chain rules in observe mode. */
+    observed?: string[];
   };
   /**
    * What came of it. `undone` / `lasted`: commands whose undoable effects are now proven not to have lasted / to last
@@ -133,8 +141,12 @@ export interface EventData {
     because: string[];
     chains: ChainEvidence[];
     text: Sealed;
+    /** Bound values, as approvers must see them; absent or null when there are none. */
+    parameters?: Sealed | null;
     statements: string[];
     resources: string[];
+    /** Who must answer, one entry per reason; absent = `humans` of `approvers`. One human fills one place. */
+    needs?: Need[];
   };
   "approval.answered": {
     approval: string;
@@ -142,6 +154,9 @@ export interface EventData {
     answer: "approve" | "refuse";
     by: string;
     byName: string;
+    /** By the token the api verified: the gateway judges the answer by them again before it uses it. */
+    kind: IdentityKind;
+    groups: string[];
     reason: string;
   };
   "approval.expired": { approval: string };

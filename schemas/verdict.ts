@@ -21,11 +21,22 @@ export interface Verdict {
   /** For `hold`: groups that may answer, how many humans, and how long it may wait. */
   readonly hold?: HoldTerms;
   readonly chains?: readonly ChainEvidence[];
+  /** What would have ruled if it were enforced (observe mode): recorded, never obeyed. */
+  readonly observed?: readonly string[];
+}
+
+/** So many different humans of any of these groups. */
+export interface Need {
+  readonly approvers: readonly string[];
+  readonly humans: number;
 }
 
 export interface HoldTerms {
   readonly approvers: readonly string[];
+  /** Humans over all needs. */
   readonly humans: number;
+  /** One entry per distinct reason; all must be met, one human fills one place. */
+  readonly needs: readonly Need[];
   readonly waitMs: number;
   readonly escalate: readonly string[];
   /** Identities that may not answer: the requester, everybody in any admissible chain, and all linked to them. */
