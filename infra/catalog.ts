@@ -1,0 +1,145 @@
+/**
+ * The catalog: tags on resources, from `catalog.yaml`. Gateway and correlator read it by the same code, so that both
+ * mean the same by "tagged".
+ *
+ *     - { resource: "orders/public.customers#email", tags: [pii.email] }
+ *     - { resource: "orders/public.payments*#number", tags: [card] }
+ *
+ * `*` stands for any run of characters except `#`. A tag covers everything inside its resource, and a container has
+ * the tags of what it holds: a table stands for its columns. What columns exist is not known here, so a pattern that
+ * could name a column of a table tags that table: too much rather than too little.
+ */
+import { createHash } from "node:crypto";
+import { ThroughlineError } from "../schemas/errors.ts";
+import { closed, findings, type Static, Type } from "../schemas/shape.ts";
+import { parseYaml } from "./yaml.ts";
+
+const catalogSchema = Type.Array(
+  closed({
+    resource: Type.String({ minLength: 1, maxLength: 1000, pattern: "^[^\\s]+$" }),
+    tags: Type.Array(Type.String({ pattern: "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$" }), { minItems: 1 }),
+  }),
+);
+type Entries = Static<typeof catalogSchema>;
+
+export interface Catalog {
+  /** Digest (hex) of the entries, not of the file's spelling. */
+  readonly version: string;
+  readonly entries: readonly { readonly resource: string; readonly tags: readonly string[] }[];
+  /** Tags of the resource by this catalog, with their ancestors (`pii` for `pii.email`), sorted. */
+  tagsOf(resource: string): readonly string[];
+}
+
+/** @throws ThroughlineError `catalog.invalid`, one line per finding with `file:line` */
+export function parseCatalog(text: string, file: string): Catalog {
+  const parsed = parseYaml(text, file, "catalog.invalid");
+  const value = parsed.value ?? [];
+  const found = findings(catalogSchema, value);
+  if (found.length > 0) {
+    const lines = found.map(
+      (finding) => `${file}:${parsed.at(finding.path).line}: ${finding.path.join(".")}: ${finding.message}`,
+    );
+    throw new ThroughlineError("catalog.invalid", [...new Set(lines)].join("\n"));
+  }
+  return createCatalog(value as Entries);
+}
+
+export function createCatalog(entries: Catalog["entries"]): Catalog {
+  const known = new Map<string, readonly string[]>();
+  const canonical = entries.map((entry) => JSON.stringify([entry.resource, [...entry.tags].sort()])).sort();
+  return {
+    version: createHash("sha256").update(canonical.join("\n")).digest("hex"),
+    entries,
+    tagsOf(resource) {
+      let tags = known.get(resource);
+      if (tags === undefined) {
+        const own = entries.filter((entry) => covers(entry.resource, resource)).flatMap((entry) => entry.tags);
+        tags = withAncestors(own);
+        if (known.size >= tagsKeptMax) known.clear();
+        known.set(resource, tags);
+      }
+      return tags;
+    },
+  };
+}
+
+/** Answers kept; names come from SQL, so a client could otherwise grow it without end. */
+const tagsKeptMax = 50_000;
+
+/** @returns the tags and what they are kinds of, sorted, each once: `pii.email` → `pii`, `pii.email` */
+export function withAncestors(tags: readonly string[]): readonly string[] {
+  const all = new Set<string>();
+  for (const tag of tags) {
+    for (let dot = tag.indexOf("."); dot !== -1; dot = tag.indexOf(".", dot + 1)) all.add(tag.slice(0, dot));
+    all.add(tag);
+  }
+  return [...all].sort();
+}
+
+/** @returns the URIs that contain this one, nearest first: table, schema, target. */
+export function containersOf(resource: string): readonly string[] {
+  const containers: string[] = [];
+  let name = resource;
+  const column = name.indexOf("#");
+  if (column !== -1) containers.push((name = name.slice(0, column)));
+  const slash = name.indexOf("/");
+  if (slash === -1) return containers;
+  const dot = name.indexOf(".", slash);
+  if (dot !== -1) containers.push(name.slice(0, dot));
+  containers.push(name.slice(0, slash));
+  return containers;
+}
+
+/** @returns whether the two are equal or one contains the other (DETECTION §6). */
+export function overlaps(one: string, other: string): boolean {
+  if (one.length === other.length) return one === other;
+  return one.length < other.length ? contains(one, other) : contains(other, one);
+}
+
+/** @returns whether `inner` is `outer` or inside it. */
+export function contains(outer: string, inner: string): boolean {
+  if (!inner.startsWith(outer)) return false;
+  if (inner.length === outer.length) return true;
+  return separatorOf(outer) === inner[outer.length];
+}
+
+/** What stands between a container and what it holds: `target/`, `target/schema.`, `target/schema.table#`. */
+function separatorOf(container: string): string | null {
+  if (container.includes("#")) return null;
+  const slash = container.indexOf("/");
+  if (slash === -1) return "/";
+  return container.includes(".", slash) ? "#" : ".";
+}
+
+/** Whether a pattern's tag reaches a resource: it names it, a container of it, or something it may hold. */
+function covers(pattern: string, resource: string): boolean {
+  if (states(pattern, resource).has(pattern.length)) return true;
+  if (containersOf(resource).some((container) => states(pattern, container).has(pattern.length))) return true;
+  const separator = separatorOf(resource);
+  return separator !== null && states(pattern, resource + separator).size > 0;
+}
+
+/** Places in the pattern that are possible after reading the text: linear in the text for each `*`. */
+function states(pattern: string, text: string): ReadonlySet<number> {
+  let now = skipStars(pattern, [0]);
+  for (let index = 0; index < text.length; index += 1) {
+    const letter = text[index];
+    const next: number[] = [];
+    for (const at of now) {
+      if (pattern[at] === "*" && letter !== "#") next.push(at);
+      else if (pattern[at] === letter) next.push(at + 1);
+    }
+    if (next.length === 0) return new Set();
+    now = skipStars(pattern, next);
+  }
+  return now;
+}
+
+function skipStars(pattern: string, places: readonly number[]): ReadonlySet<number> {
+  const all = new Set<number>();
+  for (let at of places) {
+    all.add(at);
+    while (pattern[at] === "*") all.add((at += 1));
+  }
+  return all;
+}
