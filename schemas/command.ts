@@ -87,4 +87,20 @@ export interface Reading {
   readonly fingerprint: string;
   /** SQL command tags in order ("SELECT", "INSERT", …), for people. */
   readonly statements: readonly string[];
+  /**
+   * A single statement that makes, uses or ends something the session names. The proxy remembers what was made and
+   * reads `text` again when it is used; a use without a handle is opaque.
+   */
+  readonly handle?: Handle;
+}
+
+/** PREPARE / EXECUTE / DEALLOCATE and DECLARE / FETCH (MOVE) / CLOSE at the level of SQL. */
+export interface Handle {
+  readonly kind: "prepare" | "execute" | "deallocate" | "declare" | "fetch" | "close";
+  /** Folded as the grammar folds it; null = ALL. */
+  readonly name: string | null;
+  /** The statement inside PREPARE or DECLARE, exactly as written; null for the others. */
+  readonly text: string | null;
+  /** Of EXECUTE: the values where all are constants; null = not known. */
+  readonly parameters: readonly (string | null)[] | null;
 }
