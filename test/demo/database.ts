@@ -57,6 +57,7 @@ export async function makeSchema(postgres: Postgres, schema: string): Promise<vo
       CREATE TABLE reporting_customers (LIKE customers);
       CREATE TABLE regions (region text PRIMARY KEY, manager text NOT NULL);
       CREATE VIEW customer_regions AS SELECT region, count(*) AS customers FROM customers GROUP BY region;
+      CREATE VIEW doomed_regions AS SELECT region FROM regions WHERE manager = 'Nora';
       INSERT INTO customers SELECT n, 'Customer ' || n, 'person' || n || '@example.com',
         '4000' || lpad((n * 7919 % 1000000000000)::text, 12, '0'), (ARRAY['north','south','east','west'])[n % 4 + 1]
         FROM generate_series(1, ${customers}) n;

@@ -1,7 +1,7 @@
 /** Who plays in the demo, and the files an operator would write: throughline.yaml and the secrets it points to. */
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { accounts, type DemoAccount } from "./database.ts";
 import type { Ports } from "./ports.ts";
@@ -43,6 +43,84 @@ export async function secretsOf(folder: string): Promise<Secrets> {
   return secrets;
 }
 
+/** Names of the second rule's tables: other ones in every data folder, so that nothing can be written for them. */
+export interface Generated {
+  readonly rule: string;
+  readonly source: string;
+  readonly copy: string;
+  readonly column: string;
+}
+
+export async function generated(folder: string): Promise<Generated> {
+  const file = join(folder, "generated.json");
+  if (existsSync(file)) return JSON.parse(await readFile(file, "utf8")) as Generated;
+  const id = randomBytes(3).toString("hex");
+  const names = { rule: `gen_${id}`, source: `ledger_${id}`, copy: `ledger_copy_${id}`, column: `amount_${id}` };
+  await writeFile(file, JSON.stringify(names));
+  return names;
+}
+
+const generatedRule = ({
+  rule,
+  source,
+  copy,
+}: Generated): string => `title: Ledger read by one account, copied by another, truncated by a third
+id: ${randomBytes(4).toString("hex")}-0000-4000-8000-000000000001
+name: ${rule}_read
+status: test
+logsource: { product: throughline, category: command }
+detection:
+  selection: { operation: read, resource|contains: ".${source}" }
+  condition: selection
+---
+title: Ledger copied
+id: ${randomBytes(4).toString("hex")}-0000-4000-8000-000000000002
+name: ${rule}_copy
+status: test
+logsource: { product: throughline, category: command }
+detection:
+  selection: { operation: transform, resource|contains: ".${source}" }
+  condition: selection
+---
+title: Copy of the ledger emptied
+id: ${randomBytes(4).toString("hex")}-0000-4000-8000-000000000003
+name: ${rule}_empty
+status: test
+logsource: { product: throughline, category: command }
+detection:
+  selection: { destroys: true, resource|contains: ".${copy}" }
+  condition: selection
+---
+title: Ledger read, copied and emptied
+id: ${randomBytes(4).toString("hex")}-0000-4000-8000-000000000004
+name: ${rule}
+level: high
+correlation:
+  type: temporal_ordered
+  rules: [${rule}_read, ${rule}_copy, ${rule}_empty]
+  timespan: 1h
+x-chain:
+  mode: enforce
+  links:
+    - { from: ${rule}_read, to: ${rule}_copy, by: [lineage] }
+    - { from: ${rule}_copy, to: ${rule}_empty, by: [flow] }
+  distinct: { field: account, min: 3 }
+  gate: { action: hold, approvers: [data-owners], wait: 15m, unavailable: hold }
+`;
+
+/** The operator's rules and catalog: the shipped ones, and one more rule with the tag it needs. */
+async function writeRules(folder: string): Promise<void> {
+  const names = await generated(folder);
+  await mkdir(join(folder, "rules"), { recursive: true });
+  const shipped = join(root, "schemas/rules");
+  for (const file of await readdir(shipped)) await copyFile(join(shipped, file), join(folder, "rules", file));
+  const rule = join(folder, "rules", `${names.rule}.yml`);
+  if (!existsSync(rule)) await writeFile(rule, generatedRule(names));
+  const catalog = await readFile(join(root, "infra/deploy/demo/catalog.yaml"), "utf8");
+  const tag = `- { resource: "orders/*.${names.source}#${names.column}", tags: [secret] }\n`;
+  await writeFile(join(folder, "catalog.yaml"), catalog + tag);
+}
+
 export interface FileFacts {
   readonly folder: string;
   readonly ports: Ports;
@@ -60,6 +138,7 @@ export async function writeFiles(facts: FileFacts): Promise<string> {
     await writeFile(join(folder, "secrets", account), secrets.accounts[account], { mode: 0o600 });
   }
   await writeFile(join(folder, "secrets", "webhook"), secrets.webhook, { mode: 0o600 });
+  await writeRules(folder);
   const file = join(folder, "throughline.yaml");
   await writeFile(file, configText(facts));
   return file;
@@ -71,8 +150,8 @@ tenant: demo
 name: one
 data: ./throughline
 policy: ${join(root, "infra/deploy/demo/policy.cedar")}
-catalog: ${join(root, "infra/deploy/demo/catalog.yaml")}
-rules: ${join(root, "schemas/rules")}
+catalog: catalog.yaml
+rules: rules
 gateway:
   postgres: 127.0.0.1:${ports.gateway}
   requireTls: false

@@ -1,0 +1,81 @@
+/**
+ * The scenario: three accounts, one chain, the last step held. Each step asserts what it says; the first that does not
+ * hold ends the play. `make run` prints the steps, play.test.ts runs them as tests.
+ */
+import assert from "node:assert/strict";
+import type { Actor, Player } from "./cast.ts";
+import { connect, granted, person, workload } from "./cast.ts";
+import { type DemoAccount, makeSchema } from "./database.ts";
+import type { World } from "./world.ts";
+
+export interface Step {
+  readonly title: string;
+  run(stage: Stage): Promise<void>;
+}
+
+/** What the steps of one play share. */
+export interface Stage {
+  readonly world: World;
+  /** Schema of this play; step 7 makes more of them. */
+  readonly schema: string;
+  readonly players: Record<"extract" | "transform" | "load" | "ana" | "olga" | "ivan", Player>;
+  readonly actors: Record<"extract" | "transform" | "load", Actor>;
+  /** Another session, closed at the end of the play. */
+  join(who: Player, account: DemoAccount, schema?: string): Promise<Actor>;
+  freshSchema(suffix: string): Promise<string>;
+  leave(): Promise<void>;
+}
+
+export async function setStage(world: World): Promise<Stage> {
+  const schema = `play_${Date.now().toString(36)}`;
+  await makeSchema(world.postgres, schema);
+  const players = {
+    extract: await workload(world, "extract"),
+    transform: await workload(world, "transform"),
+    load: await workload(world, "load"),
+    ana: await person(world, "ana"),
+    olga: await person(world, "olga"),
+    ivan: await person(world, "ivan"),
+  };
+  const open: Actor[] = [];
+  const join = async (who: Player, account: DemoAccount, of = schema) => {
+    const actor = await connect(await granted(who, account, `${account} of ${of}`), of);
+    open.push(actor);
+    return actor;
+  };
+  const actors = {
+    extract: await join(players.extract, "extract"),
+    transform: await join(players.transform, "transform"),
+    load: await join(players.load, "load"),
+  };
+  return {
+    world,
+    schema,
+    players,
+    actors,
+    join,
+    async freshSchema(suffix) {
+      await makeSchema(world.postgres, `${schema}_${suffix}`);
+      return `${schema}_${suffix}`;
+    },
+    async leave() {
+      for (const actor of open) await actor.end();
+    },
+  };
+}
+
+interface Customer {
+  readonly id: number;
+  readonly name: string;
+  readonly email: string;
+  readonly card: string;
+}
+
+export function assertMasked(rows: readonly Customer[], count: number): void {
+  assert.equal(rows.length, count);
+  for (const row of rows) {
+    assert.match(row.name, /^Customer \d+$/);
+    assert.ok(!row.email.includes("example.com") && !row.email.includes("person"), "an e-mail left unmasked");
+    assert.doesNotMatch(row.card, /\d{4}/);
+  }
+}
