@@ -25,6 +25,9 @@ export const timelineFilterSchema = closed({
   key: Type.Optional(filterText("Id of a session key")),
   type: Type.Optional(filterText("Event type")),
   ruling: Type.Optional(filterText("allow, mask, hold or block")),
+  story: Type.Optional(
+    Type.Boolean({ description: "True leaves out quietTypes of schemas/story.ts, unless `type` asks for one of them" }),
+  ),
   text: Type.Optional(filterText("Words that must all occur in the clear text of the command or its parameters")),
   sinceMs: Type.Optional(Type.Integer({ minimum: 0, description: "Log time, inclusive" })),
   untilMs: Type.Optional(Type.Integer({ minimum: 0, description: "Log time, exclusive" })),
