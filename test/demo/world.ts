@@ -38,7 +38,9 @@ export interface WorldOptions {
   readonly say?: (line: string) => void;
   /** Lines added to throughline.yaml's defaults, by key. */
   readonly holdSeconds?: number;
-  /** The api's process is not needed by a test. */
+  /** PostgreSQL does not log statements: for benches. */
+  readonly quietTarget?: boolean;
+  /** Processes that a test does not need. */
   readonly without?: readonly ProcessName[];
 }
 
@@ -49,7 +51,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const ports = await keptPorts(folder);
   const secrets = await secretsOf(folder);
   say("starting PostgreSQL 18 …");
-  const settings = { log_statement: "all", log_line_prefix: "%m [%p] %u@%d " };
+  const settings = { log_statement: options.quietTarget ? "none" : "all", log_line_prefix: "%m [%p] %u@%d " };
   const postgres = await startPostgres({ folder: join(folder, "postgres"), port: ports.postgres, settings });
   await makeDatabase(postgres, secrets.accounts);
   say("starting the development identity provider …");
