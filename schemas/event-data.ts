@@ -31,7 +31,7 @@ export interface CommandFacts {
 export interface CommittedEffect {
   readonly command: string;
   readonly effect: Effect;
-  readonly approved?: ApprovedChain;
+  readonly approved?: ApprovedChain & { readonly also?: readonly ApprovedChain[] };
 }
 
 /** The chain an approval was given for: its rule and the events of its steps before the last. Rule "" = by policy alone. */
