@@ -96,6 +96,7 @@ export interface Log {
   follow(options: FollowOptions, deliver: (records: readonly LogRecord[]) => void | Promise<void>): Following;
   /** The last durable record's position, or null when the log is empty. */
   head(): Promise<Position | null>;
+  /** A text that orders as the log does. */
   encodePosition(position: Position): string;
   /** @throws ThroughlineError `request.invalid` */
   decodePosition(text: string): Position;
