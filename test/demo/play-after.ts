@@ -19,6 +19,19 @@ export const afterSteps: Step[] = [
     run: investigated,
   },
   {
+    title: "6  the SOC got signed messages: an approval was asked, a chain was held",
+    async run({ world }) {
+      const kinds = () =>
+        new Set(
+          world.alerts.received
+            .map((message) => JSON.stringify(message))
+            .flatMap((text) => text.match(/chain\.held|approval\.asked/g) ?? []),
+        );
+      await eventually("both messages", async () => kinds().size === 2);
+      assert.equal(world.alerts.refused, 0);
+    },
+  },
+  {
     title: "7  two of the three steps, or all three by one account, are not held",
     run: notChains,
   },

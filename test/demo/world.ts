@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { type Postgres, startPostgres } from "../../infra/deploy/postgres.ts";
 import { type DevelopmentProvider, startDevelopmentProvider } from "../../infra/identity/development.ts";
 import { Agent } from "./agent.ts";
+import { type Alerts, receiveAlerts } from "./alerts.ts";
 import { makeDatabase } from "./database.ts";
 import { people, type Secrets, secretsOf, workloads, writeFiles } from "./files.ts";
 import { keptPorts, type Ports } from "./ports.ts";
@@ -25,6 +26,8 @@ export interface World {
   readonly secrets: Secrets;
   readonly issuer: string;
   readonly api: string;
+  /** What the SOC received. */
+  readonly alerts: Alerts;
   readonly configFile: string;
   pid(name: ProcessName): number;
   start(name: ProcessName): Promise<void>;
@@ -65,6 +68,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     api,
     holdSeconds: options.holdSeconds ?? 60,
   });
+  const alerts = await receiveAlerts(ports.alerts, secrets.webhook);
   const children = new Map<ProcessName, ChildProcess>();
   const start = async (name: ProcessName) => {
     children.set(name, await launch(name, configFile, join(folder, `${name}.log`)));
@@ -77,6 +81,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     secrets,
     issuer: provider.issuer,
     api,
+    alerts,
     configFile,
     start,
     kill,
@@ -84,6 +89,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     async stop() {
       await kill("store", "SIGTERM");
       await kill("gateway", "SIGTERM");
+      await alerts.close();
       await provider.close();
       await postgres.stop();
     },
