@@ -1,0 +1,100 @@
+/**
+ * What the gateway follows of the log: grants, blocks, approvals, answers to its intents, travelled tags, who is who.
+ * One fold at replay and live: after a restart the gate stands where it stood. Pure: it says nothing to the log and
+ * reads no clock; who wants to act on a change listens.
+ *
+ * In the one-machine default it is folded in the writer's own process, so it is never behind.
+ */
+import type { Catalog } from "../../infra/catalog.ts";
+import type { Entry } from "../../infra/log/entry.ts";
+import type { BlockScope, EventData } from "../../schemas/event-data.ts";
+import type { Tenant } from "../../schemas/identity.ts";
+import { type Answered, Approvals } from "./approvals.ts";
+import { Grants } from "./grants.ts";
+import { People } from "./people.ts";
+import { Tags } from "./tags.ts";
+
+export interface StandingBlock {
+  readonly id: string;
+  readonly scope: BlockScope;
+  readonly reason: string;
+  readonly placedAtMs: number;
+  readonly expiresAtMs: number | null;
+}
+
+export interface FeedListener {
+  answered?(answered: Answered): void;
+  expired?(approval: string): void;
+}
+
+export type Answer = EventData["command.answered"];
+
+export class Feed {
+  readonly grants: Grants;
+  readonly people = new People();
+  readonly approvals = new Approvals(this.people);
+  readonly tags: Tags;
+  /** Standing blocks, oldest first. */
+  blocks: readonly StandingBlock[] = [];
+  readonly #intents = new Map<string, (answer: Answer) => void>();
+  readonly #listeners = new Set<FeedListener>();
+
+  constructor(tenant: Tenant, catalog: Catalog) {
+    this.grants = new Grants(tenant);
+    this.tags = new Tags(catalog);
+  }
+
+  /** For every record of the log, in order. */
+  readonly fold = (entry: Entry): void => {
+    switch (entry.type) {
+      case "command.intended":
+      case "command.decided":
+      case "command.finished":
+        return;
+      case "command.answered":
+        this.#intents.get(entry.data.intent)?.(entry.data);
+        return;
+      case "block.placed":
+      case "block.lifted":
+      case "block.expired":
+        this.#foldBlock(entry);
+        return;
+      default:
+        this.#foldRest(entry);
+    }
+  };
+
+  listen(listener: FeedListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Hands over the answer to this intent, once. Ask before appending the intent. @returns stops waiting */
+  onAnswer(intent: string, listener: (answer: Answer) => void): () => void {
+    this.#intents.set(intent, (answer) => {
+      this.#intents.delete(intent);
+      listener(answer);
+    });
+    return () => this.#intents.delete(intent);
+  }
+
+  #foldBlock(entry: Extract<Entry, { type: "block.placed" | "block.lifted" | "block.expired" }>): void {
+    const others = this.blocks.filter((block) => block.id !== entry.data.block);
+    if (entry.type !== "block.placed") this.blocks = others;
+    else {
+      const { block: id, scope, reason, expiresAtMs } = entry.data;
+      this.blocks = [...others, { id, scope, reason, placedAtMs: entry.atMs, expiresAtMs }];
+    }
+  }
+
+  #foldRest(entry: Entry): void {
+    this.people.fold(entry);
+    this.tags.fold(entry);
+    const answered = this.approvals.fold(entry);
+    this.grants.fold(entry);
+    for (const listener of this.#listeners) {
+      if (answered !== null) listener.answered?.(answered);
+      if (entry.type === "approval.expired") listener.expired?.(entry.data.approval);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Who is known, and who is the same human: folded from log-ins, grants and strong identity links. Needed to keep a
+ * requester's second identity from approving, to count one human once, and to see at once that nobody is left to ask.
+ *
+ * It is no directory: of somebody who never came here it knows nothing.
+ */
+import type { Entry } from "../../infra/log/entry.ts";
+import type { Approver } from "../../infra/policy/quorum.ts";
+import type { Identity } from "../../schemas/identity.ts";
+
+export class People {
+  readonly #known = new Map<string, Identity>();
+  /** Identity → all that are the same human, itself included. One shared Set per human. */
+  readonly #same = new Map<string, Set<string>>();
+
+  fold(entry: Entry): void {
+    if (entry.type === "identity.logged_in" || entry.type === "grant.issued")
+      this.#known.set(entry.data.identity.key, entry.data.identity);
+    else if (entry.type === "identity.linked" && entry.data.strength === "strong") this.#link(entry.data.identities);
+  }
+
+  /** @returns these identities and everybody strongly linked to them, sorted */
+  linkedTo(identities: Iterable<string>): readonly string[] {
+    const all = new Set<string>();
+    for (const identity of identities) for (const same of this.#same.get(identity) ?? [identity]) all.add(same);
+    return [...all].sort();
+  }
+
+  /** @returns one name for all identities of the same human */
+  humanOf(identity: string): string {
+    return this.linkedTo([identity])[0] ?? identity;
+  }
+
+  /** Everybody who was seen with one of these groups. */
+  inGroups(groups: readonly string[]): readonly (Approver & { readonly identity: string })[] {
+    return [...this.#known.values()]
+      .filter((one) => one.groups.some((group) => groups.includes(group)))
+      .map((one) => ({ identity: one.key, human: this.humanOf(one.key), kind: one.kind, groups: one.groups }));
+  }
+
+  #link(identities: readonly string[]): void {
+    const merged = new Set(this.linkedTo(identities));
+    for (const identity of merged) this.#same.set(identity, merged);
+  }
+}
