@@ -1,0 +1,62 @@
+/**
+ * Which commands must ask the correlator: known from the rules alone (DETECTION §3). Shared by the gateway, which asks,
+ * and the correlator, which answers, so that both mean the same. May say yes too often, never too seldom: late fields
+ * count as true, an opaque command may be anything.
+ */
+import type { Effect } from "../../schemas/command.ts";
+import type { Subject } from "../../schemas/event.ts";
+import type { CommandFacts, CommittedEffect } from "../../schemas/event-data.ts";
+import { type Seen, touches } from "./field.ts";
+import type { Detection, Gate, RuleSet } from "./rule-set.ts";
+import { gates } from "./rule-set.ts";
+import { no } from "./tri.ts";
+
+/**
+ * @param facts of the command; for a COMMIT give what it would make lasting in `commits`
+ * @param tagsOf tags of a resource by catalog and travel, with ancestors
+ */
+export type MustAsk = (
+  facts: Pick<CommandFacts, "kind" | "effects" | "opaque" | "undoable">,
+  subject: Subject,
+  tagsOf: (resource: string) => readonly string[],
+  commits?: readonly CommittedEffect[],
+) => boolean;
+
+/** @returns whether a command could complete a chain that is held or blocked. */
+export function gateSteps(rules: RuleSet): MustAsk {
+  const last = new Set<Detection>();
+  for (const rule of rules.rules) for (const [at, step] of rule.steps.entries()) if (gates(rule, at)) last.add(step);
+  const detections = [...last];
+  return (facts, subject, tagsOf, commits = []) => {
+    if (detections.length === 0) return false;
+    const opaque = facts.opaque !== null;
+    const asks = (effect: Effect, isOpaque: boolean): boolean => {
+      const seen = see(effect, facts, subject, isOpaque, tagsOf);
+      return detections.some((detection) => passes(detection, seen) && detection.test(seen) !== no);
+    };
+    return facts.effects.some((effect) => asks(effect, opaque)) || commits.some(({ effect }) => asks(effect, false));
+  };
+}
+
+/** A cheap look before the test itself. */
+export function passes(detection: Detection, { effect, opaque }: Seen): boolean {
+  if (opaque) return true;
+  if (detection.needsDestroys && !effect.destroys) return false;
+  return detection.operations === null || detection.operations.has(effect.operation);
+}
+
+function see(
+  effect: Effect,
+  facts: Pick<CommandFacts, "kind" | "undoable">,
+  subject: Subject,
+  opaque: boolean,
+  tagsOf: (resource: string) => readonly string[],
+): Seen {
+  const tags = () => [...new Set(touches(effect).flatMap((resource) => tagsOf(resource)))];
+  return { subject, kind: facts.kind, opaque, undoable: facts.undoable, effect, late: null, more: null, tags };
+}
+
+/** @returns the terms of a rule's gate by its name, as `command.answered` names it; null when there is none. */
+export function gateOf(rules: RuleSet, name: string): Gate | null {
+  return rules.rules.find((rule) => rule.name === name)?.gate ?? null;
+}

@@ -1,0 +1,93 @@
+/** Rules as they are evaluated: references resolved to indexes, durations in milliseconds, conditions compiled. */
+import type { LinkKind } from "../../schemas/chain.ts";
+import type { InlineTest } from "../../schemas/rule.ts";
+import type { CompiledDetection } from "./detection.ts";
+
+export interface Detection extends CompiledDetection {
+  /** Place in RuleSet.detections. */
+  readonly index: number;
+  readonly name: string;
+  readonly title: string;
+  readonly level: string;
+}
+
+/** What all steps of a chain must agree in. `fields` has one name per step (aliases may differ). */
+export type GroupKey =
+  | { readonly kind: "lineage" | "actor" }
+  | { readonly kind: "field"; readonly name: string; readonly fields: readonly string[] };
+
+/** Indexes of two steps, and what may tie them: any of `by`. */
+export interface LinkPair {
+  readonly from: number;
+  readonly to: number;
+  readonly by: readonly LinkKind[];
+}
+
+/** No event like this, by somebody outside the chain, between two steps; null = between the first and the last. */
+export interface Absence {
+  readonly detection: Detection;
+  readonly between: readonly [number, number] | null;
+  /** Names of the group-by fields as that event has them, in the order of `groupBy`. */
+  readonly fields: readonly string[];
+}
+
+export interface Gate {
+  readonly action: "hold" | "block";
+  readonly approvers: readonly string[];
+  readonly escalate: readonly string[];
+  readonly waitMs: number;
+  readonly unavailable: "hold" | "block" | "allow";
+  /** Steps that are held when they complete a chain; null = every step that can be the last. */
+  readonly steps: ReadonlySet<number> | null;
+  /** Steps whose identities may approve. */
+  readonly mayApprove: ReadonlySet<number>;
+}
+
+export interface ChainRule {
+  /** Place in RuleSet.rules: the order of firings at one event. */
+  readonly index: number;
+  readonly name: string;
+  readonly title: string;
+  readonly level: string;
+  /** Digest (hex) of the rule and of the detections it uses. */
+  readonly version: string;
+  readonly file: string;
+  /** `single`: a detection rule that no other rule uses. */
+  readonly type: "temporal_ordered" | "temporal" | "event_count" | "value_count" | "single";
+  readonly steps: readonly Detection[];
+  readonly timespanMs: number;
+  readonly groupBy: readonly GroupKey[];
+  readonly groupNull: boolean;
+  readonly links: readonly LinkPair[];
+  readonly distinct: { readonly field: string; readonly min: number } | null;
+  readonly absences: readonly Absence[];
+  readonly mode: "observe" | "enforce";
+  readonly gate: Gate | null;
+  /** For counting correlations. */
+  readonly count: { readonly field: string | null; readonly holds: (count: number) => boolean } | null;
+  readonly tests: readonly InlineTest[];
+}
+
+export interface RuleSet {
+  /** Digest (hex) over all rules in order. */
+  readonly version: string;
+  readonly detections: readonly Detection[];
+  readonly rules: readonly ChainRule[];
+  /** The longest timespan: how far back anything may look. */
+  readonly timespanMsMax: number;
+}
+
+/** What a firing of the rule does: an observed or ungated rule only tells. */
+export function actionOf(rule: ChainRule): "hold" | "block" | "alert" {
+  return rule.mode === "enforce" && rule.gate !== null ? rule.gate.action : "alert";
+}
+
+/** @returns whether a chain that this step completes is held (DETECTION §3). */
+export function gates(rule: ChainRule, step: number): boolean {
+  if (rule.gate === null || rule.mode === "observe") return false;
+  return canBeLast(rule, step) && (rule.gate.steps === null || rule.gate.steps.has(step));
+}
+
+export function canBeLast(rule: ChainRule, step: number): boolean {
+  return rule.type !== "temporal_ordered" || step === rule.steps.length - 1;
+}

@@ -1,0 +1,52 @@
+/** A rule file's documents with their places, and the one way to complain about one. */
+import { type ErrorCode, ThroughlineError } from "../../schemas/errors.ts";
+import { findings, type TSchema } from "../../schemas/shape.ts";
+import { parseYaml, type YamlText } from "../yaml.ts";
+
+export interface RuleFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+type Path = readonly (string | number)[];
+
+/** One YAML document. */
+export interface Source {
+  readonly file: string;
+  readonly value: unknown;
+  /** @returns an error that names file, line and key */
+  wrong(path: Path, message: string, code?: ErrorCode): ThroughlineError;
+}
+
+/** Splits at `---`; lines keep their numbers. @throws ThroughlineError `rule.invalid` */
+export function readDocuments({ name, text }: RuleFile): Source[] {
+  const sources: Source[] = [];
+  const lines = text.split("\n");
+  const starts = [0, ...lines.flatMap((line, index) => (/^---(\s|$)/.test(line) ? [index + 1] : []))];
+  for (const [index, start] of starts.entries()) {
+    const end = (starts[index + 1] ?? lines.length + 1) - 1;
+    const body = lines.slice(start, end).join("\n");
+    const parsed = parseYaml("\n".repeat(start) + body, name, "rule.invalid");
+    if (parsed.value !== null && parsed.value !== undefined) sources.push(source(name, parsed));
+  }
+  return sources;
+}
+
+function source(file: string, parsed: YamlText): Source {
+  return {
+    file,
+    value: parsed.value,
+    wrong: (path, message, code = "rule.invalid") =>
+      new ThroughlineError(code, `${file}:${parsed.at(path).line}: ${path.join(".") || "rule"}: ${message}`),
+  };
+}
+
+/** @throws ThroughlineError `rule.invalid` with the first finding */
+export function checkShape(document: Source, schema: TSchema): void {
+  const found = findings(schema, document.value);
+  const first = found.find(({ known }) => known.length > 0) ?? found[0];
+  if (first === undefined) return;
+  const path = first.path.map((key) => (/^[0-9]+$/.test(key) ? Number(key) : key));
+  const known = first.known.length > 0 ? `; known here: ${first.known.join(", ")}` : "";
+  throw document.wrong(path, `${first.message}${known}`);
+}

@@ -1,0 +1,112 @@
+/**
+ * The shape of rule files: Sigma detection rules, Sigma correlation rules, and our one namespaced key `x-chain` with
+ * inline `tests`. Sigma's own top level is open (other tools add keys there); everything of ours refuses unknown keys.
+ * What a key means stands in DETECTION §1, §2 and §6; what of it this version evaluates, infra/rules/load.ts checks.
+ */
+import { linkKinds } from "./chain.ts";
+import { closed, type Static, Type } from "./shape.ts";
+
+const name = Type.String({ minLength: 1, maxLength: 200 });
+const names = Type.Array(name, { minItems: 1 });
+/** `30s 15m 24h 7d 4w` */
+const duration = Type.String({ pattern: "^[0-9]{1,6}[smhdw]$" });
+
+export const levels = ["informational", "low", "medium", "high", "critical"] as const;
+export const correlationTypes = ["temporal_ordered", "temporal", "event_count", "value_count"] as const;
+export const chainActions = ["hold", "block", "alert"] as const;
+export const expectations = ["hold", "block", "alert", "allow"] as const;
+
+const gateSchema = closed({
+  action: Type.Union([Type.Literal("hold"), Type.Literal("block")]),
+  approvers: Type.Optional(names),
+  escalate: Type.Optional(names),
+  wait: Type.Optional(duration),
+  unavailable: Type.Optional(Type.Union([Type.Literal("hold"), Type.Literal("block"), Type.Literal("allow")])),
+  step: Type.Optional(Type.Union([name, names])),
+  "may-approve": Type.Optional(names),
+});
+
+const absentSchema = closed({ rule: name, between: Type.Tuple([name, name]) });
+
+export const chainKeySchema = closed({
+  mode: Type.Optional(Type.Union([Type.Literal("observe"), Type.Literal("enforce")])),
+  links: Type.Optional(
+    Type.Array(
+      closed({
+        from: name,
+        to: name,
+        by: Type.Array(Type.Union(linkKinds.map((kind) => Type.Literal(kind))), { minItems: 1 }),
+      }),
+    ),
+  ),
+  distinct: Type.Optional(closed({ field: name, min: Type.Integer({ minimum: 2, maximum: 100 }) })),
+  absent: Type.Optional(Type.Union([absentSchema, Type.Array(absentSchema)])),
+  until: Type.Optional(name),
+  unless: Type.Optional(Type.Unknown()),
+  runs: Type.Optional(Type.Unknown()),
+  "group-by-null": Type.Optional(Type.Boolean()),
+  gate: Type.Optional(gateSchema),
+});
+export type ChainKey = Static<typeof chainKeySchema>;
+
+const catalogLines = Type.Array(closed({ resource: name, tags: names }));
+
+export const inlineTestsSchema = Type.Array(
+  closed({
+    name: Type.Optional(name),
+    catalog: Type.Optional(catalogLines),
+    given: Type.Optional(Type.String()),
+    when: name,
+    expect: Type.Union(expectations.map((word) => Type.Literal(word))),
+  }),
+);
+export type InlineTest = Static<typeof inlineTestsSchema>[number];
+
+const head = {
+  title: Type.String({ minLength: 1, maxLength: 256 }),
+  id: Type.Optional(Type.String({ pattern: "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" })),
+  name: Type.Optional(name),
+  level: Type.Optional(Type.Union(levels.map((level) => Type.Literal(level)))),
+  generate: Type.Optional(Type.Boolean()),
+  tests: Type.Optional(inlineTestsSchema),
+  "x-chain": Type.Optional(chainKeySchema),
+};
+
+export const detectionRuleSchema = Type.Object({
+  ...head,
+  logsource: Type.Object({ product: Type.Optional(name), category: Type.Optional(name), service: Type.Optional(name) }),
+  detection: Type.Record(Type.String(), Type.Unknown()),
+});
+export type DetectionFile = Static<typeof detectionRuleSchema>;
+
+const countCondition = closed({
+  field: Type.Optional(Type.Union([name, names])),
+  gt: Type.Optional(Type.Number()),
+  gte: Type.Optional(Type.Number()),
+  lt: Type.Optional(Type.Number()),
+  lte: Type.Optional(Type.Number()),
+  eq: Type.Optional(Type.Number()),
+  neq: Type.Optional(Type.Number()),
+});
+export type CountCondition = Static<typeof countCondition>;
+
+export const correlationRuleSchema = Type.Object({
+  ...head,
+  correlation: closed({
+    type: Type.Union(correlationTypes.map((type) => Type.Literal(type))),
+    rules: names,
+    timespan: duration,
+    "group-by": Type.Optional(names),
+    aliases: Type.Optional(Type.Record(Type.String(), Type.Record(Type.String(), Type.String()))),
+    condition: Type.Optional(countCondition),
+  }),
+});
+export type CorrelationFile = Static<typeof correlationRuleSchema>;
+
+/** A firing, as `throughline rules run` prints it: keys in this order, `chain` in step order. */
+export interface Firing {
+  readonly rule: string;
+  readonly event: string;
+  readonly action: (typeof chainActions)[number];
+  readonly chain: readonly string[];
+}
