@@ -47,7 +47,7 @@ export const meSchema = closed({
     groups: words,
     onBehalfOf: words,
   }),
-  roles: Type.Array(Type.Union(productRoles.map((role) => Type.Literal(role)))),
+  roles: Type.Array(Type.Enum([...productRoles])),
   session: nullable(closed({ expiresAtMs: Type.Number({ description: "End of the browser session" }) })),
 });
 export type Me = Static<typeof meSchema>;

@@ -42,7 +42,7 @@ function decided(data: EventData["command.decided"]): string {
 function finished(data: EventData["command.finished"]): string {
   if (data.outcome === "unknown") return "outcome unknown";
   if (data.outcome === "error") return `failed${data.code ? ` with ${data.code}` : ""}`;
-  return `${data.tag || "done"}, ${count(data.rows, "row")} in ${durationWords(data.durationUs)}`;
+  return `${data.tag || count(data.rows, "row")} in ${durationWords(data.durationUs)}`;
 }
 
 const stories: Stories = {

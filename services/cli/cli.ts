@@ -1,0 +1,224 @@
+/**
+ * The command line: every command, its arguments and options, on one screen each. What they do stands in the file of
+ * the command's name. The one file that knows commander.
+ *
+ * Exit codes: 0 done, 1 refused or failed, 2 used wrongly. Data goes to standard output, everything else to the error
+ * output, so that `--json | jq` never meets a sentence.
+ */
+import { Command, CommanderError } from "commander";
+import { answerApproval, listApprovals, showApproval } from "./approvals.ts";
+import { liftBlock, listBlocks, type PlaceOptions, placeBlock } from "./blocks.ts";
+import { listChains, showChain } from "./chains.ts";
+import { type ConnectOptions, connect } from "./connect.ts";
+import type { Context } from "./context.ts";
+import { type ExportOptions, exportLog } from "./export.ts";
+import { type ExitCode, printFailure } from "./failure.ts";
+import { apiOf, type LoginOptions, login } from "./login.ts";
+import { checkConfig, up } from "./machine.ts";
+import type { CliParts } from "./parts.ts";
+import { replay } from "./replay.ts";
+import { type RunOptions, runRules, testRules } from "./rules.ts";
+import { timeline } from "./timeline.ts";
+import { type VerifyOptions, verify } from "./verify.ts";
+
+type Start = () => Context;
+
+/** @returns the program; parse with `runCli`, which turns failures into words and an exit code. */
+export function createCli(parts: CliParts): Command {
+  const program = new Command("throughline")
+    .description("Events across accounts: what happened, what is held, and the proof.")
+    .version(parts.version)
+    .option("--json", "print JSON instead of lines for people")
+    .option("--url <url>", "address of Throughline (default: where you are logged in, or $THROUGHLINE_URL)")
+    .option("--profile <name>", "which login to use", "default")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => parts.terminal.out(text.trimEnd()),
+      writeErr: (text) => parts.terminal.err(text.trimEnd()),
+    })
+    .showHelpAfterError("hint: throughline help");
+  const start: Start = () => {
+    const { json, url, profile } = program.opts<{ json?: boolean; url?: string; profile: string }>();
+    const context = { parts, json: json === true, url: url ?? null, profile };
+    return { ...context, api: () => apiOf(context) };
+  };
+  accessCommands(program, start);
+  timelineCommand(program, start);
+  readingCommands(program, start);
+  approvalCommands(program, start);
+  blockCommands(program, start);
+  evidenceCommands(program, start);
+  offlineCommands(program, start);
+  return program;
+}
+
+/** Runs one command line. @param argv without the program's own two @returns the exit code */
+export async function runCli(parts: CliParts, argv: readonly string[]): Promise<ExitCode> {
+  try {
+    await createCli(parts).parseAsync(argv, { from: "user" });
+    return 0;
+  } catch (error) {
+    // commander has printed what was wrong, or the help that was asked for
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    return printFailure(parts.terminal, error);
+  }
+}
+
+function accessCommands(program: Command, start: Start): void {
+  program
+    .command("login")
+    .description("log in at the identity provider")
+    .option("--device", "on another device: shows a code instead of opening a browser")
+    .option("--client-id <id>", "a workload's own client (with --client-secret-file)")
+    .option("--client-secret-file <file>", "the workload's secret")
+    .action((options: LoginOptions) => login(start(), options));
+  program
+    .command("connect <target>")
+    .description("get a short-lived Grant and write it where psql looks")
+    .requiredOption("--as <account>", "account on the target")
+    .requiredOption("--task <why>", "what for; recorded with every command")
+    .option("--task-id <id>", "an id of your own, to tie several grants to one task")
+    .option("--parent <task>", "the task this one belongs to")
+    .option("--hours <n>", "how long, at most what is configured")
+    .option("--service-file <file>", "pg_service.conf to write (default: the one psql reads)")
+    .action((target: string, options: ConnectOptions) => connect(start(), target, options));
+}
+
+const filterNames = [
+  ["identity", "identity key, issuer|subject"],
+  ["account", "account on the target"],
+  ["target", "target"],
+  ["session", "session id"],
+  ["task", "task id"],
+  ["command", "command id"],
+  ["grant", "grant id"],
+  ["resource", "resource, orders/public.customers#email"],
+  ["chain", "chain id"],
+  ["type", "event type, command.held"],
+  ["ruling", "allow, mask, hold or block"],
+  ["text", "words of the command's text"],
+] as const;
+
+function timelineCommand(program: Command, start: Start): void {
+  const command = program.command("timeline").description("what happened, across accounts, newest last");
+  for (const [name, description] of filterNames) command.option(`--${name} <${name}>`, description);
+  command
+    .option("--since <moment>", "15m, 2h, 3d, or 2026-01-31T03:00:00Z")
+    .option("--until <moment>", "the same")
+    .option("--limit <n>", "how many events", "200")
+    .option("--every", "every event on its own line, the machine's too")
+    .option("--follow", "stay and print what comes")
+    .action((options: Record<string, string | undefined> & { every?: boolean; follow?: boolean }) => {
+      const filters = Object.fromEntries(filterNames.map(([name]) => [name, options[name]]));
+      const { since, until, limit = "200", every, follow } = options;
+      return timeline(start(), {
+        filters,
+        limit,
+        ...(since ? { since } : {}),
+        ...(until ? { until } : {}),
+        every: Boolean(every),
+        follow: Boolean(follow),
+      });
+    });
+}
+
+function readingCommands(program: Command, start: Start): void {
+  program
+    .command("replay <session>")
+    .description("a session, statement by statement")
+    .option("--speed <factor>", "wait as the client did: 1, 10, 0.5 (default: no waiting)")
+    .action((session: string, options: { speed?: string }) => replay(start(), session, options.speed));
+  program
+    .command("chains [id]")
+    .description("chains across accounts; with an id its steps, links and evidence")
+    .option("--limit <n>", "how many", "50")
+    .action((id: string | undefined, options: { limit: string }) =>
+      id === undefined ? listChains(start(), options.limit) : showChain(start(), id),
+    );
+}
+
+function approvalCommands(program: Command, start: Start): void {
+  const approvals = program.command("approvals").description("commands that wait for a human");
+  approvals
+    .command("list", { isDefault: true })
+    .description("what waits")
+    .option("--all", "answered and expired ones too")
+    .action((options: { all?: boolean }) => listApprovals(start(), options.all === true));
+  approvals
+    .command("show <id>")
+    .description("the exact command, its chain, and who may answer")
+    .action((id: string) => showApproval(start(), id));
+  for (const answer of ["approve", "refuse"] as const)
+    approvals
+      .command(`${answer} <id>`)
+      .description(answer === "approve" ? "let exactly that command run, once" : "refuse it")
+      .requiredOption("--reason <why>", "recorded, and read by the one who asked")
+      .action((id: string, options: { reason: string }) => answerApproval(start(), id, answer, options.reason));
+}
+
+function blockCommands(program: Command, start: Start): void {
+  const blocks = program.command("blocks").description("standing orders that refuse commands");
+  blocks
+    .command("list", { isDefault: true })
+    .description("what is in force")
+    .option("--all", "lifted and expired ones too")
+    .action((options: { all?: boolean }) => listBlocks(start(), options.all === true));
+  blocks
+    .command("place")
+    .description("refuse what matches all that is named, at once and in open sessions too")
+    .option("--identity <key>", "identity key, issuer|subject")
+    .option("--account <account>", "account")
+    .option("--session <id>", "session")
+    .option("--task <id>", "task")
+    .option("--grant <id>", "grant")
+    .option("--resource <uri>", "resource, with all it contains")
+    .option("--operation <name...>", "any of these operations")
+    .option("--minutes <n>", "how long (default: until lifted)")
+    .requiredOption("--reason <why>", "the one who is blocked reads it")
+    .action((options: PlaceOptions) => placeBlock(start(), options));
+  blocks
+    .command("lift <id>")
+    .description("end a block")
+    .requiredOption("--reason <why>", "recorded")
+    .action((id: string, options: { reason: string }) => liftBlock(start(), id, options.reason));
+}
+
+function evidenceCommands(program: Command, start: Start): void {
+  program
+    .command("export")
+    .description("the exact records, with what verify needs")
+    .requiredOption("--since <moment>", "15m, 2h, 3d, or 2026-01-31T03:00:00Z")
+    .option("--until <moment>", "the same (default: now)")
+    .requiredOption("--out <folder>", "gets records.ndjson and manifest.json")
+    .option("--with-text", "add the keys that open recorded text; recorded as such")
+    .action((options: ExportOptions) => exportLog(start(), options));
+  program
+    .command("verify <folder>")
+    .description("check an export: signatures, both hash chains, sequences")
+    .requiredOption("--key <file...>", "public keys you trust, had from elsewhere than the export")
+    .action((folder: string, options: VerifyOptions) => verify(start(), folder, options));
+}
+
+function offlineCommands(program: Command, start: Start): void {
+  const rules = program.command("rules").description("chain rules, without a running Throughline");
+  rules
+    .command("test [files...]")
+    .description("run the tests that stand in rule files (default: the shipped rules)")
+    .action((files: string[]) => testRules(start(), files));
+  rules
+    .command("run <rules...>")
+    .usage("<rules...> --catalog <file> <events>")
+    .description("evaluate rules over a file of plain events; one JSON line per firing")
+    .requiredOption("--catalog <file>", "catalog.yaml: tags on resources")
+    .action((files: string[], options: RunOptions) => runRules(start(), files, options));
+  program
+    .command("config")
+    .description("the configuration")
+    .command("check [file]")
+    .description("every finding with file and line")
+    .action((file: string | undefined) => checkConfig(start(), file ?? "throughline.yaml"));
+  program
+    .command("up [file]")
+    .description("start every role on this machine")
+    .action((file: string | undefined) => up(start(), file ?? "throughline.yaml"));
+}

@@ -1,0 +1,126 @@
+/**
+ * `throughline timeline`: what happened, newest last, across accounts. One line per command through its whole life;
+ * `--every` shows every event, `--follow` stays and prints what comes, event by event.
+ */
+
+import { type TimelineRow, timelinePageSchema } from "../../schemas/api.ts";
+import { type Line, linesOf } from "../../schemas/lines.ts";
+import { quietTypes, storyOf } from "../../schemas/story.ts";
+import type { Api, Query } from "./api.ts";
+import { type Context, tell } from "./context.ts";
+import { momentOf, wholeNumber } from "./moment.ts";
+import { type Column, localTime, paint, paintRuling, shown, table } from "./paint.ts";
+
+export interface TimelineOptions {
+  readonly since?: string;
+  readonly until?: string;
+  readonly limit: string;
+  readonly every?: boolean;
+  readonly follow?: boolean;
+  /** The rest are filters of the API, as typed. */
+  readonly filters: Readonly<Record<string, string | undefined>>;
+}
+
+const pollMs = 1_000;
+
+export async function timeline(context: Context, options: TimelineOptions): Promise<void> {
+  const api = await context.api();
+  const query = queryOf(context, options);
+  const limit = wholeNumber(options.limit, 1, 100_000);
+  const rows = await readRows(api, query, limit);
+  const every = options.every === true;
+  if (context.json) for (const row of rows.toReversed()) context.parts.terminal.out(JSON.stringify(row));
+  else printLines(context, linesOf(rows, every || options.follow === true, new Map()).toReversed());
+  if (options.follow) await follow(context, api, query, rows, every);
+}
+
+function queryOf(context: Context, options: TimelineOptions): Query {
+  const now = context.parts.now();
+  return {
+    ...options.filters,
+    ...(options.every ? {} : { story: true }),
+    ...(options.since ? { sinceMs: momentOf(options.since, now) } : {}),
+    ...(options.until ? { untilMs: momentOf(options.until, now) } : {}),
+  };
+}
+
+/** Newest first. */
+async function readRows(api: Api, query: Query, limit: number): Promise<TimelineRow[]> {
+  const rows: TimelineRow[] = [];
+  let before: string | null = null;
+  do {
+    const size = Math.min(1_000, limit - rows.length);
+    const page: { rows: TimelineRow[]; next: string | null } = await api.read(timelinePageSchema, "/api/timeline", {
+      ...query,
+      limit: size,
+      ...(before === null ? {} : { before }),
+    });
+    rows.push(...page.rows);
+    before = page.next;
+  } while (before !== null && rows.length < limit);
+  return rows;
+}
+
+function printLines(context: Context, lines: readonly Line[]): void {
+  const { terminal } = context.parts;
+  if (lines.length === 0) {
+    terminal.err("Nothing matches. Take a filter away, or widen --since.");
+    return;
+  }
+  for (const text of table(terminal, columnsFor(context), lines)) terminal.out(text);
+}
+
+const columnsFor = ({ parts: { terminal } }: Context): readonly Column<Line>[] => [
+  { head: "TIME", cell: (line) => localTime(line.atMs), paint: (cell) => paint(terminal, "dim", cell) },
+  { head: "RULING", cell: (line) => line.rulingWords, paint: (cell, line) => paintRuling(terminal, line.ruling, cell) },
+  { head: "WHO", cell: (line) => line.lead.identityName || line.lead.source },
+  { head: "AS", cell: (line) => (line.lead.account ? `${line.lead.account}@${line.lead.target}` : "") },
+  { head: "WHAT", cell: whatOf },
+];
+
+/** The text where there is one, then what came of it. */
+export function whatOf(line: Line): string {
+  const finish = line.rows.find((row) => row.type === "command.finished");
+  const outcome = finish ? storyOf(finish.type, finish.data) : "";
+  const refusal = line.ruling === "block" || line.ruling === "hold" ? storyOf(line.lead.type, line.lead.data) : "";
+  if (line.text === null) return [storyOf(line.lead.type, line.lead.data), outcome].filter(Boolean).join("; ");
+  return [line.text, refusal || outcome].filter(Boolean).join(" → ");
+}
+
+/** New rows by log time, oldest first; those of the last moment come twice and are dropped by id. */
+async function follow(
+  context: Context,
+  api: Api,
+  query: Query,
+  first: readonly TimelineRow[],
+  every: boolean,
+): Promise<void> {
+  const { parts } = context;
+  let seen = new Set(first.map((row) => row.id));
+  let sinceMs = first[0]?.atMs ?? parts.now();
+  while (!parts.signal.aborted) {
+    await parts.wait(pollMs);
+    const page = await api.read(timelinePageSchema, "/api/timeline", {
+      ...query,
+      sinceMs,
+      order: "oldest",
+      limit: 1_000,
+    });
+    const fresh = page.rows.filter((row) => !seen.has(row.id));
+    const last = page.rows.at(-1)?.atMs ?? sinceMs;
+    seen = new Set(page.rows.filter((row) => row.atMs === last).map((row) => row.id));
+    sinceMs = last;
+    for (const row of fresh) printRow(context, row, every);
+  }
+}
+
+function printRow(context: Context, row: TimelineRow, every: boolean): void {
+  const { terminal } = context.parts;
+  if (!every && quietTypes.includes(row.type)) return;
+  tell(context, row, () => {
+    const who = row.account ? `${row.identityName} as ${row.account}@${row.target}` : row.identityName || row.source;
+    const what = [row.text, storyOf(row.type, row.data)].filter(Boolean).join(" → ").replace(/\s+/g, " ");
+    const ruling = paintRuling(terminal, row.ruling, (row.ruling || row.type.split(".")[0] || "").padEnd(10));
+    return [`${paint(terminal, "dim", localTime(row.atMs))}  ${ruling}  ${shown(who)}  ${shown(what)}`];
+  });
+}

@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { type Double, startDouble } from "../console/double.ts";
+import { heldApproval, heldChain } from "../console/night.ts";
+import { insidersNight } from "../console/story.ts";
+import { type Desk, openDesk, t0 } from "./terminal.ts";
+
+process.env.TZ = "UTC";
+let api: Double;
+let desk: Desk;
+before(async () => {
+  api = await startDouble(insidersNight(t0));
+  desk = await openDesk();
+  assert.equal((await desk.login(api.url)).code, 0);
+});
+after(async () => {
+  await desk.close();
+  await api.close();
+});
+
+const clock = (seconds: number): string => new Date(t0 + seconds * 1_000).toISOString().slice(0, 19).replace("T", " ");
+
+test("the timeline is one aligned line per command, oldest first, across accounts", async () => {
+  const { out, code } = await desk.run("timeline");
+  assert.equal(code, 0);
+  const lines = out.split("\n");
+  assert.equal(lines[0], "TIME                 RULING   WHO            AS                WHAT");
+  assert.equal(
+    lines[1],
+    `${clock(0)}  masked   extract-job    extract@orders    SELECT id, name, email, card, region FROM customers WHERE region = 'emea' → SELECT 5000 in 16 ms`,
+  );
+  assert.match(
+    lines[6] ?? "",
+    /^\S+ \S+ {2}held {5}load-job {7}load@orders {7}DELETE FROM reporting_customers → Held: load-job/,
+  );
+  assert.equal(lines.length, 9);
+});
+
+test("every filter reaches the api as it was typed, and moments are counted back from now", async () => {
+  await desk.run("timeline", "--account", "load", "--ruling", "hold", "--text", "reporting", "--since", "4m");
+  assert.equal(
+    api.asked.at(-1),
+    `GET /api/timeline?account=load&ruling=hold&text=reporting&story=true&sinceMs=${t0 + 300_000 - 240_000}&limit=200`,
+  );
+});
+
+test("--json gives one event per line, whole", async () => {
+  const { out } = await desk.run("--json", "timeline", "--session", "s-load");
+  const rows = out.split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(
+    rows.map((row) => row.session),
+    rows.map(() => "s-load"),
+  );
+  assert.ok(rows[0].atMs <= rows.at(-1).atMs);
+});
+
+test("--follow prints what comes once, and ends when it is told to", async () => {
+  const ending = new AbortController();
+  const fresh = { ...insidersNight(t0).rows[0]!, id: "e-new", atMs: t0 + 290_000, text: "SELECT 'new'" };
+  let polls = 0;
+  const wait = async (): Promise<void> => {
+    polls += 1;
+    if (polls === 1) api.story = { ...api.story, rows: [...api.story.rows, fresh] };
+    if (polls === 3) ending.abort();
+  };
+  const parts = desk.parts;
+  desk.parts = { ...parts, wait, signal: ending.signal };
+  const { out } = await desk.run("timeline", "--follow");
+  desk.parts = parts;
+  api.story = insidersNight(t0);
+  assert.equal(out.split("\n").filter((line) => line.includes("SELECT 'new'")).length, 1);
+});
+
+test("a session is replayed statement by statement with masks, refusals and results", async () => {
+  const { out } = await desk.run("replay", "s-ana");
+  assert.match(out, /^Ana Silva as analyst on orders\ntask {5}Quarterly region report/);
+  assert.match(out, /1 {2}\d\d:\d\d:\d\d\.000 {5}\+6\.0 s {2}allow {3}SELECT region/);
+  assert.match(out, /2 .* block {3}SELECT email FROM customers[^]*no mask covers\.\n +never reached the target/);
+  assert.match(out, /The session is still open\.$/);
+});
+
+test("--speed 10 waits a tenth of what the client waited", async () => {
+  desk.waits.length = 0;
+  await desk.run("replay", "s-ana", "--speed", "10");
+  assert.deepEqual(desk.waits, [9_000]);
+});
+
+test("a chain is told as its sentence, its steps in order across accounts, and what ties them", async () => {
+  const { out } = await desk.run("chains", heldChain);
+  assert.match(out, /^Read, copied, destroyed\nload-job would destroy/);
+  assert.match(out, / {2}1 {2}\S+ \S+ {2}extract {2}read orders\/public\.customers\n/);
+  assert.match(
+    out,
+    / {2}2 .* transform {2}transform[^\n]*\n {7}tied to step 1 by lineage \(strong\): orders\/public\.customers/,
+  );
+  assert.match(out, / {7}tied to step 1 by task \(weak\)/);
+  assert.match(out, /turned away {2}\S+ \S+ load-job: You asked for this command yourself\./);
+});
+
+test("chains are listed with their state and the accounts they cross", async () => {
+  const { out } = await desk.run("chains");
+  assert.match(out, /held {6}ch_4d1f09c2b7 {2}extract > transform > load {2}Read, copied, destroyed: load-job/);
+});
+
+test("what waits for a human is listed, and shown with its exact text and who may not answer", async () => {
+  assert.match(
+    (await desk.run("approvals")).out,
+    /open {3}ap_01k9f3z8 {2}load-job as load@orders {2}in 14 min {2}DELETE/,
+  );
+  const { out } = await desk.run("approvals", "show", heldApproval);
+  assert.match(out, /^open, ends in 14 min\n/);
+  assert.match(out, /\n {4}DELETE FROM reporting_customers\n/);
+  assert.match(out, /may not answer {2}extract-job: Step 1 of Read, copied, destroyed/);
+});
+
+test("foreign text cannot steer the terminal of the one who reads it", async () => {
+  const evil = "SELECT 1 \u001b]0;owned\u0007 \u202e drowssap";
+  api.story = { ...api.story, rows: api.story.rows.map((row) => (row.text ? { ...row, text: evil } : row)) };
+  const { out } = await desk.run("timeline");
+  api.story = insidersNight(t0);
+  for (const mark of ["\u001b", "\u0007", "\u202e"]) assert.ok(!out.includes(mark));
+  assert.match(out, /\\x1b\]0;owned\\x07 \\x202e drowssap/);
+});
