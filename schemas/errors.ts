@@ -60,6 +60,7 @@ export const errorCatalogue = {
   "login.failed": { kind: "fault", hint: "Wrong user name or secret; `throughline connect` makes a new Grant." },
   "login.expired": { kind: "fault", hint: "The Grant has ended; `throughline connect` makes a new one." },
   "login.rate": { kind: "fault", hint: "Too many failed logins from this address; wait." },
+  "login.abandoned": { kind: "fault", hint: "The peer closed the connection during its login." },
   "login.timeout": { kind: "fault", hint: "The peer was too slow to log in; look at its address in the event." },
   "login.crowded": {
     kind: "fault",

@@ -1,0 +1,83 @@
+/**
+ * The sessions that run in this gateway, by Grant: a Grant that is revoked or has expired ends all of them, also those
+ * in which nobody speaks. Ending is asked for first (the proxy says goodbye in the protocol's own words), then enforced.
+ */
+import type { GrantId } from "../../schemas/identity.ts";
+import type { Grants } from "./credentials.ts";
+import type { Session } from "./session.ts";
+
+export interface OpenSession {
+  readonly session: Session;
+  /** Asks the proxy to end it. */
+  readonly end: (reason: string) => void;
+  /** Destroys both sockets. */
+  readonly cut: () => void;
+}
+
+export interface OpenSessionsParts {
+  readonly grants: Grants;
+  readonly now: () => number;
+  readonly endingWaitMsMax: number;
+}
+
+export class OpenSessions {
+  readonly #parts: OpenSessionsParts;
+  readonly #open = new Map<string, OpenSession>();
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  #onEmpty: (() => void)[] = [];
+
+  constructor(parts: OpenSessionsParts) {
+    this.#parts = parts;
+    parts.grants.onGrant((id) => this.#check(id));
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Ends by itself when its Grant does, also when that happened while it was being opened. */
+  add(open: OpenSession): void {
+    const { id, grant } = open.session;
+    this.#open.set(id, open);
+    const leftMs = Math.max(0, grant.expiresAtMs - this.#parts.now());
+    this.#timers.set(
+      id,
+      setTimeout(() => this.end(id, "the Grant has expired"), leftMs),
+    );
+    this.#check(grant.id);
+  }
+
+  remove(id: string): void {
+    clearTimeout(this.#timers.get(id));
+    this.#timers.delete(id);
+    this.#open.delete(id);
+    if (this.#open.size > 0) return;
+    for (const done of this.#onEmpty.splice(0)) done();
+  }
+
+  /** @param reason what the user reads @returns false when there is no such session (any more) */
+  end(id: string, reason: string): boolean {
+    const open = this.#open.get(id);
+    if (open === undefined) return false;
+    if (open.session.ending !== null) return true;
+    open.session.ending = reason;
+    clearTimeout(this.#timers.get(id));
+    this.#timers.set(id, setTimeout(open.cut, this.#parts.endingWaitMsMax));
+    open.end(reason);
+    return true;
+  }
+
+  /** Resolves when the last one is gone. */
+  async endAll(reason: string): Promise<void> {
+    for (const id of [...this.#open.keys()]) this.end(id, reason);
+    if (this.#open.size > 0) await new Promise<void>((done) => this.#onEmpty.push(done));
+  }
+
+  #check(id: GrantId): void {
+    const ended = this.#parts.grants.find(id)?.ended ?? null;
+    if (ended === null) return;
+    for (const { session } of [...this.#open.values()]) {
+      if (session.grant.id === id) this.end(session.id, `the Grant was ${ended}`);
+    }
+  }
+}
