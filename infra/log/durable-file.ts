@@ -1,0 +1,48 @@
+/** Files that are whole or absent, whenever the machine stops: write beside, sync, link or rename, sync the folder. */
+import { randomUUID } from "node:crypto";
+import { closeSync, fsyncSync, linkSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** Makes a new file entry (or removal) durable. */
+export function syncFolder(folder: string): void {
+  const fd = openSync(folder, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Writes a file of mode 0600, replacing one of that name at once or not at all. */
+export function replaceFile(path: string, content: string | Uint8Array): void {
+  renameSync(writeBeside(path, content), path);
+  syncFolder(dirname(path));
+}
+
+/** Like replaceFile, but only if none is there. @returns false when one is, which then stays as it is */
+export function createFile(path: string, content: string | Uint8Array): boolean {
+  const beside = writeBeside(path, content);
+  try {
+    linkSync(beside, path);
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") return false;
+    throw cause;
+  } finally {
+    unlinkSync(beside);
+  }
+  syncFolder(dirname(path));
+  return true;
+}
+
+function writeBeside(path: string, content: string | Uint8Array): string {
+  const beside = `${path}.${randomUUID()}.new`;
+  const fd = openSync(beside, "wx", 0o600);
+  try {
+    const bytes = Buffer.from(content);
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  return beside;
+}
