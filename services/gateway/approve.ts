@@ -10,7 +10,7 @@
 import { createHmac } from "node:crypto";
 import type { Appender } from "../../infra/log/log.ts";
 import { humansOf } from "../../infra/policy/quorum.ts";
-import type { Effect } from "../../schemas/command.ts";
+import type { Effect, Reading } from "../../schemas/command.ts";
 import type { HoldTerms, Need, Verdict } from "../../schemas/verdict.ts";
 import type { Asked } from "./approvals.ts";
 import type { Feed } from "./feed.ts";
@@ -30,6 +30,10 @@ export interface ApproveParts {
   /** Text and parameters under the session's key, as they will be recorded. */
   readonly sealed: (question: Question) => SealedCommand | Promise<SealedCommand>;
 }
+
+/** The text itself is whole; these are for a person's first look. */
+const statementsShownMax = 50;
+const resourcesShownMax = 100;
 
 export function approve(parts: ApproveParts, question: Question, sofar: Verdict): Verdict | Promise<Verdict> {
   if (sofar.ruling !== "hold" || sofar.hold === undefined) return sofar;
@@ -156,14 +160,22 @@ function ask(
     chains: [...(sofar.chains ?? [])],
     text: sealed.text,
     parameters: sealed.parameters,
-    statements: [...command.reading.statements],
-    resources: [...new Set(command.reading.effects.flatMap((effect) => [...effect.writes, ...effect.reads]))],
+    statements: command.reading.statements.slice(0, statementsShownMax),
+    resources: resourcesOf(command.reading, question.session.grant.target),
   };
   parts.appender.append({ type: "approval.asked", subject, data });
   return [
     { ...sofar, sentence },
     { id, expiresAtMs },
   ];
+}
+
+/** For people; coarser when they are too many to read. */
+function resourcesOf({ effects }: Reading, target: string): string[] {
+  const all = [...new Set(effects.flatMap((effect) => [...effect.writes, ...effect.reads]))];
+  if (all.length <= resourcesShownMax) return all;
+  const tables = [...new Set(all.map((uri) => uri.split("#")[0] ?? uri))];
+  return tables.length <= resourcesShownMax ? tables : [target];
 }
 
 /** Where everybody known who could answer is excluded, the rule's `escalate` may answer too, and the hold says so. */

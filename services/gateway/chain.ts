@@ -7,39 +7,37 @@
  */
 import type { Appender } from "../../infra/log/log.ts";
 import { humansOf, mergeNeeds } from "../../infra/policy/quorum.ts";
-import type { Subject } from "../../schemas/event.ts";
-import type { CommandFacts } from "../../schemas/event-data.ts";
+import { gateOf, gateSteps, type MustAsk } from "../../infra/rules/gate.ts";
+import { actionOf, type Gate, type RuleSet } from "../../infra/rules/rule-set.ts";
 import { allowed, type HoldTerms, type Need, type Verdict } from "../../schemas/verdict.ts";
 import type { Answer, Feed } from "./feed.ts";
 import { type Question, strictest } from "./question.ts";
 
-/** `gate:` of a rule, as the gateway needs it. */
-export interface GateTerms {
-  readonly approvers: readonly string[];
-  readonly humans: number;
-  readonly escalate: readonly string[];
-  readonly waitMs: number;
-  readonly unavailable: "allow" | "hold" | "block";
+/** What the gateway knows of the rules: which commands must ask, and on whose terms. */
+export interface ChainRules {
+  readonly version: string;
+  readonly mustAsk: MustAsk;
+  readonly gateOf: (rule: string) => Gate | null;
+  /** The strictest of all gated rules: which of them would have answered is not known without the correlator. */
+  readonly unavailable: Gate["unavailable"];
 }
 
-/** What the gateway knows of the rules. */
-export interface ChainRules {
-  /** Names of rules whose last gate step this can be; empty = it need not ask. */
-  gatesFor(facts: CommandFacts, subject: Subject, tagsOf: (resource: string) => readonly string[]): readonly string[];
-  /** Null for a rule that is not loaded here. */
-  terms(rule: string): GateTerms | null;
+export function chainRules(rules: RuleSet): ChainRules {
+  const says = rules.rules.flatMap((rule) => (actionOf(rule) === "alert" ? [] : (rule.gate?.unavailable ?? [])));
+  const unavailable = says.includes("block") ? "block" : says.includes("hold") ? "hold" : "allow";
+  return { version: rules.version, mustAsk: gateSteps(rules), gateOf: (rule) => gateOf(rules, rule), unavailable };
 }
 
 export interface ChainParts {
   readonly appender: Appender;
   readonly feed: Feed;
-  readonly rules: ChainRules;
+  readonly rules: () => ChainRules;
   readonly tagsOf: (resource: string) => readonly string[];
   /** Chains are recorded and not obeyed on these targets. */
   readonly observes: (target: string) => boolean;
   readonly gateWaitMs: number;
   readonly approvalMs: number;
-  /** Who answers a chain whose rule is not loaded here. */
+  /** Who answers where a rule names nobody, or is not loaded here. */
   readonly approvers: readonly string[];
   readonly after: After;
 }
@@ -47,42 +45,34 @@ export interface ChainParts {
 /** Calls back once after so many milliseconds. @returns cancels it */
 export type After = (ms: number, callback: () => void) => () => void;
 
-/** @param gates what gatesFor said of the command itself; effects of a COMMIT are looked at here */
+/** @param asks whether the command itself can be a last step; what a COMMIT makes lasting is looked at here */
 export function chain(
   parts: ChainParts,
   question: Question,
   sofar: Verdict,
-  gates: readonly string[],
+  asks: boolean,
 ): Verdict | Promise<Verdict> {
-  const asking = question.commits.length === 0 ? gates : [...new Set([...gates, ...committing(parts, question)])];
-  if (asking.length === 0) return sofar;
+  const { facts, subject, commits } = question;
+  if (!asks && (commits.length === 0 || !parts.rules().mustAsk(facts, subject, parts.tagsOf, commits))) return sofar;
   const wait: { answer: Answer | null; arrived: (answer: Answer) => void } = { answer: null, arrived: () => {} };
   const intent = parts.appender.nextId("steps");
   const forget = parts.feed.onAnswer(intent, (given) => {
     wait.answer = given;
     wait.arrived(given);
   });
-  const { facts, subject, commits } = question;
   parts.appender.append({ type: "command.intended", subject, data: { ...facts, commits: [...commits] } });
   question.intent = intent;
   if (wait.answer !== null) return ruled(parts, question, sofar, wait.answer);
   return new Promise((resolve) => {
     const cancel = parts.after(parts.gateWaitMs, () => {
       forget();
-      resolve(strictest(sofar, unavailable(parts, asking)));
+      resolve(strictest(sofar, unavailable(parts)));
     });
     wait.arrived = (given) => {
       cancel();
       resolve(ruled(parts, question, sofar, given));
     };
   });
-}
-
-/** What a COMMIT makes lasting may be a last step although the text COMMIT is none. */
-function committing(parts: ChainParts, question: Question): readonly string[] {
-  return question.commits.flatMap(({ effect }) =>
-    parts.rules.gatesFor({ ...question.facts, effects: [effect] }, question.subject, parts.tagsOf),
-  );
 }
 
 function ruled(parts: ChainParts, question: Question, sofar: Verdict, answer: Answer): Verdict {
@@ -106,25 +96,25 @@ function ruled(parts: ChainParts, question: Question, sofar: Verdict, answer: An
   return strictest(sofar, { ...verdict, hold: holdTerms(parts, because, answer.excluded) });
 }
 
-function unavailable(parts: ChainParts, rules: readonly string[]): Verdict {
-  const says = rules.map((rule) => parts.rules.terms(rule)?.unavailable ?? "hold");
+function unavailable(parts: ChainParts): Verdict {
   const sentence = "Whether this completes a forbidden chain could not be found out in time.";
-  const verdict: Verdict = { ...allowed, stage: "chain", because: rules, sentence };
-  if (says.includes("block")) return { ...verdict, ruling: "block" };
-  if (says.includes("hold")) return { ...verdict, ruling: "hold", hold: holdTerms(parts, rules, []) };
-  return { ...allowed, observed: rules };
+  const verdict: Verdict = { ...allowed, stage: "chain", because: ["correlator.unavailable"], sentence };
+  const ruling = parts.rules().unavailable;
+  if (ruling === "block") return { ...verdict, ruling };
+  if (ruling === "hold") return { ...verdict, ruling, hold: holdTerms(parts, [], []) };
+  return { ...allowed, observed: verdict.because };
 }
 
 function holdTerms(parts: ChainParts, rules: readonly string[], excluded: readonly string[]): HoldTerms {
-  const terms = rules.flatMap((rule) => parts.rules.terms(rule) ?? []);
-  const asked: Need[] = terms.map(({ approvers, humans }) => ({ approvers, humans }));
+  const gates = rules.flatMap((rule) => parts.rules().gateOf(rule) ?? []);
+  const asked: Need[] = gates.flatMap(({ approvers }) => (approvers.length > 0 ? { approvers, humans: 1 } : []));
   const needs = mergeNeeds(asked.length > 0 ? asked : [{ approvers: parts.approvers, humans: 1 }]);
   return {
     approvers: [...new Set(needs.flatMap((need) => need.approvers))],
     humans: humansOf(needs),
     needs,
-    waitMs: Math.min(parts.approvalMs, ...terms.map((term) => term.waitMs)),
-    escalate: [...new Set(terms.flatMap((term) => term.escalate))],
+    waitMs: Math.min(parts.approvalMs, ...gates.map((gate) => gate.waitMs)),
+    escalate: [...new Set(gates.flatMap((gate) => gate.escalate))],
     excluded,
   };
 }

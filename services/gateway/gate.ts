@@ -1,13 +1,30 @@
 /**
  * The gate, as the proxies of every wire see it: they ask, they obey, they report what came of it.
  * It decides nothing by itself: the table of stages below does, in order; the first that is not allow or mask settles
- * the command, and `record` runs for every outcome.
+ * the command (a hold goes on, so that people are asked once, with every reason), and `record` runs for every outcome.
  */
-import type { Ticket } from "../../infra/log/log.ts";
+import type { Blobs } from "../../infra/blobs/blobs.ts";
+import type { Appender, Ticket } from "../../infra/log/log.ts";
+import type { Policy } from "../../infra/policy/policy.ts";
 import type { Command, Reading } from "../../schemas/command.ts";
+import type { TargetConfig } from "../../schemas/config.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
 import type { CommittedEffect, EventData } from "../../schemas/event-data.ts";
-import type { Verdict } from "../../schemas/verdict.ts";
+import type { Limits } from "../../schemas/limits.ts";
+import { allowed, type Verdict } from "../../schemas/verdict.ts";
+import { approve } from "./approve.ts";
+import { block, blockFor } from "./block.ts";
+import { type After, type ChainRules, chain } from "./chain.ts";
+import type { Reader } from "./effects/reader.ts";
+import type { Feed } from "./feed.ts";
+import { Judged } from "./judged.ts";
+import type { Held, Question, Stage } from "./question.ts";
+import { type Recorded, Recorder, type Sealer } from "./record.ts";
 import type { Session } from "./session.ts";
+import { sweep } from "./sweep.ts";
+import { Waiting } from "./waiting.ts";
+
+export type { Held } from "./question.ts";
 
 /** A judged and recorded command. */
 export interface Judgement {
@@ -17,24 +34,11 @@ export interface Judgement {
   readonly ticket: Ticket;
   /** Set when the ruling is `hold`: what is waited for. */
   readonly held: Held | null;
-  /** The approval that this command used up, and the chain steps before the last one that it was given for. */
-  readonly approved: CommittedEffect["approved"] | null;
-}
-
-/** A command that waits for people. */
-export interface Held {
-  readonly approval: string;
-  /** Where it can be answered. */
-  readonly address: string;
-  readonly mode: "wait" | "retry";
-  readonly untilMs: number;
   /**
-   * Resolves when it was answered, expired, or was given up: `approved` means judge again (with the reading made anew),
-   * which finds the approval, uses it up durably, and allows exactly this command once.
+   * The approval that this command used up, and the chain steps before the last one that it was given for. When set,
+   * the command waits for its ticket before it is forwarded, whatever it is: `approval.used` is durable first.
    */
-  readonly settled: Promise<"approved" | "refused" | "expired">;
-  /** The client cancelled or went away. */
-  giveUp(): void;
+  readonly approved: CommittedEffect["approved"] | null;
 }
 
 export type Outcome = EventData["command.finished"];
@@ -64,4 +68,125 @@ export interface Gate {
   onDurable(listener: () => void): () => void;
   /** Whether errors and notices of this command may carry values that its identity may not see. */
   scrubs(session: Session, reading: Reading): boolean;
+}
+
+export interface GateParts {
+  readonly appender: Appender;
+  /** Replayed up to the end of the log, and from then on folding every record at once. */
+  readonly feed: Feed;
+  readonly policy: () => Policy;
+  readonly rules: () => ChainRules;
+  /** Null while a target's catalog is not loaded: its accounts count as able to read everything. */
+  readonly readerOf: (target: string) => Pick<Reader, "resources" | "canRead"> | null;
+  readonly blobs: Blobs;
+  readonly sealer: Sealer;
+  readonly tenantKey: Uint8Array;
+  readonly targetOf: (target: string) => Pick<TargetConfig, "opaque" | "mode">;
+  readonly holds: {
+    readonly mode: "wait" | "retry";
+    readonly waitMs: number;
+    /** Groups that answer where nothing names any: commands that cannot be read. */
+    readonly approvers: readonly string[];
+  };
+  /** Where people answer. */
+  readonly addressOf: (approval: string) => string;
+  /** Unique for ever. */
+  readonly newId: () => string;
+  readonly now: () => number;
+  readonly after: After;
+  readonly limits: Limits;
+}
+
+export interface RunningGate extends Gate {
+  /** Once a second: writes down what expired. */
+  tick(): void;
+  /** Commands judged in this session. */
+  commandsOf(session: Session): number;
+}
+
+export function createGate(parts: GateParts): RunningGate {
+  const { appender, feed, limits } = parts;
+  const { approvalMsMax: approvalMs, holdsPerIdentityMax, gateWaitMsMax: gateWaitMs } = limits;
+  const policyVersion = () => parts.policy().version;
+  const judged = new Judged(parts);
+  const recorder = new Recorder({ ...parts, policyVersion, eventBytesMax: limits.eventBytesMax });
+  const waiting = new Waiting({ ...parts, ...parts.holds, waitInTransactionMs: limits.holdInTransactionMsMax });
+  const observes = (target: string) => parts.targetOf(target).mode === "observe";
+  const { approvers } = parts.holds;
+  const chains = { ...parts, tagsOf: feed.tags.of, observes, gateWaitMs, approvalMs, approvers };
+  const people = { ...parts, waiting, policyVersion, approvalMs, holdsPerIdentityMax, sealed: recorder.sealed };
+
+  const stages: readonly Stage[] = [
+    (question) => judged.verdict(question), //                                   policy
+    (question, sofar) => block(parts, question, sofar), //                       standing orders
+    (question, sofar) => chain(chains, question, sofar, judged.asks(question)), // would it complete a chain?
+    (question, sofar) => approve(people, question, sofar), //                    people
+  ];
+
+  const run = (question: Question, sofar: Verdict, from: number): Judgement | Promise<Judgement> => {
+    let verdict = sofar;
+    for (const [at, stage] of stages.entries()) {
+      if (at < from) continue;
+      if (verdict.ruling === "block") break;
+      const next = stage(question, verdict);
+      if (next instanceof Promise) return next.then((given) => run(question, given, at + 1));
+      verdict = next;
+    }
+    const recorded = recorder.record(question, verdict);
+    return recorded instanceof Promise
+      ? recorded.then((done) => judgement(question, done))
+      : judgement(question, recorded);
+  };
+
+  return {
+    judge(session, command, commits, inTransaction) {
+      judged.count(session);
+      const question = judged.question(session, command, commits, inTransaction);
+      try {
+        const settled = run(question, allowed, 0);
+        return settled instanceof Promise ? settled.catch((error) => unrecorded(question, error)) : settled;
+      } catch (error) {
+        return unrecorded(question, error);
+      }
+    },
+    preview(session, command) {
+      const question = judged.question(session, command, [], false);
+      const verdict = judged.verdict(question);
+      if (verdict.ruling !== "block" && session.ending === null && blockFor(parts, question) === null) return verdict;
+      try {
+        const refused = verdict.ruling === "block" ? verdict : block(parts, question, verdict);
+        return recorder.recordNow(question, refused).verdict;
+      } catch (error) {
+        return unrecorded(question, error).verdict;
+      }
+    },
+    recordFailed(session, command) {
+      // It never ran: what it would have touched is not an effect.
+      const nothing = { ...command, reading: { ...command.reading, effects: [] } };
+      return recorder.recordNow(judged.question(session, nothing, [], false), allowed).ticket;
+    },
+    finished: (session, { command }, outcome) => void recorder.finished(session, command, outcome),
+    masked(session, { command }, columns) {
+      const subject = { ...session.subject, command: command.id };
+      const tagged = columns.map((one) => ({ ...one, tag: one.tag || (feed.tags.of(one.resource).at(-1) ?? "") }));
+      appender.append({ type: "output.masked", subject, data: { columns: tagged } });
+    },
+    isDurable: (ticket) => ticket <= appender.durable,
+    onDurable: (listener) => appender.onDurable(listener),
+    scrubs: (session, reading) => judged.scrubs(session, reading),
+    tick: () => sweep(parts, parts.now()),
+    commandsOf: (session) => judged.commandsOf(session),
+  };
+}
+
+function judgement({ command, held, approved }: Question, { verdict, ticket }: Recorded): Judgement {
+  return { command, verdict, ticket, held: verdict.ruling === "hold" ? held : null, approved };
+}
+
+/** A full log refuses commands, and nothing else: the refusal reaches no target and shows nothing, so it may leave. */
+function unrecorded({ command }: Question, error: unknown): Judgement {
+  if (!(error instanceof ThroughlineError) || error.code !== "log.full") throw error;
+  const sentence = "The log is full, so nothing can be recorded and nothing runs.";
+  const verdict: Verdict = { ruling: "block", stage: "gate", because: ["log.full"], sentence, masks: [] };
+  return { command, verdict, ticket: 0, held: null, approved: null };
 }

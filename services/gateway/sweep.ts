@@ -1,0 +1,23 @@
+/** What ends because time passed: approvals, blocks, Grants. Said once each; the feed hears it like everybody else. */
+import type { Appender } from "../../infra/log/log.ts";
+import type { Feed } from "./feed.ts";
+
+export interface SweepParts {
+  readonly appender: Appender;
+  readonly feed: Feed;
+}
+
+/** @throws ThroughlineError `log.full` for a Grant; its sessions end by their own clock all the same */
+export function sweep({ appender, feed }: SweepParts, nowMs: number): void {
+  for (const approval of feed.approvals.overdue(nowMs))
+    appender.append({ type: "approval.expired", subject: {}, data: { approval } });
+  for (const { id, expiresAtMs } of feed.blocks)
+    if (expiresAtMs !== null && nowMs >= expiresAtMs)
+      appender.append({ type: "block.expired", subject: {}, data: { block: id } });
+  for (const { id, identity, account, task, target } of feed.grants.overdue(nowMs))
+    appender.append({
+      type: "grant.expired",
+      subject: { identity: identity.key, account, task: task.id, target, grantid: id },
+      data: { grant: id },
+    });
+}
