@@ -22,16 +22,22 @@ export function replaceFile(path: string, content: string | Uint8Array): void {
 /** Like replaceFile, but only if none is there. @returns false when one is, which then stays as it is */
 export function createFile(path: string, content: string | Uint8Array): boolean {
   const beside = writeBeside(path, content);
+  const made = linkNew(beside, path);
+  unlinkSync(beside);
+  // Also when it was there: whoever made it may not have come this far.
+  syncFolder(dirname(path));
+  return made;
+}
+
+function linkNew(beside: string, path: string): boolean {
   try {
     linkSync(beside, path);
+    return true;
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") return false;
-    throw cause;
-  } finally {
     unlinkSync(beside);
+    throw cause;
   }
-  syncFolder(dirname(path));
-  return true;
 }
 
 function writeBeside(path: string, content: string | Uint8Array): string {

@@ -101,7 +101,9 @@ export class StoredRecord implements LogRecord {
 
   #parse(): Envelope {
     const envelope = parseEnvelope(this.frame.toString("utf8", this.part.jsonAt, this.part.end));
-    if (!envelopeMatches(envelope, this)) throw this.refusal("carries an envelope that says something else");
+    const idHolds = envelope.id === this.ownId || mayBeId(this.role, envelope.id);
+    if (!idHolds || !envelopeMatches(envelope, this))
+      throw this.refusal("carries an envelope that says something else");
     return envelope;
   }
 
@@ -113,6 +115,14 @@ export class StoredRecord implements LogRecord {
 
 export function eventId(source: string, stream: Stream, sequence: number): EventId {
   return `${source}/${stream === "steps" ? "s" : "e"}/${paddedSequence(sequence)}` as EventId;
+}
+
+/**
+ * Whether an event of this role may bring this id: only the correlator's outputs do, and theirs are hashes. Readers drop
+ * a second event of the same id, so a free choice would let one source erase another's event from the store.
+ */
+export function mayBeId(role: Role, id: string): boolean {
+  return role === "correlator" && /^[0-9a-f]{16,64}$/.test(id);
 }
 
 export function paddedSequence(sequence: number): string {

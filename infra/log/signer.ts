@@ -23,7 +23,7 @@ const checkpointBytes = 4096;
 /** Signs for every source whose key is in this process, and for the writer. */
 export class Signer {
   readonly #merged: Merged;
-  readonly #writer: SourceAppender;
+  readonly #writer: SourceAppender | null;
   readonly #sources: Sources;
   readonly #waitMs: number;
   readonly #speakers: { appender: SourceAppender; key: KeyObject; fingerprint: string }[] = [];
@@ -32,8 +32,8 @@ export class Signer {
   #signed = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param writer says the heads of the merged order */
-  constructor(merged: Merged, writer: SourceAppender, sources: Sources, waitMs: number) {
+  /** @param writer says the heads of the merged order; null where that is another process */
+  constructor(merged: Merged, writer: SourceAppender | null, sources: Sources, waitMs: number) {
     this.#merged = merged;
     this.#writer = writer;
     this.#sources = sources;
@@ -59,7 +59,8 @@ export class Signer {
     const late = this.#speakers.some(({ appender: { lanes } }) =>
       [lanes.steps, lanes.events].some((lane) => lane.newest > lane.signed),
     );
-    if (late || this.#newest > this.#signed) this.#timer ??= setTimeout(() => this.#tick(), this.#waitMs);
+    if (late || (this.#writer !== null && this.#newest > this.#signed))
+      this.#timer ??= setTimeout(() => this.#tick(), this.#waitMs);
   }
 
   /** Appends a checkpoint for everything that is closed and not signed yet; with no room at all, the next one does. */
@@ -79,7 +80,7 @@ export class Signer {
   #signMerged(): void {
     const { written } = this.#merged;
     const own = this.#speakers.find(({ appender }) => appender === this.#writer);
-    if (own === undefined || this.#newest <= this.#signed || written <= this.#signed) return;
+    if (this.#writer === null || own === undefined || this.#newest <= this.#signed || written <= this.#signed) return;
     const { tenant, source } = this.#writer.lanes.events;
     const head = Buffer.from(this.#merged.head).toString("hex");
     const upTo = paddedSequence(written);

@@ -8,6 +8,7 @@ import type { EventData } from "../../schemas/event-data.ts";
 import { foldedData, subjectFields } from "./fold.ts";
 import type { Lane, Saying } from "./lane.ts";
 import type { Appender, Draft, RawDraft, Ticket } from "./log.ts";
+import { mayBeId } from "./record.ts";
 import { Tickets } from "./tickets.ts";
 
 /** Both streams of one source. */
@@ -44,6 +45,8 @@ export class SourceAppender implements Appender {
   #say(saying: Saying): Ticket {
     if (!maySay(this.role, saying.type))
       throw new ThroughlineError("log.refused", `The role ${this.role} may not say ${saying.type}`);
+    if (saying.id !== undefined && !mayBeId(this.role, saying.id))
+      throw new ThroughlineError("log.refused", `The role ${this.role} may not choose the id of ${saying.type}`);
     // Before the outlet: a fold may append again from inside it, and that comes after.
     const ticket = ++this.tickets.last;
     this.#outlet(this.lanes[catalogue[saying.type].stream], saying);

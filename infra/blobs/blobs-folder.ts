@@ -1,0 +1,49 @@
+/**
+ * Blobs as files: `<folder>/blobs/ab/abcdef…`, named by their SHA-256, mode 0600, whole or absent.
+ * What is read is checked against its name. It keeps everything for ever; retention is for whoever knows what is referenced.
+ */
+import { hash } from "node:crypto";
+import { existsSync, mkdirSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ThroughlineError } from "../../schemas/errors.ts";
+import { createFile, syncFolder } from "../log/durable-file.ts";
+import type { Blobs } from "./blobs.ts";
+
+/** @param dataFolder its `blobs/` is used and made when needed */
+export function openBlobs(dataFolder: string): Blobs {
+  const folder = join(dataFolder, "blobs");
+  return {
+    put: async (bytes) => {
+      const digest = hash("sha256", bytes, "hex");
+      const shard = join(folder, digest.slice(0, 2));
+      if (!existsSync(shard)) {
+        mkdirSync(shard, { recursive: true, mode: 0o700 });
+        syncFolder(folder);
+        syncFolder(dataFolder);
+      }
+      createFile(join(shard, digest), bytes);
+      return `sha256:${digest}`;
+    },
+    get: async (reference) => {
+      const digest = digestOf(reference);
+      const path = join(folder, digest.slice(0, 2), digest);
+      if (!existsSync(path)) throw new ThroughlineError("not.found", `No blob ${reference}`);
+      const bytes = await readFile(path);
+      if (hash("sha256", bytes, "hex") !== digest)
+        throw new ThroughlineError("export.damaged", `The blob ${reference} holds other bytes than its name says`);
+      return bytes;
+    },
+    has: async (reference) => {
+      const digest = digestOf(reference);
+      return existsSync(join(folder, digest.slice(0, 2), digest));
+    },
+  };
+}
+
+/** Only a digest becomes a path. */
+function digestOf(reference: string): string {
+  const digest = /^sha256:([0-9a-f]{64})$/.exec(reference)?.[1];
+  if (digest === undefined) throw new ThroughlineError("not.found", "A blob's reference is sha256:<64 hex digits>");
+  return digest;
+}
