@@ -7,7 +7,7 @@
  * account for which task on which target, the policy's version and, for a COMMIT, what it makes lasting. It covers the
  * reasons it was asked for: a new reason is a new approval.
  */
-import { createHmac } from "node:crypto";
+import { keyedHash } from "../../infra/keys/seal.ts";
 import type { Appender } from "../../infra/log/log.ts";
 import { humansOf } from "../../infra/policy/quorum.ts";
 import type { Effect, Reading } from "../../schemas/command.ts";
@@ -59,9 +59,7 @@ function bindingOf(parts: ApproveParts, { session, command, commits }: Question)
   const lasting = commits.map((committed) => [committed.command, effectKey(committed.effect)]);
   const exact = [command.text, command.parameters, command.reading.resolution, lasting];
   const who = [identity.key, task.id, account, session.role, target, parts.policyVersion()];
-  return createHmac("sha256", parts.tenantKey)
-    .update(JSON.stringify(["approval", exact, who]))
-    .digest("hex");
+  return keyedHash(parts.tenantKey, JSON.stringify(["approval", exact, who]));
 }
 
 function effectKey({ operation, reads, writes, ends, destroys }: Effect): readonly unknown[] {

@@ -19,7 +19,7 @@ import type { Reader } from "./effects/reader.ts";
 import type { Feed } from "./feed.ts";
 import { Judged } from "./judged.ts";
 import type { Held, Question, Stage } from "./question.ts";
-import { type Recorded, Recorder, type Sealer } from "./record.ts";
+import { type Recorded, Recorder } from "./record.ts";
 import type { Session } from "./session.ts";
 import { sweep } from "./sweep.ts";
 import { Waiting } from "./waiting.ts";
@@ -79,7 +79,6 @@ export interface GateParts {
   /** Null while a target's catalog is not loaded: its accounts count as able to read everything. */
   readonly readerOf: (target: string) => Pick<Reader, "resources" | "canRead"> | null;
   readonly blobs: Blobs;
-  readonly sealer: Sealer;
   readonly tenantKey: Uint8Array;
   readonly targetOf: (target: string) => Pick<TargetConfig, "opaque" | "mode">;
   readonly holds: {

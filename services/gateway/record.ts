@@ -8,6 +8,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Blobs } from "../../infra/blobs/blobs.ts";
+import { keyedHash, seal } from "../../infra/keys/seal.ts";
 import type { DecidedFacts } from "../../infra/log/entry.ts";
 import type { Appender, Ticket } from "../../infra/log/log.ts";
 import type { Command, Effect, Reading, ResourceUri } from "../../schemas/command.ts";
@@ -18,18 +19,10 @@ import { withoutPasswords } from "./password.ts";
 import type { Question, SealedCommand } from "./question.ts";
 import type { Session } from "./session.ts";
 
-/** Encryption under a session's key, and the tenant's keyed hash; infra/keys has both. */
-export interface Sealer {
-  /** @returns base64 of nonce(12) ‖ ciphertext ‖ tag(16) */
-  seal(key: Uint8Array, text: string): string;
-  /** Hex. */
-  hash(text: string): string;
-}
-
 export interface RecordParts {
   readonly appender: Appender;
   readonly blobs: Blobs;
-  readonly sealer: Sealer;
+  readonly tenantKey: Uint8Array;
   readonly policyVersion: () => string;
   readonly eventBytesMax: number;
 }
@@ -210,9 +203,9 @@ export class Recorder {
   }
 
   #sealNow({ session, subject }: Question, text: string): Sealed {
-    const { sealer, blobs, appender } = this.#parts;
-    const about = { bytes: Buffer.byteLength(text), hash: sealer.hash(text) };
-    const sealed = sealer.seal(session.key, text);
+    const { tenantKey, blobs, appender } = this.#parts;
+    const about = { bytes: Buffer.byteLength(text), hash: keyedHash(tenantKey, text) };
+    const sealed = seal(session.key, text);
     if (about.bytes <= inlineBytesMax) return { sealed, ...about };
     const bytes = Buffer.from(sealed, "base64");
     const reference = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
@@ -228,9 +221,9 @@ export class Recorder {
   }
 
   #seal(session: Session, text: string): Sealed | Promise<Sealed> {
-    const { sealer, blobs } = this.#parts;
-    const about = { bytes: Buffer.byteLength(text), hash: sealer.hash(text) };
-    const sealed = sealer.seal(session.key, text);
+    const { tenantKey, blobs } = this.#parts;
+    const about = { bytes: Buffer.byteLength(text), hash: keyedHash(tenantKey, text) };
+    const sealed = seal(session.key, text);
     if (about.bytes <= inlineBytesMax) return { sealed, ...about };
     return blobs.put(Buffer.from(sealed, "base64")).then((reference) => ({ reference, ...about }));
   }
