@@ -123,7 +123,7 @@ interface Ready {
 async function login(startup: Startup, visit: Visit, entrance: Entrance, parts: HandshakeParts): Promise<Ready> {
   const { signal, clientAddress } = entrance;
   const claim = readClaim(startup.user);
-  Object.assign(visit, { user: startup.user, database: startup.database, grantId: claim.grantId });
+  Object.assign(visit, { user: startup.user, database: startup.database, grantId: claim.grantId.slice(0, 64) });
   refuseEarly(visit, entrance, parts);
   if (startup.negotiate) {
     visit.stream.write(negotiateProtocolVersion(0x00030000 | startup.minor, startup.negotiate.unknown));
@@ -214,10 +214,22 @@ async function runSession(
     parts.fault(error);
   } finally {
     cancels.remove(key);
-    parts.sessions.remove(session.id);
-    parts.close(session, { reason, clientBytes: client.bytesRead, targetBytes: login.raw.bytesRead });
+    wire.onEnding = null;
+    const facts = { reason, clientBytes: client.bytesRead, targetBytes: login.socket.bytesRead };
     login.raw.destroy();
+    recordEnd(session, facts, parts);
     await partWith(client, null, parts.limits.endingWaitMsMax);
+    // Last, so that a drain has waited for the record too.
+    parts.sessions.remove(session.id);
+  }
+}
+
+/** The session is over either way; that it could not be written down is the operator's to know. */
+function recordEnd(session: Session, facts: ClosingFacts, parts: HandshakeParts): void {
+  try {
+    parts.close(session, facts);
+  } catch (unwritten) {
+    parts.fault(unwritten);
   }
 }
 

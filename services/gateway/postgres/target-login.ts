@@ -8,7 +8,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { TargetConfig } from "../../../schemas/config.ts";
 import { ThroughlineError } from "../../../schemas/errors.ts";
 import { limits } from "../../../schemas/limits.ts";
@@ -29,8 +28,9 @@ import { startTargetTls } from "./tls.ts";
 import { TargetTurnedAway } from "./turn-away.ts";
 
 export interface TargetConnection {
-  readonly socket: Duplex;
-  /** The TCP connection below, for counting bytes and for cutting it. */
+  /** `raw`, or the TLS over it. */
+  readonly socket: Socket;
+  /** For cutting it. */
   readonly raw: Socket;
   /** Hash of the target's certificate, null without TLS. */
   readonly binding: Buffer | null;
