@@ -1,0 +1,49 @@
+/** Who was asked, who answered and when, and who was turned away: the human side of a held command. */
+import type { ApprovalInfo } from "../../../schemas/api.ts";
+import { Moment } from "./moment.tsx";
+import { address, Link } from "./route.tsx";
+
+export function AnswerFacts({ approval }: { readonly approval: ApprovalInfo }) {
+  return (
+    <ol className="course">
+      <li>
+        <Moment ms={approval.askedAtMs} />
+        <span>
+          {approval.humans === 1 ? "One" : approval.humans} of {approval.approvers.join(", ")} asked.{" "}
+          <Link to={address(["approvals", approval.approval])}>
+            {approval.state === "open" ? "Answer it" : "Show it"}
+          </Link>
+        </span>
+      </li>
+      {approval.refusedAttempts.map((attempt) => (
+        <li key={`${attempt.by.identity} ${attempt.atMs}`}>
+          <Moment ms={attempt.atMs} />
+          <span>
+            <strong>{attempt.by.name}</strong> was turned away. <span className="quiet">{attempt.reason}</span>
+          </span>
+        </li>
+      ))}
+      {approval.answers.map((answer) => (
+        <li key={`${answer.by.identity} ${answer.atMs}`}>
+          <Moment ms={answer.atMs} />
+          <span>
+            <strong>{answer.by.name}</strong> {answer.answer === "approve" ? "approved" : "refused"}.{" "}
+            <span className="quiet">{answer.reason}</span>
+          </span>
+        </li>
+      ))}
+      {approval.usedAtMs !== null && (
+        <li>
+          <Moment ms={approval.usedAtMs} />
+          <span>The command ran, once.</span>
+        </li>
+      )}
+      {approval.state === "expired" && (
+        <li>
+          <Moment ms={approval.expiresAtMs} />
+          <span>Nobody answered in time.</span>
+        </li>
+      )}
+    </ol>
+  );
+}

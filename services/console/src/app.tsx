@@ -1,0 +1,153 @@
+/** The frame around every page: who is logged in, where one can go, and how many answers are waited for. */
+import { ActionIcon, Button } from "@mantine/core";
+import type { Approvals, Me } from "../../../schemas/api.ts";
+import { AlertsPageView } from "./alerts-page.tsx";
+import { ApprovalPage } from "./approval-page.tsx";
+import { ApprovalsPage } from "./approvals-page.tsx";
+import { BlocksPage } from "./blocks-page.tsx";
+import { ChainPage } from "./chain-page.tsx";
+import { ChainsPageView } from "./chains-page.tsx";
+import { useMe, useRead, useTitle } from "./data.ts";
+import { useScheme } from "./kit.tsx";
+import { Link, usePlace } from "./route.tsx";
+import { SessionPage } from "./session-page.tsx";
+import { SessionsPageView } from "./sessions-page.tsx";
+import { Empty, Failed } from "./states.tsx";
+import { TimelinePageView } from "./timeline-page.tsx";
+
+const pages = [
+  ["timeline", "Timeline"],
+  ["chains", "Chains"],
+  ["approvals", "Approvals"],
+  ["sessions", "Sessions"],
+  ["blocks", "Blocks"],
+  ["alerts", "Alerts"],
+] as const;
+
+export function App() {
+  const me = useMe();
+  if (me.pending) return null;
+  if (me.data === undefined || me.problem?.status === 401)
+    return <SignedOut problem={me.problem?.status === 401 ? null : me.problem} />;
+  return (
+    <div className="frame">
+      <a className="skip" href="#page">
+        Skip to the page
+      </a>
+      <Rail me={me.data} />
+      <main className="page" id="page">
+        <Page />
+      </main>
+    </div>
+  );
+}
+
+function Page() {
+  const { path } = usePlace();
+  const [noun = "timeline", id] = path;
+  switch (noun) {
+    case "timeline":
+      return <TimelinePageView />;
+    case "chains":
+      return id ? <ChainPage key={id} id={id} /> : <ChainsPageView />;
+    case "approvals":
+      return id ? <ApprovalPage key={id} id={id} /> : <ApprovalsPage />;
+    case "sessions":
+      return id ? <SessionPage key={id} id={id} /> : <SessionsPageView />;
+    case "blocks":
+      return <BlocksPage />;
+    case "alerts":
+      return <AlertsPageView />;
+    default:
+      return (
+        <Empty title="There is no such page" action={<Link to="/timeline">Go to the timeline</Link>}>
+          The address may be cut off.
+        </Empty>
+      );
+  }
+}
+
+function Rail({ me }: { readonly me: Me }) {
+  const { path } = usePlace();
+  const open = useRead<Approvals>("/api/approvals", { state: "open" });
+  const waiting = open.data?.approvals.length ?? 0;
+  const current = path[0] ?? "timeline";
+  return (
+    <header className="rail">
+      <Link to="/timeline" className="brand" aria-label="Throughline">
+        <Mark />
+        <span>Throughline</span>
+      </Link>
+      <nav aria-label="Pages">
+        {pages.map(([noun, words]) => (
+          <Link key={noun} to={`/${noun}`} aria-current={current === noun ? "page" : undefined}>
+            {words}
+            {noun === "approvals" && waiting > 0 && (
+              <span className="count">
+                {waiting}
+                <span className="unseen"> open</span>
+              </span>
+            )}
+          </Link>
+        ))}
+      </nav>
+      <div className="rail-foot">
+        <form className="who" method="post" action="/logout">
+          <strong>{me.identity.name}</strong>
+          <button type="submit">Log out</button>
+        </form>
+        <SchemeTurn />
+      </div>
+    </header>
+  );
+}
+
+function SchemeTurn() {
+  const { scheme, turn } = useScheme();
+  const words = scheme === "dark" ? "Light colours" : "Dark colours";
+  return (
+    <ActionIcon variant="subtle" color="gray" onClick={turn} aria-label={words} title={words}>
+      <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+        <circle cx="8" cy="8" r="6" fill="none" stroke="currentColor" strokeWidth="1.4" />
+        <path d="M8 2a6 6 0 0 1 0 12Z" fill="currentColor" />
+      </svg>
+    </ActionIcon>
+  );
+}
+
+function Mark() {
+  return (
+    <svg viewBox="0 0 24 24" width="24" height="24" aria-hidden="true">
+      <path d="M5 3v18M12 3v18M19 3v18" stroke="var(--line-strong)" strokeWidth="1.5" />
+      <path d="M5 5c0 5 7 2.5 7 7s7 2 7 7" fill="none" stroke="var(--house)" strokeWidth="2.4" />
+      <g fill="var(--house)">
+        <circle cx="5" cy="5" r="2.6" />
+        <circle cx="12" cy="12" r="2.6" />
+        <circle cx="19" cy="19" r="2.6" />
+      </g>
+    </svg>
+  );
+}
+
+function SignedOut({ problem }: { readonly problem: Parameters<typeof Failed>[0]["problem"] | null }) {
+  useTitle("Log in");
+  return (
+    <main className="gate">
+      <div>
+        <Mark />
+        <h1>What happened, across accounts</h1>
+        <p>
+          Timelines, chains and held commands are shown to those whom policy permits. What you read here is recorded
+          too.
+        </p>
+        {problem ? (
+          <Failed problem={problem} />
+        ) : (
+          <Button component="a" href="/login">
+            Log in
+          </Button>
+        )}
+      </div>
+    </main>
+  );
+}

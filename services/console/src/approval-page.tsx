@@ -1,0 +1,148 @@
+/** One held command as an approver must see it: the exact text, who asks for what, the chain, and who may not answer. */
+import type { ApprovalDetail, ChainDetail } from "../../../schemas/api.ts";
+import { AnswerFacts } from "./answer-facts.tsx";
+import { AnswerForm } from "./answer-form.tsx";
+import { ChainStory } from "./chain-story.tsx";
+import { useRead, useTitle } from "./data.ts";
+import { As, Facts, Narrow, Sql, StateMark } from "./marks.tsx";
+import { Moment, spanWords, useNow } from "./moment.tsx";
+import { address, Link } from "./route.tsx";
+import { PageHead, State } from "./states.tsx";
+
+export function ApprovalPage({ id }: { readonly id: string }) {
+  useTitle("Approval");
+  const reading = useRead<ApprovalDetail>(`/api/approvals/${encodeURIComponent(id)}`);
+  return (
+    <State of={reading}>
+      {(approval) => (
+        <>
+          <PageHead title={headOf(approval)} about={approval.sentence} of={reading}>
+            <TimeLeft approval={approval} />
+          </PageHead>
+          <div className="columns">
+            <div>
+              <section className="panel" aria-label="The command">
+                <header>
+                  <h2>Exactly this would run, once</h2>
+                  <Link to={`${address(["sessions", approval.session])}#${approval.command}`}>Replay its session</Link>
+                </header>
+                <div className="panel-body">
+                  <Sql text={approval.text} parameters={approval.parameters} large />
+                </div>
+              </section>
+              {approval.chains.map((chain) => (
+                <ChainPanel key={chain.id} approval={approval} chain={chain} />
+              ))}
+            </div>
+            <Beside approval={approval} />
+          </div>
+        </>
+      )}
+    </State>
+  );
+}
+
+function headOf(approval: ApprovalDetail): string {
+  const what = `${approval.statements.join("; ")} ${approval.resources.join(", ")}`;
+  return `${approval.by.name} asks to run ${what}`;
+}
+
+function TimeLeft({ approval }: { readonly approval: ApprovalDetail }) {
+  const now = useNow();
+  if (approval.state !== "open") return <StateMark state={approval.state} />;
+  const leftMs = Math.max(0, approval.expiresAtMs - now);
+  return <span className={leftMs < 120_000 ? "tag block" : "tag hold"}>{spanWords(leftMs)} left to answer</span>;
+}
+
+function Beside({ approval }: { readonly approval: ApprovalDetail }) {
+  return (
+    <aside>
+      {approval.state === "open" && (
+        <section className="panel">
+          <header>
+            <h2>Your answer</h2>
+          </header>
+          <div className="panel-body">
+            <AnswerForm approval={approval} />
+          </div>
+        </section>
+      )}
+      <section className="panel">
+        <header>
+          <h2>Who asks</h2>
+        </header>
+        <div className="panel-body">
+          <Facts
+            of={[
+              ["Identity", <Narrow key="i" by="identity" value={approval.by.identity} children={approval.by.name} />],
+              ["Account", <As key="a" account={approval.account} target={approval.target} />],
+              ["Task", approval.task.justification],
+              ["Task id", <Narrow key="t" by="task" value={approval.task.id} />],
+              ["Asked", <Moment key="m" ms={approval.askedAtMs} show="day" />],
+            ]}
+          />
+        </div>
+      </section>
+      <section className="panel">
+        <header>
+          <h2>Answers</h2>
+          <StateMark state={approval.state} />
+        </header>
+        <div className="panel-body">
+          <AnswerFacts approval={approval} />
+        </div>
+      </section>
+      <Excluded approval={approval} />
+    </aside>
+  );
+}
+
+function Excluded({ approval }: { readonly approval: ApprovalDetail }) {
+  if (approval.excluded.length === 0) return null;
+  return (
+    <section className="panel">
+      <header>
+        <h2>May not answer</h2>
+      </header>
+      <ul className="panel-body excluded">
+        {approval.excluded.map((one) => (
+          <li key={one.identity}>
+            <strong>{one.name || one.identity}</strong>
+            <span className="quiet">{one.why}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** The same picture as on the chain's own page; texts of other people's steps come only if the reader may investigate. */
+function ChainPanel({
+  approval,
+  chain,
+}: {
+  readonly approval: ApprovalDetail;
+  readonly chain: ApprovalDetail["chains"][number];
+}) {
+  const detail = useRead<ChainDetail>(`/api/chains/${encodeURIComponent(chain.id)}`, {}, false);
+  const names = new Map(approval.excluded.map((one) => [one.identity, one.name]));
+  const texts = new Map(
+    (detail.data?.rows ?? []).flatMap((row) => (row.text === null ? [] : [[row.command, row.text] as const])),
+  );
+  const ruling =
+    approval.state === "open" ? "hold" : approval.state === "approved" || approval.state === "used" ? "allow" : "block";
+  return (
+    <section className="panel" aria-label="The chain">
+      <header>
+        <h2>The chain it would complete: {chain.title}</h2>
+        <Link to={address(["chains", chain.id])}>Open the chain</Link>
+      </header>
+      <ChainStory
+        chain={chain}
+        names={names.set(approval.by.identity, approval.by.name)}
+        texts={texts}
+        ruling={ruling}
+      />
+    </section>
+  );
+}

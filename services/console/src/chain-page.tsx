@@ -1,0 +1,122 @@
+/** One chain: the sentence, the steps and their ties, the command it stopped at, who answered, and all its events. */
+import type { ChainDetail } from "../../../schemas/api.ts";
+import { linesOf } from "../../../schemas/lines.ts";
+import { AnswerFacts } from "./answer-facts.tsx";
+import { ChainStory } from "./chain-story.tsx";
+import { useRead, useTitle } from "./data.ts";
+import { Facts, StateMark } from "./marks.tsx";
+import { Moment } from "./moment.tsx";
+import { address, Link } from "./route.tsx";
+import { PageHead, State } from "./states.tsx";
+import { TimelineTable } from "./timeline-table.tsx";
+
+const stateRulings = {
+  held: "hold",
+  approved: "allow",
+  refused: "block",
+  expired: "block",
+  blocked: "block",
+  observed: "mask",
+} as const;
+
+export function ChainPage({ id }: { readonly id: string }) {
+  const reading = useRead<ChainDetail>(`/api/chains/${encodeURIComponent(id)}`);
+  useTitle(reading.data?.chain.title ?? "Chain");
+  return (
+    <State of={reading}>
+      {(detail) => (
+        <>
+          <PageHead title={detail.chain.title} about={detail.chain.sentence} of={reading} />
+          <div className="columns">
+            <section className="panel" aria-label="Steps">
+              <ChainStory
+                chain={detail.chain}
+                names={new Map(detail.people.map((person) => [person.identity, person.name]))}
+                texts={textsOf(detail)}
+                ruling={stateRulings[detail.state]}
+              />
+            </section>
+            <Beside detail={detail} />
+          </div>
+          <section className="panel timeline" aria-label="Events">
+            <header>
+              <h2>Everything its commands did</h2>
+              <Link to={address(["timeline"], { chain: id, range: "all" })}>Open in the timeline</Link>
+            </header>
+            <TimelineTable
+              lines={linesOf(
+                detail.rows.toSorted((a, b) => b.atMs - a.atMs),
+                false,
+                stepsOf(detail),
+              )}
+              emphasis=""
+            />
+          </section>
+        </>
+      )}
+    </State>
+  );
+}
+
+const textsOf = (detail: ChainDetail): Map<string, string> =>
+  new Map(detail.rows.flatMap((row) => (row.text === null ? [] : [[row.command, row.text] as const])));
+
+const stepsOf = ({ chain }: ChainDetail): Map<string, string[]> =>
+  new Map(chain.steps.map((step) => [step.command, [chain.id]]));
+
+function Beside({ detail }: { readonly detail: ChainDetail }) {
+  const { chain } = detail;
+  return (
+    <aside>
+      <section className="panel">
+        <header>
+          <h2>What came of it</h2>
+          <StateMark state={detail.state} />
+        </header>
+        <div className="panel-body">
+          {detail.approvalDetail ? (
+            <AnswerFacts approval={detail.approvalDetail} />
+          ) : (
+            <p className="quiet">{stateWords[detail.state]}</p>
+          )}
+        </div>
+      </section>
+      <section className="panel">
+        <header>
+          <h2>How it was found</h2>
+        </header>
+        <div className="panel-body">
+          <Facts
+            of={[
+              [
+                "Rule",
+                <span key="r" className="code">
+                  {chain.rule}
+                </span>,
+              ],
+              ["Mode", chain.mode === "enforce" ? "enforced" : "observed only"],
+              ["Level", chain.level],
+              ["Evidence", chain.strength === "strong" ? "strong" : "weak: at least one tie is"],
+              ["Found", <Moment key="m" ms={detail.atMs} show="day" />],
+              [
+                "Chain",
+                <span key="c" className="code">
+                  {chain.id}
+                </span>,
+              ],
+            ]}
+          />
+        </div>
+      </section>
+    </aside>
+  );
+}
+
+const stateWords: Readonly<Record<ChainDetail["state"], string>> = {
+  held: "The last command waits for a human.",
+  approved: "A human approved the last command.",
+  refused: "A human refused the last command; it never reached the target.",
+  expired: "Nobody answered in time; the last command never reached the target.",
+  blocked: "The rule refused the last command; it never reached the target.",
+  observed: "The rule only observes: nothing was stopped.",
+};

@@ -1,0 +1,159 @@
+/**
+ * A chain as a picture: its steps downwards in time, each in the lane of its account, and between them what ties
+ * them, with how much later, by which evidence, and how strong that is. The last step is the one that was asked about.
+ */
+import { Fragment } from "react";
+import type { ChainEvidence, ChainLink, ChainStep } from "../../../schemas/chain.ts";
+import { LaneCell, LaneGap } from "./lane-cell.tsx";
+import type { LaneRow } from "./lanes.ts";
+import { As, Narrow } from "./marks.tsx";
+import { Moment, spanWords } from "./moment.tsx";
+import { address, Link } from "./route.tsx";
+
+interface ChainStoryProps {
+  readonly chain: ChainEvidence;
+  /** Names for identity keys; a key that is not among them is shown as it is. */
+  readonly names: ReadonlyMap<string, string>;
+  /** Clear text by command, where the reader may see it. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** How the last step is coloured: hold, block, or allow. */
+  readonly ruling: string;
+}
+
+const laneWidth = 92;
+
+export function ChainStory({ chain, names, texts, ruling }: ChainStoryProps) {
+  const accounts = [...new Set(chain.steps.map((step) => step.account))];
+  const lanes = chain.steps.map((step) => accounts.indexOf(step.account));
+  const last = chain.steps.length - 1;
+  const rowOf = (i: number): LaneRow => ({
+    lane: lanes[i] ?? null,
+    strands: [
+      {
+        chain: chain.id,
+        above: i === 0 ? null : (lanes[i - 1] ?? null),
+        below: i === last ? null : (lanes[i] ?? null),
+        step: true,
+      },
+    ],
+  });
+  return (
+    <div
+      className="story"
+      style={{ "--lanes": `${accounts.length * laneWidth}px`, "--lane": `${laneWidth}px` } as object}
+    >
+      <div className="story-head" aria-hidden="true">
+        <span className="lane-names">
+          {accounts.map((account) => (
+            <span key={account} title={account}>
+              {account}
+            </span>
+          ))}
+        </span>
+      </div>
+      <ol>
+        {chain.steps.map((step, i) => (
+          <Fragment key={step.event}>
+            {i > 0 && (
+              <li className="story-row ties">
+                <LaneGap row={rowOf(i - 1)} lanes={accounts.length} laneWidth={laneWidth} />
+                <Ties chain={chain} to={i} />
+              </li>
+            )}
+            <li className="story-row">
+              <LaneCell
+                row={rowOf(i)}
+                lanes={accounts.length}
+                laneWidth={laneWidth}
+                ruling={i === last ? ruling : ""}
+                emphasis=""
+              />
+              <Step
+                step={step}
+                name={names.get(step.identity) ?? step.identity}
+                text={texts.get(step.command)}
+                last={i === last ? ruling : ""}
+              />
+            </li>
+          </Fragment>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+interface StepProps {
+  readonly step: ChainStep;
+  readonly name: string;
+  readonly text: string | undefined;
+  readonly last: string;
+}
+
+function Step({ step, name, text, last }: StepProps) {
+  return (
+    <div className={`step-card ${last}`}>
+      <div className="step-head">
+        <span>
+          <strong>{name}</strong> as <As account={step.account} target={step.target} />
+        </span>
+        <Moment ms={step.atMs} show="day" />
+      </div>
+      {text !== undefined && <pre className="sql">{text}</pre>}
+      <div className="step-foot">
+        <span>
+          {step.operations.join(", ")}{" "}
+          {step.resources.map((uri, i) => (
+            <Fragment key={uri}>
+              {i > 0 && ", "}
+              <Narrow by="resource" value={uri} children={<span className="code">{uri}</span>} />
+            </Fragment>
+          ))}
+        </span>
+        <Link to={`${address(["sessions", step.session])}#${step.command}`}>Replay</Link>
+      </div>
+    </div>
+  );
+}
+
+function Ties({ chain, to }: { readonly chain: ChainEvidence; readonly to: number }) {
+  const before = chain.steps[to - 1];
+  const step = chain.steps[to];
+  const links = chain.links.filter((link) => link.to === to);
+  return (
+    <div className="tie">
+      {before && step && <span className="faint">{spanWords(step.atMs - before.atMs)} later</span>}
+      {links.map((link) => (
+        <Tie key={`${link.from} ${link.by}`} link={link} near={link.from === to - 1} />
+      ))}
+    </div>
+  );
+}
+
+const linkWords: Readonly<Record<ChainLink["by"], string>> = {
+  flow: "the data went on to",
+  lineage: "both carry data of",
+  resource: "both touch",
+  actor: "the same actor",
+  task: "the same task",
+  account: "the same account",
+  identity: "the same identity",
+  trace: "the same trace",
+  address: "the same address",
+  content: "the same content",
+};
+
+function Tie({ link, near }: { readonly link: ChainLink; readonly near: boolean }) {
+  return (
+    <span>
+      <span className="tag chain">
+        {link.by}
+        {link.strength === "weak" && " (weak)"}
+      </span>{" "}
+      <span className="quiet">
+        {near ? "" : `with step ${link.from + 1}, `}
+        {linkWords[link.by]}
+      </span>{" "}
+      <span className="code">{link.evidence.join(", ")}</span>
+    </span>
+  );
+}

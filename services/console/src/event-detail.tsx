@@ -1,0 +1,102 @@
+/** An opened row: the whole text, who and for which task, what came of it, and the ways on from here. */
+import { Button } from "@mantine/core";
+import { useState } from "react";
+import type { Line } from "../../../schemas/lines.ts";
+import { storyOf } from "../../../schemas/story.ts";
+import { Facts, Narrow, Sql } from "./marks.tsx";
+import { Moment } from "./moment.tsx";
+import { address, Link } from "./route.tsx";
+
+export function EventDetail({ line }: { readonly line: Line }) {
+  const { lead } = line;
+  return (
+    <div className="detail">
+      {line.text !== null && <Sql text={line.text} parameters={lead.parameters} />}
+      <div className="detail-columns">
+        <Facts
+          of={[
+            [
+              "Identity",
+              <Narrow key="i" by="identity" value={lead.identity} children={lead.identityName || lead.identity} />,
+            ],
+            [
+              "Identity key",
+              <span key="k" className="code quiet">
+                {lead.identity}
+              </span>,
+            ],
+            [
+              "Account",
+              lead.account ? (
+                <Narrow key="a" by="account" value={lead.account} children={`${lead.account}@${lead.target}`} />
+              ) : (
+                ""
+              ),
+            ],
+            ["Task", lead.task ? <Narrow key="t" by="task" value={lead.task} /> : ""],
+            ["Operations", lead.operations.join(", ")],
+            ["Resources", lead.resources.length > 0 ? <Resources of={lead.resources} /> : ""],
+            ["Command", lead.command ? <span className="code">{lead.command}</span> : ""],
+            ["Recorded by", lead.source],
+          ]}
+        />
+        <Course line={line} />
+      </div>
+      <Ways line={line} />
+    </div>
+  );
+}
+
+function Resources({ of }: { readonly of: readonly string[] }) {
+  return (
+    <ul>
+      {of.map((uri) => (
+        <li key={uri}>
+          <Narrow by="resource" value={uri} children={<span className="code">{uri}</span>} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Every event of the command, in order. */
+function Course({ line }: { readonly line: Line }) {
+  return (
+    <ol className="course">
+      {line.rows.map((row) => (
+        <li key={row.id}>
+          <Moment ms={row.atMs} />
+          <span>
+            <span className="faint code">{row.type}</span>
+            <br />
+            {storyOf(row.type, row.data)}
+          </span>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Ways({ line }: { readonly line: Line }) {
+  const { lead } = line;
+  const [raw, setRaw] = useState(false);
+  return (
+    <>
+      <div className="actions ways">
+        {lead.session && (
+          <Link to={`${address(["sessions", lead.session])}#${lead.command}`}>Replay the session from here</Link>
+        )}
+        {line.chains.map((chain) => (
+          <Link key={chain} to={address(["chains", chain])}>
+            Chain {chain}
+          </Link>
+        ))}
+        {lead.identity && <Link to={address(["blocks"], { identity: lead.identity })}>Block this identity</Link>}
+        <Button variant="subtle" size="compact-xs" aria-expanded={raw} onClick={() => setRaw(!raw)}>
+          {raw ? "Hide the record" : "Show the record"}
+        </Button>
+      </div>
+      {raw && <pre className="sql">{JSON.stringify(line.rows.length === 1 ? lead : line.rows, null, 2)}</pre>}
+    </>
+  );
+}

@@ -1,0 +1,141 @@
+/** The rows: time, lanes, ruling, what and who. A row opens to the whole event; arrow keys go from row to row. */
+import { useMediaQuery } from "@mantine/hooks";
+import { Fragment, type KeyboardEvent, useState } from "react";
+import type { Line } from "../../../schemas/lines.ts";
+import { storyOf } from "../../../schemas/story.ts";
+import { EventDetail } from "./event-detail.tsx";
+import { LaneCell, LaneGap } from "./lane-cell.tsx";
+import { type LaneRow, lanesOf } from "./lanes.ts";
+import { As, Ruling } from "./marks.tsx";
+import { dayKey, dayWords, Moment } from "./moment.tsx";
+
+const chainsDrawnMax = 5;
+const noLane: LaneRow = { lane: null, strands: [] };
+
+interface TimelineTableProps {
+  readonly lines: readonly Line[];
+  /** A chain to bring out; the others are dimmed. Empty = all alike. */
+  readonly emphasis: string;
+}
+
+export function TimelineTable({ lines, emphasis }: TimelineTableProps) {
+  const phone = useMediaQuery("(max-width: 860px)") ?? false;
+  const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
+  const lanes = lanesOf(lines, chainsDrawnMax);
+  const laneWidth = phone ? 14 : Math.max(20, Math.min(92, Math.floor(400 / Math.max(1, lanes.names.length))));
+  const toggle = (key: string): void =>
+    setOpen((before) =>
+      before.has(key) ? new Set([...before].filter((one) => one !== key)) : new Set([...before, key]),
+    );
+  return (
+    <div
+      className="lines"
+      style={{ "--lanes": `${lanes.names.length * laneWidth}px`, "--lane": `${laneWidth}px` } as object}
+    >
+      <div className="lines-head" aria-hidden="true">
+        <span>Time</span>
+        <span className={laneWidth < 52 ? "lane-names narrow" : "lane-names"}>
+          {lanes.names.map((name) => (
+            <span key={name} title={name}>
+              {name}
+            </span>
+          ))}
+        </span>
+        <span>Ruling</span>
+        <span>What</span>
+        <span className="who-cell">Who</span>
+      </div>
+      <ol onKeyDown={walk}>
+        {lines.map((line, i) => (
+          <Fragment key={line.key}>
+            {dayBreak(lines, i) && <li className="day">{dayWords(line.atMs)}</li>}
+            <LineItem
+              line={line}
+              row={lanes.rows[i] ?? noLane}
+              lanes={lanes.names.length}
+              laneWidth={laneWidth}
+              emphasis={emphasis}
+              open={open.has(line.key)}
+              toggle={() => toggle(line.key)}
+            />
+          </Fragment>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+const dayBreak = (lines: readonly Line[], i: number): boolean => {
+  const line = lines[i];
+  const newer = lines[i - 1];
+  return line !== undefined && newer !== undefined && dayKey(line.atMs) !== dayKey(newer.atMs);
+};
+
+function walk(event: KeyboardEvent<HTMLOListElement>): void {
+  const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+  if (step === 0 || !(event.target instanceof HTMLButtonElement) || !event.target.classList.contains("line")) return;
+  const all = [...event.currentTarget.querySelectorAll<HTMLButtonElement>("button.line")];
+  event.preventDefault();
+  all[all.indexOf(event.target) + step]?.focus();
+}
+
+interface LineItemProps {
+  readonly line: Line;
+  readonly row: LaneRow;
+  readonly lanes: number;
+  readonly laneWidth: number;
+  readonly emphasis: string;
+  readonly open: boolean;
+  readonly toggle: () => void;
+}
+
+function LineItem({ line, row, lanes, laneWidth, emphasis, open, toggle }: LineItemProps) {
+  const { lead } = line;
+  const classes = ["line", line.ruling, row.strands.some((strand) => strand.step) ? "in-chain" : ""].join(" ");
+  return (
+    <li>
+      <button type="button" className={classes} aria-expanded={open} onClick={toggle}>
+        <span className="time-cell">
+          <Moment ms={line.atMs} />
+        </span>
+        <LaneCell row={row} lanes={lanes} laneWidth={laneWidth} ruling={line.ruling} emphasis={emphasis} />
+        <span className="ruling-cell">
+          <Ruling ruling={line.ruling} words={line.rulingWords} />
+        </span>
+        <WhatCell line={line} />
+        <span className="who-cell">
+          <span className="name">{lead.identityName || lead.source}</span>
+          {lead.account && (
+            <>
+              {" "}
+              <As account={lead.account} target="" />
+            </>
+          )}
+        </span>
+      </button>
+      {open && (
+        <div className="opened">
+          <LaneGap row={row} lanes={lanes} laneWidth={laneWidth} />
+          <EventDetail line={line} />
+        </div>
+      )}
+    </li>
+  );
+}
+
+function WhatCell({ line }: { readonly line: Line }) {
+  const finish = line.rows.find((row) => row.type === "command.finished");
+  const story = storyOf(line.lead.type, line.lead.data);
+  if (line.text === null)
+    return (
+      <span className="what-cell">
+        <span className="words">{story}</span>
+      </span>
+    );
+  return (
+    <span className="what-cell">
+      <code>{line.text.replace(/\s+/g, " ")}</code>
+      {finish && <span className="result">{storyOf(finish.type, finish.data)}</span>}
+    </span>
+  );
+}
