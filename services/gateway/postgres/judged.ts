@@ -1,0 +1,177 @@
+/**
+ * One Command from asked to forwarded, the same for Query, Execute and FunctionCall: read, judge, hold or refuse, wait for
+ * the record, forward. Nothing is decided here; the verdict is obeyed.
+ *
+ * Forwarded before its record is durable: only what the Reading says is undone by ROLLBACK, and of that only reads, and
+ * writes inside an explicit transaction that is known to be open. Rows, counts and errors wait in the outbox for the
+ * record in any case; COMMIT, autocommitted writes and everything with another effect wait here.
+ */
+import type { Command, CommandId, Reading } from "../../../schemas/command.ts";
+import { ThroughlineError } from "../../../schemas/errors.ts";
+import type { Verdict } from "../../../schemas/verdict.ts";
+import type { Judgement } from "../gate.ts";
+import type { Conversation } from "./conversation.ts";
+import { type Answer, answered } from "./hold.ts";
+import { commitReading } from "./opaque.ts";
+import { cancelledError, heldHint, plainError, refusalHint, refusedError, substitute } from "./refusal.ts";
+import type { Reply } from "./replies.ts";
+import { Run } from "./run.ts";
+
+export interface Request {
+  /** Type byte of the message, for the substitute. */
+  readonly type: number;
+  readonly kind: Command["kind"];
+  readonly text: string;
+  readonly parameters: readonly (string | null)[];
+  /** Reads it, with what names mean now; again before an approved command runs. */
+  read(): Reading;
+  /** Hands the client's bytes on. Async where something must be learnt first. */
+  forward(run: Run): void | Promise<void>;
+}
+
+type Done = void | Promise<void>;
+
+/** Call when names are known and, for a COMMIT, when nothing is outstanding. */
+export function judged(talk: Conversation, request: Request): Done {
+  const reading = request.read();
+  if (endsTransaction(reading) && !talk.replies.empty) return drainedFirst(talk, request);
+  return judge(talk, request, talk.parts.nextCommandId(), reading);
+}
+
+/** What a COMMIT makes lasting is exact only when everything before it has been answered. */
+async function drainedFirst(talk: Conversation, request: Request): Promise<void> {
+  await talk.drained();
+  if (talk.replies.skipping) return; // the target would throw it away as well
+  await judge(talk, request, talk.parts.nextCommandId(), request.read());
+}
+
+export function endsTransaction(reading: Reading): boolean {
+  return reading.transaction.kind === "commit" || reading.transaction.kind === "prepare";
+}
+
+function judge(talk: Conversation, request: Request, id: CommandId, reading: Reading): Done {
+  const commits = endsTransaction(reading) ? talk.transaction.commits() : [];
+  const { kind, text, parameters } = request;
+  const command: Command = {
+    id,
+    session: talk.session.id,
+    kind,
+    text,
+    parameters,
+    reading: commits.length === 0 ? reading : commitReading(reading, commits),
+  };
+  talk.commands += 1;
+  try {
+    const judgement = talk.gate.judge(talk.session, command, commits, talk.inTransaction);
+    if (!(judgement instanceof Promise)) return obey(talk, request, judgement);
+    return judgement.then(
+      (found) => obey(talk, request, found),
+      (error: unknown) => unrecorded(talk, request, error),
+    );
+  } catch (error) {
+    return unrecorded(talk, request, error);
+  }
+}
+
+/** What cannot be recorded is not run; a full disk ends no session. */
+function unrecorded(talk: Conversation, request: Request, error: unknown): void {
+  if (!(error instanceof ThroughlineError) || error.code !== "log.full") throw error;
+  refuse(talk, request.type, plainError("53100", error.message, "It never reached the target.", error.hint));
+}
+
+function obey(talk: Conversation, request: Request, judgement: Judgement): Done {
+  talk.outbox.require(judgement.ticket);
+  switch (judgement.verdict.ruling) {
+    case "allow":
+    case "mask":
+      return run(talk, request, judgement);
+    case "hold":
+      return hold(talk, request, judgement);
+    case "block":
+      return refuse(talk, request.type, refusal(judgement.command, judgement.verdict));
+  }
+}
+
+function run(talk: Conversation, request: Request, judgement: Judgement): Done {
+  const waits = mayRunBeforeRecord(talk, judgement.command.reading) ? null : talk.durable(judgement.ticket);
+  if (waits !== null) return waits.then(() => start(talk, request, judgement));
+  return start(talk, request, judgement);
+}
+
+function start(talk: Conversation, request: Request, judgement: Judgement): Done {
+  return request.forward(new Run(judgement, talk.parts.now()));
+}
+
+export function mayRunBeforeRecord(talk: Conversation, reading: Reading): boolean {
+  const { kind } = reading.transaction;
+  if (reading.opaque !== null || kind === "commit" || kind === "prepare") return false;
+  if (kind !== "none") return reading.effects.length === 0;
+  if (!reading.undoable) return false;
+  if (reading.effects.every((effect) => effect.operation === "read")) return true;
+  return talk.transaction.status === "T" && !talk.replies.some(mayEndTransaction);
+}
+
+function mayEndTransaction({ run }: Reply): boolean {
+  if (run === undefined) return false;
+  const { opaque, transaction } = run.judgement.command.reading;
+  return opaque !== null || ["commit", "rollback", "prepare"].includes(transaction.kind);
+}
+
+async function hold(talk: Conversation, request: Request, judgement: Judgement): Promise<void> {
+  const { command, verdict, held } = judgement;
+  if (held === null || held.mode === "retry") {
+    const hint = held === null ? refusalHint(verdict) : heldHint(verdict, held);
+    return refuse(talk, request.type, refusedError(command.id, verdict, hint));
+  }
+  const answer = await answered(talk, judgement);
+  if (answer !== "approved") return unapproved(talk, request, judgement, answer);
+  // Read anew with what the names resolve to now: a difference voids the approval, and it is held again.
+  // (Not where our own uncommitted definitions hold locks that the catalog's reader would wait for: that is opaque.)
+  if (!talk.names.defining) await talk.parts.reader.refresh(true);
+  await judge(talk, request, command.id, request.read());
+}
+
+function unapproved(talk: Conversation, request: Request, judgement: Judgement, answer: Answer): void {
+  const { command, verdict } = judgement;
+  if (answer === "gone") return;
+  if (answer === "cancelled") {
+    refuse(talk, request.type, cancelledError(command.id));
+    return;
+  }
+  const sentence =
+    answer === "refused"
+      ? `Refused by an approver: ${verdict.sentence}`
+      : `Nobody answered in time: ${verdict.sentence}`;
+  const hint =
+    answer === "refused" ? "The answer stands with its reason in the approval." : "Run it again to ask again.";
+  refuse(talk, request.type, refusedError(command.id, { ...verdict, sentence }, hint));
+}
+
+function refusal(command: Command, verdict: Verdict): Buffer {
+  return refusedError(command.id, verdict, refusalHint(verdict));
+}
+
+/** Sends the substitute; its error will leave as `refusal`. */
+export function refuse(talk: Conversation, type: number, refusal: Buffer, unnamed = false): void {
+  const { bytes, kind } = substitute(type, unnamed);
+  talk.replies.push({ kind, refusal });
+  if (kind === "parse") talk.outlet.extended(bytes);
+  else {
+    if (kind === "query") talk.prepared.dropUnnamed();
+    talk.outlet.final(bytes);
+  }
+}
+
+/** Policy and blocks for Parse, Bind and Describe: their errors carry values too. @returns true when it was refused */
+export function previewRefused(talk: Conversation, type: number, command: Command, unnamed = false): boolean {
+  const verdict = talk.gate.preview(talk.session, command);
+  if (verdict.ruling !== "block") return false;
+  refuse(talk, type, refusal(command, verdict), unnamed);
+  return true;
+}
+
+/** Over `statementBytesMax`: it was never read, so it is refused. */
+export function refuseLarge(talk: Conversation, type: number, bytes: number): void {
+  const message = `the message of ${bytes} bytes is over this gateway's limit of ${talk.parts.bounds.statementBytesMax}`;
+  refuse(talk, type, plainError("54000", message, "It was not read and never reached the target.", "Use COPY."));
+}

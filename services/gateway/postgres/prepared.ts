@@ -1,0 +1,117 @@
+/**
+ * What this session has prepared: statements and portals by name, whichever way they were made (Parse and PREPARE
+ * share their names, so do Bind and DECLARE). Remembered when forwarded, taken back when the target refuses it.
+ * What it never saw, or can no longer be sure of after an opaque command, it does not know: then it is opaque.
+ */
+import type { Reading } from "../../../schemas/command.ts";
+import type { Text } from "./codec.ts";
+import type { Column } from "./rows.ts";
+
+/** Something whose result columns a RowDescription tells. */
+export interface Described {
+  /** null = not told yet; [] = it returns no rows. */
+  columns: readonly Column[] | null;
+}
+
+export interface Statement extends Described {
+  readonly text: Text;
+}
+
+export interface Portal extends Described {
+  /** null = what it runs was never seen. */
+  readonly text: Text | null;
+  readonly statement: Statement | null;
+  readonly parameters: readonly (string | null)[];
+  readonly resultFormats: readonly number[];
+  /** Read when its query was analysed: at Bind, or DECLARE. */
+  readonly reading: Reading;
+  /** Made by DECLARE: may outlive its transaction. */
+  readonly cursor: boolean;
+}
+
+export type Undo = () => void;
+
+export class Prepared {
+  #statements = new Map<string, Statement>();
+  #portals = new Map<string, Portal>();
+
+  statement(name: string): Statement | null {
+    return this.#statements.get(name) ?? null;
+  }
+
+  portal(name: string): Portal | null {
+    return this.#portals.get(name) ?? null;
+  }
+
+  setStatement(name: string, statement: Statement | null): Undo {
+    return set(this.#statements, name, statement);
+  }
+
+  setPortal(name: string, portal: Portal | null): Undo {
+    return set(this.#portals, name, portal);
+  }
+
+  /** DEALLOCATE ALL. */
+  clearStatements(): Undo {
+    const before = this.#statements;
+    this.#statements = new Map(); // the unnamed one may be gone as well: unknown is opaque
+    return () => {
+      this.#statements = before;
+    };
+  }
+
+  /** CLOSE ALL. */
+  clearPortals(): Undo {
+    const before = this.#portals;
+    this.#portals = new Map();
+    return () => {
+      this.#portals = before;
+    };
+  }
+
+  /** A Query ends the unnamed statement and portal before it does anything. */
+  dropUnnamed(): void {
+    this.#statements.delete("");
+    this.#portals.delete("");
+  }
+
+  /** Protocol portals end with their transaction. */
+  endTransaction(): void {
+    if (this.#portals.size === 0) return;
+    for (const [name, portal] of this.#portals) if (!portal.cursor) this.#portals.delete(name);
+  }
+
+  /**
+   * Dynamic SQL may have made named statements and portals anew; it cannot reach the unnamed ones.
+   * @returns what was known, so that the target can be asked what is still true (restore)
+   */
+  forgetNamed(): void {
+    const portal = this.#portals.get("");
+    const statement = this.#statements.get("");
+    this.#doubted = new Map([...this.#doubted, ...this.#statements]);
+    this.#doubted.delete("");
+    this.#portals = new Map(portal === undefined ? [] : [["", portal]]);
+    this.#statements = new Map(statement === undefined ? [] : [["", statement]]);
+  }
+
+  /** The target says that these protocol statements exist with these texts: those we knew so are known again. */
+  restore(known: Iterable<readonly [name: string, text: string]>): void {
+    for (const [name, text] of known) {
+      const doubted = this.#doubted.get(name);
+      if (doubted?.text.value === text) this.#statements.set(name, doubted);
+    }
+    this.#doubted = new Map();
+  }
+
+  #doubted = new Map<string, Statement>();
+}
+
+function set<V>(map: Map<string, V>, name: string, value: V | null): Undo {
+  const before = map.get(name);
+  if (value === null) map.delete(name);
+  else map.set(name, value);
+  return () => {
+    if (before === undefined) map.delete(name);
+    else map.set(name, before);
+  };
+}

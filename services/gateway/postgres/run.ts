@@ -1,0 +1,94 @@
+/** A judged command while it runs at the target: what is counted, and the outcome that is reported. */
+import type { Judgement, Outcome } from "../gate.ts";
+import type { MaskPlan } from "./rows.ts";
+import type { Settled, Step } from "./transaction.ts";
+
+/** Ids in one command.finished: more are reported in further ones, so that no event grows without bound. */
+const settledMax = 500;
+
+/** Errors that the target raises before it reads any data: syntax, unknown or forbidden names, a failed transaction. */
+const beforeData = /^(42|26000|34000|25P02|57014|0A000)/;
+
+export class Run {
+  readonly judgement: Judgement;
+  readonly startedMs: number;
+  rows = 0;
+  bytes = 0;
+  tag = "";
+  code: string | null = null;
+  /** An error text left with its values. */
+  told = false;
+  /** Which statement of the string answers now. */
+  statement = 0;
+  /** Of the result that comes now; null = passes untouched. */
+  plan: MaskPlan | null = null;
+  /** Every plan that was used, for the counts. */
+  readonly plans: MaskPlan[] = [];
+  /** The target never looked at it: an earlier message of its pipeline failed. */
+  #skipped = false;
+  /** COPY FROM STDIN takes data. */
+  copying = false;
+
+  constructor(judgement: Judgement, startedMs: number) {
+    this.judgement = judgement;
+    this.startedMs = startedMs;
+  }
+
+  mask(plan: MaskPlan | null): void {
+    this.plan = plan;
+    if (plan !== null && !this.plans.includes(plan)) this.plans.push(plan);
+  }
+
+  step(): Step {
+    const { command, approved } = this.judgement;
+    const { reading } = command;
+    return {
+      id: command.id,
+      control: reading.transaction,
+      effects: reading.effects,
+      opaque: reading.opaque !== null,
+      undoable: reading.undoable,
+      approved,
+    };
+  }
+
+  /** @param code of the error that made the target skip it */
+  skip(code: string): void {
+    this.#skipped = true;
+    this.code = code;
+  }
+
+  #shown(): boolean {
+    if (this.#skipped) return false;
+    if (this.rows > 0 || this.code === null) return true;
+    if (this.judgement.command.reading.opaque !== null) return true;
+    return this.told && !beforeData.test(this.code);
+  }
+
+  outcome(nowMs: number, settled: Settled, ended: "known" | "unknown"): Outcome {
+    return {
+      outcome: ended === "unknown" ? "unknown" : this.code === null ? "ok" : "error",
+      rows: this.rows,
+      bytes: this.bytes,
+      tag: this.tag,
+      code: this.code,
+      durationUs: Math.max(0, Math.round((nowMs - this.startedMs) * 1_000)),
+      shown: this.#shown(),
+      undone: settled.undone,
+      lasted: settled.lasted,
+    };
+  }
+}
+
+/** @returns the same in portions that fit an event each; at least one */
+export function portions(settled: Settled): Settled[] {
+  const count = Math.max(1, Math.ceil(Math.max(settled.undone.length, settled.lasted.length) / settledMax));
+  return Array.from({ length: count }, (_, i) => ({
+    undone: settled.undone.slice(i * settledMax, (i + 1) * settledMax),
+    lasted: settled.lasted.slice(i * settledMax, (i + 1) * settledMax),
+  }));
+}
+
+export function merged(a: Settled, b: Settled): Settled {
+  return { undone: [...a.undone, ...b.undone], lasted: [...a.lasted, ...b.lasted] };
+}

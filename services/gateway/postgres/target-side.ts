@@ -1,0 +1,391 @@
+/**
+ * Reads what the target says, matches each message with what was asked, and puts what the client may see into the outbox.
+ *
+ * Rows and COPY data hop by as pieces of the chunk they came in; an object is made only for the messages between.
+ * What the gateway asked itself stays here, what it refused is answered in its own words, what may carry values is
+ * scrubbed, masked rows are re-framed. A message that fits nothing that was asked ends the session: then we no longer
+ * know what the target does, and cannot vouch for what we forward.
+ */
+import type { Reading } from "../../../schemas/command.ts";
+import { ThroughlineError } from "../../../schemas/errors.ts";
+import type { Gate } from "../gate.ts";
+import type { Session } from "../session.ts";
+import { Scanner, targetTypes as types } from "./frames.ts";
+import type { Masking } from "./masking.ts";
+import { readString, reportFields } from "./messages.ts";
+import type { Names } from "./names.ts";
+import type { Prepared } from "./prepared.ts";
+import type { Replies, Reply } from "./replies.ts";
+import { maskRow, readColumns } from "./rows.ts";
+import { merged, portions, type Run } from "./run.ts";
+import { scrubbed, withoutPayload } from "./scrub.ts";
+import type { Settled, Status, Transaction } from "./transaction.ts";
+import type { Outbox } from "./withhold.ts";
+
+export interface TargetSideParts {
+  readonly session: Session;
+  readonly gate: Gate;
+  readonly now: () => number;
+  readonly outbox: Outbox;
+  readonly replies: Replies;
+  readonly transaction: Transaction;
+  readonly prepared: Prepared;
+  readonly names: Names;
+  readonly masking: Masking;
+  readonly parameters: Map<string, string>;
+}
+
+const nothing: Settled = { undone: [], lasted: [] };
+
+export class TargetSide {
+  readonly #parts: TargetSideParts;
+  readonly #scanner = new Scanner("target");
+  #wholeRows = false;
+  /** Ran, but whether it lasts is known at the next ReadyForQuery. */
+  #ran: Run[] = [];
+  #settled: Settled = nothing;
+  /** The target said that it ends the connection. */
+  fatal: string | null = null;
+  bytes = 0;
+
+  constructor(parts: TargetSideParts) {
+    this.#parts = parts;
+  }
+
+  /** What went to the client ends where a message ends: another one may follow. */
+  get betweenMessages(): boolean {
+    return this.#scanner.idle;
+  }
+
+  /** @throws ThroughlineError when the target says what nobody asked: the session must end */
+  take(chunk: Buffer): void {
+    const scanner = this.#scanner;
+    this.bytes += chunk.length;
+    scanner.feed(chunk);
+    this.attend();
+    while (scanner.next()) {
+      if (scanner.type === types.DataRow || scanner.type === types.CopyData) this.#stream();
+      else this.#message();
+    }
+    this.#parts.outbox.release();
+  }
+
+  /** Rows of the head are needed whole when they are ours or masked. Call when the head may have changed. */
+  attend(): void {
+    const head = this.#parts.replies.head;
+    const whole = head !== undefined && (head.asked !== undefined || (head.run?.plan ?? null) !== null);
+    if (whole === this.#wholeRows) return;
+    this.#wholeRows = whole;
+    this.#scanner.deliver(types.DataRow, whole ? "whole" : "stream");
+  }
+
+  #stream(): void {
+    const { type, bytes, start, end, count, whole } = this.#scanner;
+    const head = this.#parts.replies.head;
+    const run = head?.run;
+    if (head?.asked !== undefined && whole) {
+      head.asked.row(bytes.subarray(start, end));
+      return;
+    }
+    if (run === undefined) throw unexpected(type);
+    run.bytes += end - start;
+    if (type === types.DataRow) run.rows += count;
+    if (run.plan === null) {
+      this.#parts.outbox.add(bytes, start, end);
+      return;
+    }
+    if (type === types.CopyData || !whole) throw unmaskable();
+    this.#parts.outbox.add(maskRow(bytes, start, end, run.plan));
+  }
+
+  #message(): void {
+    const { type, bytes, start, end, whole } = this.#scanner;
+    if (!whole) throw new ThroughlineError("frame.too_large", "a message of the target is over its limit");
+    switch (type) {
+      case types.NoticeResponse:
+        this.#pass(this.#mayTell(this.#current()) ? null : scrubbed(bytes.subarray(start, end)));
+        return;
+      case types.NotificationResponse:
+        this.#pass(this.#mayTell(this.#anything()) ? null : withoutPayload(bytes.subarray(start, end)));
+        return;
+      case types.ParameterStatus:
+        this.#parameter(bytes.subarray(start, end));
+        return;
+      case types.ErrorResponse:
+        this.#error(bytes.subarray(start, end));
+        return;
+      default: {
+        const head = this.#parts.replies.head;
+        if (head === undefined) throw unexpected(type);
+        this.#answer(type, head);
+        this.attend();
+      }
+    }
+  }
+
+  /** Sends the frame at hand, or something in its place. */
+  #pass(instead: Buffer | null = null): void {
+    const { bytes, start, end } = this.#scanner;
+    if (instead === null) this.#parts.outbox.add(bytes, start, end);
+    else this.#parts.outbox.add(instead);
+  }
+
+  #answer(type: number, head: Reply): void {
+    const { start, end } = this.#scanner;
+    if (head.run !== undefined) head.run.bytes += end - start;
+    if (type === types.ReadyForQuery) {
+      this.#ready(head);
+      return;
+    }
+    if (head.refusal !== undefined) throw unexpected(type); // a substitute can only fail
+    if (type === types.RowDescription || type === types.NoData) this.#describe(type, head);
+    if (head.asked === undefined) this.#pass();
+    switch (head.kind) {
+      case "query":
+        this.#queryAnswer(type, head);
+        return;
+      case "execute":
+        this.#executeAnswer(type, head);
+        return;
+      case "describe":
+        if (type === types.ParameterDescription) return;
+        this.#done(type, type === types.RowDescription || type === types.NoData, head);
+        return;
+      case "parse":
+        if (head.asked !== undefined) head.asked.begin();
+        this.#done(type, type === types.ParseComplete, head);
+        return;
+      case "bind":
+        this.#done(type, type === types.BindComplete, head);
+        return;
+      case "close":
+        this.#done(type, type === types.CloseComplete, head);
+        return;
+      case "function":
+        if (type !== types.FunctionCallResponse) throw unexpected(type);
+        if (head.run !== undefined) head.run.rows += 1;
+        return;
+      default:
+        throw unexpected(type);
+    }
+  }
+
+  #done(type: number, fits: boolean, head: Reply): void {
+    if (!fits) throw unexpected(type);
+    this.#parts.replies.shift();
+    if (head.kind === "describe" && head.asked !== undefined) head.asked.finish();
+    if (head.kind === "close" && head.asked !== undefined && !this.#parts.replies.some((r) => r.asked === head.asked)) {
+      head.asked.finish();
+    }
+  }
+
+  #queryAnswer(type: number, head: Reply): void {
+    const run = head.run;
+    if (run === undefined) throw unexpected(type);
+    if (type === types.CommandComplete) {
+      this.#tagged(run);
+      run.statement += 1;
+      run.mask(null);
+      run.copying = false;
+    } else if (type === types.CopyInResponse) run.copying = true;
+    else if (!queryMay.includes(type)) throw unexpected(type);
+  }
+
+  #executeAnswer(type: number, head: Reply): void {
+    const run = head.run;
+    if (type === types.CommandComplete || type === types.EmptyQueryResponse || type === types.PortalSuspended) {
+      this.#parts.replies.shift();
+      if (run === undefined) return;
+      if (type === types.CommandComplete) this.#tagged(run);
+      if (type === types.PortalSuspended) run.tag = "PORTAL SUSPENDED";
+      this.#completed(run);
+    } else if (type === types.CopyInResponse && run !== undefined) {
+      run.copying = true;
+      this.#parts.replies.copying();
+    } else if (!executeMay.includes(type)) throw unexpected(type);
+  }
+
+  #tagged(run: Run): void {
+    const { bytes, start, end } = this.#scanner;
+    run.tag = bytes.toString("latin1", start + 5, end - 1);
+  }
+
+  #completed(run: Run): void {
+    const step = run.step();
+    this.#settle(this.#parts.transaction.ran(step, run.tag));
+    if (step.control.kind === "commit" || step.control.kind === "rollback") this.#parts.names.ended();
+    this.#ran.push(run);
+  }
+
+  #settle(settled: Settled): void {
+    if (settled.undone.length === 0 && settled.lasted.length === 0) return;
+    this.#settled = merged(this.#settled, settled);
+  }
+
+  #describe(type: number, head: Reply): void {
+    const { bytes, start, end } = this.#scanner;
+    const columns = type === types.NoData ? [] : readColumns(bytes.subarray(start, end));
+    if (head.described !== undefined) head.described.columns = columns;
+    const run = head.run;
+    if (run === undefined || head.kind !== "query") return;
+    const { verdict, command } = run.judgement;
+    if (verdict.masks.length === 0) return;
+    const answer = this.#parts.masking.plan(columns, verdict.masks, command.reading.outputs[run.statement]);
+    run.mask(answer.plan);
+  }
+
+  #ready(head: Reply): void {
+    const status = String.fromCharCode(this.#scanner.bytes[this.#scanner.end - 1]!) as Status;
+    if (head.kind !== "sync" && head.kind !== "query" && head.kind !== "function")
+      throw unexpected(types.ReadyForQuery);
+    const { transaction, replies, names, prepared } = this.#parts;
+    if (head.kind !== "sync" && head.run !== undefined) this.#completedOrFailed(head.run);
+    if (head.asked === undefined) this.#pass();
+    this.#settle(transaction.ready(status));
+    if (status === "I" && head.asked === undefined) {
+      names.ended();
+      prepared.endTransaction();
+    }
+    this.#finish();
+    if (head.asked !== undefined) head.asked.finish();
+    replies.shift();
+  }
+
+  #completedOrFailed(run: Run): void {
+    if (run.code === null) {
+      this.#completed(run);
+      return;
+    }
+    this.#settle(this.#parts.transaction.failed(run.step()));
+    this.#ran.push(run);
+  }
+
+  /** Reports everything that ran since the last ReadyForQuery; the last one carries what is proven now. */
+  #finish(): void {
+    const ran = this.#ran;
+    if (ran.length === 0) return;
+    const settled = this.#settled;
+    this.#ran = [];
+    this.#settled = nothing;
+    for (const run of ran) this.#report(run, run === ran.at(-1) ? settled : nothing, "known");
+  }
+
+  #report(run: Run, settled: Settled, ended: "known" | "unknown"): void {
+    const { gate, session, now } = this.#parts;
+    const masked = this.#parts.masking.counts(run.plans);
+    if (masked.length > 0) gate.masked(session, run.judgement, masked);
+    const first = portions(settled);
+    for (const portion of first) gate.finished(session, run.judgement, run.outcome(now(), portion, ended));
+  }
+
+  #error(message: Buffer): void {
+    const fields = reportFields(message);
+    const code = fields.get("C") ?? "";
+    const severity = fields.get("V") ?? fields.get("S") ?? "";
+    if (severity === "FATAL" || severity === "PANIC") {
+      this.fatal = `the target ended the session (${code})`;
+      this.#pass(this.#mayTell(this.#current()) ? null : scrubbed(message));
+      return;
+    }
+    const { replies } = this.#parts;
+    const head = replies.head;
+    if (head === undefined) throw unexpected(types.ErrorResponse);
+    this.#leaveError(head, message, code);
+    if (head.kind === "sync") this.#broken();
+    else if (head.kind === "query" || head.kind === "function") this.#failedQuery(head, code);
+    else this.#failedExtended(head, code);
+    this.attend();
+  }
+
+  /** An error while the implicit transaction commits, or after a refusal that nothing ran under. */
+  #broken(): void {
+    this.#parts.transaction.broken();
+  }
+
+  #failedQuery(head: Reply, code: string): void {
+    head.undo?.();
+    if (head.run === undefined) {
+      this.#broken();
+      return;
+    }
+    head.run.code = code;
+    head.run.mask(null);
+    head.run.copying = false;
+  }
+
+  #failedExtended(head: Reply, code: string): void {
+    for (const reply of this.#parts.replies.fail()) {
+      if (reply.asked !== undefined) reply.asked.fail();
+      if (reply === head || reply.run === undefined) continue;
+      reply.run.skip(code);
+      this.#report(reply.run, { undone: [reply.run.judgement.command.id], lasted: [] }, "known");
+    }
+    if (head.run === undefined) {
+      this.#broken();
+      return;
+    }
+    head.run.code = code;
+    this.#settle(this.#parts.transaction.failed(head.run.step()));
+    this.#ran.push(head.run);
+  }
+
+  #leaveError(head: Reply, message: Buffer, code: string): void {
+    const { gate, session, outbox } = this.#parts;
+    if (head.asked !== undefined && head.kind !== "describe") return;
+    if (head.refusal !== undefined) {
+      outbox.add(head.refusal);
+      return;
+    }
+    if (head.run === undefined && head.command !== undefined) outbox.require(gate.recordFailed(session, head.command));
+    const reading = head.run?.judgement.command.reading ?? head.command?.reading;
+    const scrub = reading === undefined || gate.scrubs(session, reading);
+    if (head.run !== undefined && !scrub) head.run.told = true;
+    this.#pass(scrub ? scrubbed(message) : null);
+    if (head.run !== undefined) head.run.code = code;
+  }
+
+  /** Whether a text that answers nothing may be seen as it is. */
+  #mayTell(reading: Reading): boolean {
+    return !this.#parts.gate.scrubs(this.#parts.session, reading);
+  }
+
+  /** What runs now, else anything: a notice may come from it. */
+  #current(): Reading {
+    const head = this.#parts.replies.head;
+    return head?.run?.judgement.command.reading ?? head?.command?.reading ?? this.#anything();
+  }
+
+  #anything(): Reading {
+    return this.#parts.names.opaque("a message that answers nothing", "");
+  }
+
+  #parameter(message: Buffer): void {
+    const name = readString(message, 5);
+    const value = readString(message, name.next);
+    this.#parts.parameters.set(name.value, value.value);
+    this.#pass();
+  }
+
+  /** The connection is over: what still ran has an unknown outcome, and nothing is proven undone. */
+  abandon(): void {
+    const left = this.#parts.replies.abandon();
+    for (const run of this.#ran) this.#report(run, nothing, "known");
+    for (const reply of left) {
+      reply.asked?.fail();
+      if (reply.run !== undefined) this.#report(reply.run, nothing, "unknown");
+    }
+    this.#ran = [];
+  }
+}
+
+const { RowDescription, EmptyQueryResponse, CopyOutResponse, CopyDone } = types;
+const queryMay: readonly number[] = [RowDescription, EmptyQueryResponse, CopyOutResponse, CopyDone];
+const executeMay: readonly number[] = [CopyOutResponse, CopyDone];
+
+function unexpected(type: number): ThroughlineError {
+  return new ThroughlineError("frame.malformed", `the target sent 0x${type.toString(16)}, which nothing asked for`);
+}
+
+function unmaskable(): ThroughlineError {
+  return new ThroughlineError("frame.too_large", "a masked row is larger than can be read whole");
+}
