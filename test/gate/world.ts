@@ -85,7 +85,7 @@ export function createWorld(options: WorldOptions = {}): World {
     api,
     blobs,
     now,
-    policy: loadPolicy({ text: options.policy ?? defaultPolicy, file: "policy.cedar", catalog: catalog.version }),
+    policy: policyOf(options.policy ?? defaultPolicy),
     answer: () => ({}),
     gate: createGate({
       appender: gateway,
@@ -156,6 +156,13 @@ export function createWorld(options: WorldOptions = {}): World {
     correlator.append({ type: "command.answered", subject: entry.subject, data: { ...data, ...given } });
   });
   return world;
+}
+
+const policies = new Map<string, Policy>();
+function policyOf(text: string): Policy {
+  const policy = policies.get(text) ?? loadPolicy({ text, file: "policy.cedar", catalog: catalog.version });
+  policies.set(text, policy);
+  return policy;
 }
 
 /** Every command that destroys must ask; the rule `chain` is answered by owners, or by security when none is left. */

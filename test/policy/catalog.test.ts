@@ -1,0 +1,92 @@
+/** Tags by catalog: what covers what, and that a mistyped catalog does not load. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { containersOf, contains, createCatalog, overlaps, parseCatalog, withAncestors } from "../../infra/catalog.ts";
+
+const catalog = parseCatalog(
+  `- { resource: "orders/*.customers#email", tags: [pii.email] }
+- { resource: "orders/public.secrets", tags: [secret] }
+- { resource: "*#ssn", tags: [pii.ssn] }`,
+  "catalog.yaml",
+);
+
+describe("the catalog", () => {
+  it("tags what a pattern names, what is inside it, and what holds it", () => {
+    assert.deepEqual(catalog.tagsOf("orders/play_1.customers#email"), ["pii", "pii.email"]);
+    assert.deepEqual(catalog.tagsOf("orders/play_1.customers#name"), []);
+    assert.deepEqual(catalog.tagsOf("orders/public.secrets#any"), ["secret"]);
+    assert.ok(catalog.tagsOf("orders/play_1.customers").includes("pii.email"), "a table stands for its columns");
+    assert.ok(catalog.tagsOf("orders/public").includes("secret"));
+    assert.deepEqual(catalog.tagsOf("orders"), ["pii", "pii.email", "pii.ssn", "secret"]);
+    assert.deepEqual(catalog.tagsOf("payroll/x.people#ssn"), ["pii", "pii.ssn"]);
+    assert.deepEqual(catalog.tagsOf("orders/public.customers_old#email"), []);
+  });
+
+  it("names file and line of every mistake", () => {
+    const bad =
+      '- { resource: "a/b", tag: [x] }\n- { resource: "a/b", tags: [] }\n- { resource: "a b", tags: ["a b"] }';
+    assert.throws(
+      () => parseCatalog(bad, "catalog.yaml"),
+      (error: Error & { code?: string }) => {
+        assert.equal(error.code, "catalog.invalid");
+        for (const line of [1, 2, 3]) assert.match(error.message, new RegExp(`catalog.yaml:${line}: `));
+        return true;
+      },
+    );
+    assert.deepEqual(parseCatalog("", "catalog.yaml").entries, []);
+  });
+
+  it("has a version that follows its meaning, not its spelling", () => {
+    const one = createCatalog([
+      { resource: "a", tags: ["x", "y"] },
+      { resource: "b", tags: ["z"] },
+    ]);
+    const same = createCatalog([
+      { resource: "b", tags: ["z"] },
+      { resource: "a", tags: ["y", "x"] },
+    ]);
+    assert.equal(one.version, same.version);
+    assert.notEqual(one.version, createCatalog([{ resource: "a", tags: ["x"] }]).version);
+  });
+
+  it("matches a pattern of stars in bounded time", () => {
+    const hard = createCatalog([{ resource: `${"*a".repeat(400)}#`, tags: ["x"] }]);
+    const before = performance.now();
+    hard.tagsOf("a".repeat(1_000));
+    assert.ok(performance.now() - before < 2_000);
+  });
+});
+
+describe("containment", () => {
+  const part = fc.constantFrom("a", "b", "ab");
+  const uri = fc.oneof(
+    part,
+    fc.tuple(part, part).map(([target, schema]) => `${target}/${schema}`),
+    fc.tuple(part, part, part).map(([target, schema, table]) => `${target}/${schema}.${table}`),
+    fc.tuple(part, part, part, part).map(([target, schema, table, column]) => `${target}/${schema}.${table}#${column}`),
+  );
+
+  it("is what the containers of a resource say, and overlap is it either way", () => {
+    fc.assert(
+      fc.property(uri, uri, (one, other) => {
+        const inside = one === other || containersOf(other).includes(one);
+        assert.equal(contains(one, other), inside);
+        assert.equal(overlaps(one, other), inside || containersOf(one).includes(other));
+      }),
+    );
+  });
+
+  it("a tagged thing tags all that overlaps it and nothing else", () => {
+    fc.assert(
+      fc.property(uri, uri, (tagged, other) => {
+        const tags = createCatalog([{ resource: tagged, tags: ["t"] }]).tagsOf(other);
+        assert.equal(tags.length > 0, overlaps(tagged, other));
+      }),
+    );
+  });
+
+  it("tags include their ancestors", () => {
+    assert.deepEqual(withAncestors(["pii.email.work", "card"]), ["card", "pii", "pii.email", "pii.email.work"]);
+  });
+});
