@@ -89,7 +89,7 @@ function judgeEnvelope(body: Buffer, part: Part, type: EventType, { source, role
 export function sectionMatches(bytes: Buffer, part: Part, envelope: Envelope): boolean {
   if (!isStepType(envelope.type)) return false;
   const again = new ByteWriter(part.jsonAt - part.stepAt);
-  const data = foldedData(envelope.type, envelope.data) as StepData;
+  const data = foldedData<EventType>(envelope.type, envelope.data) as StepData;
   if (!new StepEncoder().encode(again, envelope.type, subjectOf(envelope), data)) return false;
   return again.taken().equals(bytes.subarray(part.stepAt, part.jsonAt));
 }

@@ -153,6 +153,11 @@ export class Journal implements Log {
     return appender;
   }
 
+  /** Whether this process speaks for the source itself. */
+  isLocal(source: string): boolean {
+    return this.#appenders.has(source);
+  }
+
   /** Both streams of a source, continuing where the log left them. */
   lanesOf(source: string): Lanes {
     let lanes = this.#lanes.get(source);

@@ -67,7 +67,7 @@ function damaged(segment: Segment, offset: number, what: string): ThroughlineErr
   return new ThroughlineError("log.damaged", `${segment.path}:${offset} ${what}`);
 }
 
-function readBlock(fd: number, from: number, to: number): Buffer {
+export function readBlock(fd: number, from: number, to: number): Buffer {
   const block = Buffer.allocUnsafe(to - from);
   let read = 0;
   while (read < block.length) {

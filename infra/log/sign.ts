@@ -27,6 +27,11 @@ export function attachText(tenant: string, source: string, nonce: string): strin
   return `throughline attach v1\n${tenant}\n${source}\n${nonce}\n`;
 }
 
+/** What the log's writer signs to say that it is the log this source belongs to; `nonce` (hex) is the source's. */
+export function attachedText(tenant: string, source: string, nonce: string): string {
+  return `throughline attached v1\n${tenant}\n${source}\n${nonce}\n`;
+}
+
 /** What a source signs with every batch it sends: the heads of both its streams after that batch. */
 export function batchText(tenant: string, source: string, heads: readonly [Uint8Array, Uint8Array]): string {
   const [steps, events] = heads.map((head) => Buffer.from(head).toString("hex"));

@@ -62,6 +62,11 @@ export class Walk {
     return { ...this.#closed, lanes };
   }
 
+  /** The writer's chain at the end of the last whole group. */
+  get merged(): { readonly position: number; readonly head: Uint8Array } {
+    return this.#closed;
+  }
+
   /** The head of a lane at its last closed batch, also inside a group. */
   lane(source: string, stream: Stream): { readonly sequence: number; readonly head: Uint8Array } | undefined {
     const lane = this.#lanes.get(`${source}\n${stream}`);
