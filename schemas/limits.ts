@@ -42,6 +42,8 @@ export const limits = {
   grantWaitMsMax: 2_000,
   /** Distinct texts whose reading is kept, per target. */
   readingsCachedMax: 10_000,
+  /** Letters of all texts whose reading is kept, per target: few long texts must not cost what many short ones may. */
+  readingsCachedTextMax: 32 * 1024 * 1024,
   /** Effects are never by reference: over this they widen to the schema, then to opaque. */
   effectResourcesMax: 256,
   /** One segment of the embedded log. */

@@ -10,8 +10,13 @@ export interface NameContext {
   readonly searchPath: readonly string[];
   /** Effective role. */
   readonly role: string;
-  /** The session has uncommitted or temporary definitions: a name the catalog does not know makes the text opaque. */
+  /** The session has uncommitted or temporary definitions: a name that could mean one of them makes the text opaque. */
   readonly definesPending: boolean;
+  /**
+   * Which: the writes and renames of its `define` effects. Absent while `definesPending`: not known, so that every
+   * name could be one of them.
+   */
+  readonly pending?: readonly ResourceUri[];
 }
 
 export interface Reader {

@@ -1,0 +1,92 @@
+/**
+ * One analysis of one text: ties the readers of queries, changes and views together, and reads what the target runs
+ * by itself (view bodies, defaults, policies), each once per catalog.
+ */
+import type { Grammar, SelectStmt } from "../../../infra/sql/grammar.ts";
+import type { Relation, TargetCatalog } from "./catalog.ts";
+import { readChange } from "./change.ts";
+import { type EffectDraft, ReadingDraft } from "./draft.ts";
+import type { Analysis, Destination, Env, ViewBody } from "./env.ts";
+import { type Names, resolveNames } from "./names.ts";
+import { readSelect } from "./query.ts";
+import type { RawExpression } from "./raw-catalog.ts";
+import type { Scope } from "./scope.ts";
+
+/** What was read of one catalog's own SQL. Grows with use, never changes: the catalog does not. */
+export interface Bodies {
+  readonly grammar: Grammar;
+  readonly catalog: TargetCatalog;
+  readonly views: Map<Relation, ViewBody>;
+  readonly attached: Map<string, ReadingDraft>;
+}
+
+export function createBodies(grammar: Grammar, catalog: TargetCatalog): Bodies {
+  return { grammar, catalog, views: new Map(), attached: new Map() };
+}
+
+export function createAnalysis(bodies: Bodies, names: Names, draft: ReadingDraft): Analysis {
+  return {
+    grammar: bodies.grammar,
+    catalog: bodies.catalog,
+    names,
+    draft,
+    select: readSelect,
+    change: readChange,
+    body: (relation) => viewBody(relation, bodies),
+    attached: (relation, kind) => attachedCode(relation, kind, bodies),
+  };
+}
+
+export function createEnv(analysis: Analysis, effect: EffectDraft, destination: Destination): Env {
+  return { analysis, effect, scope: null, withs: null, destination, parameters: null };
+}
+
+function viewBody(relation: Relation, bodies: Bodies): ViewBody {
+  const known = bodies.views.get(relation);
+  if (known) return known;
+  const draft = new ReadingDraft();
+  // A view cannot contain itself, except through a policy on a table that it reads: then what is known so far counts.
+  bodies.views.set(relation, { columns: [], draft });
+  draft.resolve(relation);
+  const columns = readOwn(relation.raw.definition ?? "", draft, bodies, null);
+  const body = { columns, draft };
+  bodies.views.set(relation, body);
+  return body;
+}
+
+function attachedCode(relation: Relation, kind: RawExpression["kind"], bodies: Bodies): ReadingDraft {
+  const key = `${relation.raw.oid} ${kind}`;
+  const known = bodies.attached.get(key);
+  if (known) return known;
+  const draft = new ReadingDraft();
+  bodies.attached.set(key, draft);
+  const columns = relation.columns.map((column) => ({ name: column.name, plain: [], from: [column] }));
+  const table = { alias: relation.raw.name, schema: relation.raw.schema, columns, others: null };
+  const scope: Scope = { tables: [table], columns, parent: null };
+  for (const expression of relation.raw.expressions) {
+    if (expression.kind === kind) readOwn(`SELECT ${expression.text}`, draft, bodies, scope);
+  }
+  return draft;
+}
+
+/** Reads SQL that the target itself has printed: every name is qualified. */
+function readOwn(text: string, draft: ReadingDraft, bodies: Bodies, scope: Scope | null) {
+  const names = resolveNames(bodies.catalog, { searchPath: [], role: "", definesPending: false });
+  const query = onlySelect(text, bodies.grammar);
+  if (query === null) {
+    draft.darken("a definition that cannot be read");
+    return [];
+  }
+  const env = createEnv(createAnalysis(bodies, names, draft), draft.add("read"), "view");
+  return readSelect(query, { ...env, scope });
+}
+
+function onlySelect(text: string, grammar: Grammar): SelectStmt | null {
+  try {
+    const [statement, ...more] = grammar.parse(text);
+    return statement && more.length === 0 && "SelectStmt" in statement.node ? statement.node.SelectStmt : null;
+  } catch {
+    // Printed by another version of PostgreSQL than the grammar's: unknown, which the caller says.
+    return null;
+  }
+}

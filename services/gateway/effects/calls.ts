@@ -1,0 +1,168 @@
+/**
+ * What calling something does: functions, operators, casts. PostgreSQL's own functions are known (builtin-functions.ts);
+ * others are known only when they are immutable C code of an extension; the rest is opaque, because a body in any
+ * language can do anything its caller may. Which overload PostgreSQL would take is not decided here: every function
+ * of that name counts, the worst one wins, so an overload in a user's schema cannot hide behind a builtin.
+ */
+
+import type { Node } from "../../../infra/sql/grammar.ts";
+import type { ResourceUri } from "../../../schemas/command.ts";
+import * as builtin from "./builtin-functions.ts";
+import type { Source, TargetCatalog } from "./catalog.ts";
+import type { Analysis, Env } from "./env.ts";
+import { findRelation } from "./names.ts";
+import type { RawFunction } from "./raw-catalog.ts";
+import { changeOfSetting } from "./setting-names.ts";
+import { relationUri, thingUri } from "./uri.ts";
+
+/** `call`: written as a call. `field`: may be a field or a call. `required`: must be a call, or nobody knows. */
+export type CallForm = "call" | "field" | "required";
+
+/**
+ * @param parts the name, qualified or not
+ * @param inputs what the arguments are made of
+ * @returns what the result is made of besides the arguments
+ */
+export function callFunction(
+  parts: readonly string[],
+  args: readonly Node[],
+  inputs: ReadonlySet<Source>,
+  env: Env,
+  form: CallForm = "call",
+): readonly Source[] {
+  const { catalog, draft, names } = env.analysis;
+  const name = parts.at(-1) ?? "";
+  const schema = parts.at(-2) ?? null;
+  const candidates = catalog
+    .functionsNamed(name)
+    .filter((found) => (schema === null ? names.path.includes(found.schema) : found.schema === schema));
+  if (names.shadowed("pg_function", name)) draft.darken("a function that this session has just defined");
+  if (candidates.length === 0) {
+    if (form !== "field") draft.darken("a function that the catalog does not know");
+    return [];
+  }
+  let isBuiltin = false;
+  for (const candidate of candidates) {
+    if (candidate.builtin) isBuiltin = true;
+    else runFunction(candidate, env.analysis);
+  }
+  if (!isBuiltin) return [];
+  const volatile = candidates.some((candidate) => candidate.builtin && candidate.volatility === "v");
+  return callBuiltin(name, volatile, args, inputs, env);
+}
+
+/** An operator with user functions behind it; PostgreSQL's own only compute. */
+export function callOperator(parts: readonly string[], analysis: Analysis): void {
+  const name = parts.at(-1) ?? "";
+  const schema = parts.at(-2) ?? null;
+  const spelled = name.includes("BETWEEN") ? [">=", "<="] : [name];
+  for (const operator of spelled.flatMap((one) => analysis.catalog.operatorFunctions(one))) {
+    const seen = schema === null ? analysis.names.path.includes(operator.schema) : operator.schema === schema;
+    if (seen) runCode(operator.function, analysis);
+  }
+}
+
+/** A cast to a type that is not PostgreSQL's own runs its casts and checks. */
+export function castTo(parts: readonly string[], analysis: Analysis): void {
+  for (const oid of analysis.catalog.typeFunctions(parts.at(-1) ?? "")) runCode(oid, analysis);
+}
+
+/** Code that runs because of what is touched: a trigger's function, a column type's check. */
+export function runCode(oid: number, analysis: Analysis): void {
+  const found = analysis.catalog.functionOf(oid);
+  if (found === null) analysis.draft.darken("a function that the catalog does not know");
+  else if (!found.builtin) runFunction(found, analysis);
+}
+
+function runFunction(found: RawFunction, analysis: Analysis): void {
+  analysis.draft.resolved.set(`function ${found.oid}`, found.definition);
+  if (found.extensionCode && found.volatility === "i") return;
+  analysis.draft.darken(`a function whose body is not known (${found.schema}.${found.name})`);
+}
+
+function callBuiltin(
+  name: string,
+  volatile: boolean,
+  args: readonly Node[],
+  inputs: ReadonlySet<Source>,
+  env: Env,
+): readonly Source[] {
+  const { catalog, draft } = env.analysis;
+  const shown = builtin.shownBy.get(name);
+  if (shown !== undefined) return [systemThing(catalog, shown)];
+  if (builtin.harmless.has(name)) return [];
+  if (name === "ts_rewrite" && args.length === 3) return [];
+  if (!volatile && !builtin.unreadable.has(name)) return [];
+  // Whatever takes its arguments out of the query has learnt them.
+  env.effect.read(inputs);
+  draft.reveal(inputs);
+  if (builtin.locks.has(name)) draft.lasting.add("other");
+  else if (name === "nextval" || name === "setval") moveSequence(name, args, env);
+  else if (name === "set_config") changeSetting(args, env);
+  else if (name === "pg_notify")
+    outside(env, "transfer", thingUri(catalog.target, "pg_channel", constantText(args[0])));
+  else if (builtin.acts.has(name)) outside(env, "execute", catalog.everything.uri);
+  else return largeObject(name, env);
+  return [];
+}
+
+function largeObject(name: string, env: Env): readonly Source[] {
+  const { catalog, draft } = env.analysis;
+  const store = systemThing(catalog, "pg_largeobject");
+  if (builtin.largeObjectHandles.has(name)) draft.lasting.add("other");
+  else if (builtin.largeObjectReads.has(name)) {
+    env.effect.read([store]);
+    return [store];
+  } else if (builtin.largeObjectWrites.has(name) || builtin.largeObjectEnds.has(name)) {
+    const effect = outside(env, "write", store.uri);
+    effect.destroys = name !== "lo_create" && name !== "lo_creat" && name !== "lo_from_bytea";
+  } else if (builtin.files.has(name)) {
+    const file: Source = { uri: thingUri(catalog.target, "pg_file", null), relation: null };
+    const effect = outside(env, "transform", name === "lo_import" ? store.uri : file.uri);
+    effect.read([name === "lo_import" ? file : store]);
+  } else draft.darken(`the function ${name}`);
+  return [];
+}
+
+function outside(env: Env, operation: "transfer" | "execute" | "write" | "transform", uri: ResourceUri) {
+  const effect = env.analysis.draft.add(operation);
+  effect.write([uri]);
+  env.analysis.draft.lasting.add("other");
+  return effect;
+}
+
+/** ROLLBACK does not take a sequence back. */
+function moveSequence(name: string, args: readonly Node[], env: Env): void {
+  const { analysis } = env;
+  const parts = constantText(args[0])?.split(".") ?? [];
+  const [schema, relation] = parts.length === 2 ? parts : [null, parts[0]];
+  const found =
+    relation === undefined ? "unknown" : findRelation(analysis.catalog, analysis.names, schema ?? null, relation);
+  const effect = analysis.draft.add("write");
+  effect.write([typeof found === "string" ? analysis.catalog.everything.uri : found.uri]);
+  effect.destroys = name === "setval";
+  analysis.draft.lasting.add("sequence");
+}
+
+function changeSetting(args: readonly Node[], env: Env): void {
+  const name = constantText(args[0]);
+  const value = constantText(args[1]);
+  if (name !== null) changeOfSetting(name, value, env.analysis);
+  const changes = env.analysis.draft.changes;
+  const known = name !== null && (value !== null || !(changes.has("role") || changes.has("search_path")));
+  if (known) return;
+  for (const change of ["search_path", "role", "settings"] as const) changes.add(change);
+  env.analysis.draft.darken("a setting whose name or value is not in the text");
+}
+
+/** @returns the text of a string constant, also when it is cast (`'x'::regclass`) */
+export function constantText(node: Node | undefined): string | null {
+  if (node === undefined) return null;
+  if ("TypeCast" in node) return constantText(node.TypeCast.arg);
+  return "A_Const" in node ? (node.A_Const.sval?.sval ?? null) : null;
+}
+
+export function systemThing(catalog: TargetCatalog, name: string): Source {
+  const uri = relationUri(catalog.target, "pg_catalog", name);
+  return { uri, relation: catalog.relation("pg_catalog", name) };
+}

@@ -1,0 +1,123 @@
+/**
+ * Draft → Reading: sources become URIs, a table whose columns are all read becomes the table, too many become their
+ * schemas and then the target. An opaque draft keeps what is known of it and gets read and write of everything.
+ */
+import { createHash } from "node:crypto";
+import type { Effect, Reading, ResourceUri } from "../../../schemas/command.ts";
+import type { Limits } from "../../../schemas/limits.ts";
+import type { Column, Relation, Source, TargetCatalog } from "./catalog.ts";
+import type { Change, EffectDraft, ReadingDraft } from "./draft.ts";
+import type { Names } from "./names.ts";
+import { canReadAnything } from "./privileges.ts";
+
+const allChanges: readonly Change[] = ["search_path", "role", "settings", "definitions", "prepared"];
+
+export function finish(
+  draft: ReadingDraft,
+  catalog: TargetCatalog,
+  names: Names,
+  fingerprint: string,
+  bounds: Pick<Limits, "effectResourcesMax">,
+): Reading {
+  const effects = distinct(
+    draft.effects
+      .filter((effect) => !effect.isEmpty)
+      .map((effect) => finishEffect(effect, draft, bounds.effectResourcesMax)),
+  );
+  const everything = catalog.everything.uri;
+  const dark = draft.opaque !== null;
+  const reveals = new Set(urisOf(draft.reveals));
+  if (dark && canReadAnything(catalog, names.role)) reveals.add(everything);
+  return {
+    effects: dark ? [...effects, ...opaqueEffects(everything)] : effects,
+    opaque: draft.opaque,
+    transaction: dark ? { kind: "none" } : draft.transaction,
+    undoable: !dark && draft.lasting.size === 0 && !["commit", "prepare"].includes(draft.transaction.kind),
+    shows: urisOf(draft.shows),
+    outputs: draft.outputs.map((columns) => columns.map(urisOf)),
+    reveals: [...reveals].sort(),
+    changes: dark ? allChanges : allChanges.filter((change) => draft.changes.has(change)),
+    resolution: resolution(draft, catalog, names),
+    fingerprint,
+    statements: draft.statements,
+    ...(draft.handle && !isMany(draft) ? { handle: draft.handle } : {}),
+  };
+}
+
+function isMany(draft: ReadingDraft): boolean {
+  return draft.statements.length > 1;
+}
+
+function opaqueEffects(everything: ResourceUri): Effect[] {
+  const base = { reads: [], writes: [], ends: [], destroys: false } as const;
+  return [
+    { ...base, operation: "read", reads: [everything] },
+    { ...base, operation: "write", writes: [everything], destroys: true },
+  ];
+}
+
+function finishEffect(effect: EffectDraft, draft: ReadingDraft, resourcesMax: number): Effect {
+  const reads = narrow(readUris(effect), resourcesMax, draft);
+  const writes = narrow([...effect.writes], resourcesMax, draft);
+  const ends = [...effect.ends].filter((uri) => writes.includes(uri));
+  const flows = effect.flows === null ? null : [...effect.flows.values()];
+  const carries = effect.operation === "write" || effect.operation === "transform";
+  return {
+    operation: effect.operation,
+    reads,
+    writes,
+    ends,
+    // Left out where they are too many: then every read flows to every write, which is more, not less.
+    ...(carries && flows !== null && flows.length <= resourcesMax ? { flows } : {}),
+    destroys: effect.destroys,
+    ...(effect.renames.length > 0 ? { renames: effect.renames } : {}),
+  };
+}
+
+/** A table read without naming a column, or with all of them, is the table. */
+function readUris(effect: EffectDraft): ResourceUri[] {
+  const byRelation = new Map<Relation, Set<ResourceUri>>();
+  const uris = new Set<ResourceUri>();
+  for (const relation of effect.scanned) byRelation.set(relation, new Set());
+  for (const source of effect.reads) {
+    if (source.relation === null) uris.add(source.uri);
+    else byRelation.set(source.relation, (byRelation.get(source.relation) ?? new Set()).add(source.uri));
+  }
+  for (const [relation, columns] of byRelation) {
+    const all = columns.size === 0 || columns.size >= relation.columns.length || columns.has(relation.uri);
+    for (const uri of all ? [relation.uri] : columns) uris.add(uri);
+  }
+  return [...uris];
+}
+
+/** Over the limit: tables for columns, then schemas, then everything, which is opaque. */
+function narrow(uris: readonly ResourceUri[], max: number, draft: ReadingDraft): ResourceUri[] {
+  let now = [...new Set(uris)].sort();
+  for (const mark of ["#", ".", "/"]) {
+    if (now.length <= max) return now;
+    now = [...new Set(now.map((uri) => cut(uri, mark)))];
+  }
+  if (now.length <= max) draft.darken("more resources than one effect may name");
+  return now;
+}
+
+function cut(uri: ResourceUri, mark: string): ResourceUri {
+  const at = uri.indexOf(mark);
+  return (at === -1 ? uri : uri.slice(0, at)) as ResourceUri;
+}
+
+function resolution(draft: ReadingDraft, catalog: TargetCatalog, names: Names): string {
+  const known = [...draft.resolved].sort(([a], [b]) => (a < b ? -1 : 1));
+  const world = draft.opaque === null ? null : catalog.version;
+  return createHash("sha256")
+    .update(JSON.stringify([names.role, names.path, names.home, known, world]))
+    .digest("hex");
+}
+
+export function urisOf(sources: Iterable<Source | Column>): ResourceUri[] {
+  return [...new Set([...sources].map((source) => source.uri))].sort();
+}
+
+function distinct(effects: readonly Effect[]): Effect[] {
+  return [...new Map(effects.map((effect) => [JSON.stringify(effect), effect])).values()];
+}

@@ -1,0 +1,142 @@
+/**
+ * The queries that load the catalog, each with a fixed order, so that an unchanged catalog gives an unchanged digest.
+ * They run with an empty search_path: whatever PostgreSQL prints (views, defaults, policies) has every name qualified.
+ */
+import type {
+  RawColumn,
+  RawExpression,
+  RawForeignKey,
+  RawFunction,
+  RawGrant,
+  RawOperator,
+  RawRelation,
+  RawRole,
+  RawTrigger,
+  RawType,
+} from "../effects/raw-catalog.ts";
+
+type Of<T> = readonly (T & { readonly relation: number })[];
+
+/** What each query gives, by its name. */
+export interface CatalogRows {
+  readonly roles: readonly RawRole[];
+  readonly schemas: readonly { readonly name: string }[];
+  readonly relations: readonly Pick<
+    RawRelation,
+    "oid" | "schema" | "name" | "kind" | "owner" | "rowSecurity" | "definition"
+  >[];
+  readonly columns: Of<RawColumn>;
+  readonly parents: Of<{ readonly parent: number }>;
+  readonly triggers: Of<RawTrigger>;
+  readonly rules: Of<RawRelation["rules"][number]>;
+  readonly expressions: Of<RawExpression>;
+  readonly foreignKeys: Of<RawForeignKey>;
+  readonly unique: Of<{ readonly keys: readonly number[] }>;
+  readonly grants: Of<RawGrant>;
+  readonly functions: readonly RawFunction[];
+  readonly operators: readonly RawOperator[];
+  readonly types: readonly RawType[];
+  readonly eventTriggers: readonly { readonly function: number }[];
+}
+
+/** Schemas of TOAST tables hold no names that statements use. */
+const shown = "n.nspname !~ '^pg_toast'";
+const users = `${shown} AND n.nspname NOT IN ('pg_catalog', 'information_schema')`;
+/** PostgreSQL gives its own objects oids below this. */
+const firstUserOid = 16384;
+
+export const catalogQueries: { readonly [K in keyof CatalogRows]: string } = {
+  roles: `
+    SELECT r.rolname AS name, r.rolsuper AS superuser,
+      ARRAY(SELECT m.rolname::text FROM pg_roles m
+            WHERE m.oid <> r.oid AND pg_has_role(r.oid, m.oid, 'MEMBER') ORDER BY 1) AS "memberOf",
+      ARRAY(SELECT n.nspname::text FROM pg_namespace n
+            WHERE ${shown} AND has_schema_privilege(r.oid, n.oid, 'USAGE') ORDER BY 1) AS usage
+    FROM pg_roles r ORDER BY 1`,
+  schemas: `SELECT n.nspname AS name FROM pg_namespace n WHERE ${shown} ORDER BY 1`,
+  relations: `
+    SELECT c.oid::int8, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
+      pg_get_userbyid(c.relowner) AS owner, c.relrowsecurity AS "rowSecurity",
+      CASE WHEN c.relkind IN ('v', 'm') AND ${users} THEN pg_get_viewdef(c.oid) END AS definition
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${shown} ORDER BY c.oid`,
+  columns: `
+    SELECT a.attrelid::int8 AS relation, a.attname AS name, a.attnum AS attribute,
+      CASE WHEN tn.nspname NOT IN ('pg_catalog', 'information_schema')
+        THEN (CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE t.oid END)::int8 END AS "userType"
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${shown}
+    ORDER BY a.attrelid, a.attnum`,
+  parents: `
+    SELECT i.inhrelid::int8 AS relation, i.inhparent::int8 AS parent
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE c.relkind IN ('r', 'p', 'f') ORDER BY 1, i.inhseqno`,
+  triggers: `
+    SELECT t.tgrelid::int8 AS relation, t.tgfoid::int8 AS function, pg_get_triggerdef(t.oid) AS definition,
+      array_remove(ARRAY[CASE WHEN t.tgtype & 4 > 0 THEN 'insert' END, CASE WHEN t.tgtype & 8 > 0 THEN 'delete' END,
+        CASE WHEN t.tgtype & 16 > 0 THEN 'update' END, CASE WHEN t.tgtype & 32 > 0 THEN 'truncate' END], NULL) AS events
+    FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY t.oid`,
+  rules: `
+    SELECT r.ev_class::int8 AS relation, pg_get_ruledef(r.oid) AS definition,
+      CASE r.ev_type WHEN '2' THEN 'update' WHEN '3' THEN 'insert' ELSE 'delete' END AS event
+    FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE r.ev_type IN ('2', '3', '4') AND r.ev_enabled <> 'D' AND ${users} ORDER BY r.oid`,
+  expressions: `
+    SELECT relation::int8, kind, text FROM (
+      SELECT adrelid AS relation, 'default' AS kind, pg_get_expr(adbin, adrelid) AS text FROM pg_attrdef
+      UNION ALL SELECT conrelid, 'check', pg_get_expr(conbin, conrelid) FROM pg_constraint
+        WHERE contype = 'c' AND conrelid <> 0
+      UNION ALL SELECT polrelid, 'policy', pg_get_expr(polqual, polrelid) FROM pg_policy
+      UNION ALL SELECT polrelid, 'policy', pg_get_expr(polwithcheck, polrelid) FROM pg_policy
+      UNION ALL SELECT indrelid, 'index', pg_get_expr(indexprs, indrelid) FROM pg_index
+      UNION ALL SELECT indrelid, 'index', pg_get_expr(indpred, indrelid) FROM pg_index) e
+    JOIN pg_class c ON c.oid = relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE text IS NOT NULL AND ${users} ORDER BY relation, kind, text`,
+  foreignKeys: `
+    SELECT conrelid::int8 AS relation, conkey AS columns, confrelid::int8 AS "to", confkey AS "toColumns",
+      confdeltype AS "onDelete", confupdtype AS "onUpdate"
+    FROM pg_constraint WHERE contype = 'f' ORDER BY oid`,
+  unique: `
+    SELECT i.indrelid::int8 AS relation, i.indkey::int2[] AS keys
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE i.indisunique AND ${users} ORDER BY i.indexrelid`,
+  grants: `
+    SELECT relation::int8, CASE WHEN (acl).grantee = 0 THEN '' ELSE pg_get_userbyid((acl).grantee) END AS grantee,
+      (acl).privilege_type AS privilege, "column"
+    FROM (
+      SELECT c.oid AS relation, aclexplode(c.relacl) AS acl, NULL AS "column" FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${users}
+      UNION ALL SELECT a.attrelid, aclexplode(a.attacl), a.attname FROM pg_attribute a
+        JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE a.attacl IS NOT NULL AND ${users}) g
+    WHERE (acl).privilege_type = 'SELECT' ORDER BY 1, 2, 4`,
+  functions: `
+    SELECT p.oid::int8, n.nspname AS schema, p.proname AS name, p.provolatile AS volatility,
+      p.oid < ${firstUserOid} AS builtin,
+      l.lanname IN ('c', 'internal') AND p.prokind <> 'a' AND EXISTS (SELECT FROM pg_depend d
+        WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') AS "extensionCode",
+      CASE WHEN p.proargmodes && ARRAY['o', 'b', 't']::"char"[]
+          THEN (SELECT count(*) FROM unnest(p.proargmodes) m WHERE m IN ('o', 'b', 't'))
+        WHEN t.typtype IN ('b', 'd', 'e', 'r', 'm') THEN 1 END AS width,
+      CASE WHEN p.oid < ${firstUserOid} THEN '' ELSE md5(p::text) END AS definition
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+      JOIN pg_type t ON t.oid = p.prorettype ORDER BY p.oid`,
+  operators: `
+    SELECT n.nspname AS schema, o.oprname AS name, o.oprcode::oid::int8 AS function
+    FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE o.oid >= ${firstUserOid} ORDER BY o.oid`,
+  types: `
+    WITH RECURSIVE base(oid, part) AS (
+      SELECT t.oid, t.oid FROM pg_type t WHERE t.oid >= ${firstUserOid}
+      UNION SELECT b.oid, CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END
+        FROM base b JOIN pg_type t ON t.oid = b.part WHERE t.typtype = 'd' OR t.typelem >= ${firstUserOid})
+    SELECT t.oid::int8, t.typname AS name, ARRAY(
+        SELECT c.castfunc::int8 FROM pg_cast c JOIN base b ON b.oid = t.oid AND b.part IN (c.castsource, c.casttarget)
+          WHERE c.oid >= ${firstUserOid} AND c.castfunc <> 0
+        UNION SELECT d.refobjid::int8 FROM base b JOIN pg_constraint k ON k.contypid = b.part
+          JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
+            AND d.refclassid = 'pg_proc'::regclass WHERE b.oid = t.oid
+        ORDER BY 1) AS functions
+    FROM pg_type t WHERE t.oid >= ${firstUserOid} AND t.typtype <> 'c' ORDER BY t.oid`,
+  eventTriggers: `SELECT evtfoid::int8 AS function FROM pg_event_trigger WHERE evtenabled <> 'D' ORDER BY oid`,
+};
