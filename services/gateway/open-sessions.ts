@@ -24,6 +24,8 @@ export class OpenSessions {
   readonly #parts: OpenSessionsParts;
   readonly #open = new Map<string, OpenSession>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** Told to end: each once. */
+  readonly #ending = new Set<string>();
   #onEmpty: (() => void)[] = [];
 
   constructor(parts: OpenSessionsParts) {
@@ -44,12 +46,14 @@ export class OpenSessions {
       id,
       setTimeout(() => this.end(id, "the Grant has expired"), leftMs),
     );
+    if (open.session.ending !== null) this.end(id, open.session.ending);
     this.#check(grant.id);
   }
 
   remove(id: string): void {
     clearTimeout(this.#timers.get(id));
     this.#timers.delete(id);
+    this.#ending.delete(id);
     this.#open.delete(id);
     if (this.#open.size > 0) return;
     for (const done of this.#onEmpty.splice(0)) done();
@@ -59,11 +63,12 @@ export class OpenSessions {
   end(id: string, reason: string): boolean {
     const open = this.#open.get(id);
     if (open === undefined) return false;
-    if (open.session.ending !== null) return true;
-    open.session.ending = reason;
+    if (this.#ending.has(id)) return true;
+    this.#ending.add(id);
+    open.session.ending ??= reason;
     clearTimeout(this.#timers.get(id));
     this.#timers.set(id, setTimeout(open.cut, this.#parts.endingWaitMsMax));
-    open.end(reason);
+    open.end(open.session.ending);
     return true;
   }
 

@@ -52,11 +52,19 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function superuser(name: string): Promise<pg.Client> {
-  const { port, superuser: user, password } = database;
+async function superuser(name: string, at: Postgres = database): Promise<pg.Client> {
+  const { port, superuser: user, password } = at;
   const client = new pg.Client({ host: "127.0.0.1", port, user, password, database: name });
   await client.connect();
   return client;
+}
+
+/** A cancel that comes before its command hits nothing: so it is in PostgreSQL. */
+async function untilAsleep(name: string, at: Postgres = database): Promise<void> {
+  const admin = await superuser(name, at);
+  const sleeping = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%(60)%'";
+  while ((await admin.query(sleeping)).rowCount === 0);
+  await admin.end();
 }
 
 async function world(options: WorldOptions = {}): Promise<World> {
@@ -263,6 +271,7 @@ test("a cancel reaches the session whose key it carries, and no other", async ()
   const request = (change: number) => new Peer(at.entry.port).send(cancelRequestOf(mine, change)).ended;
   const running = mine.query("SELECT pg_sleep(60)");
   const otherRunning = other.query("SELECT pg_sleep(0.3), 1 AS done");
+  await untilAsleep("orders");
   await request(1);
   assert.deepEqual(at.refusals(), ["cancel.unknown"]);
   const canceled = assert.rejects(running, { code: "57014" });
@@ -283,10 +292,7 @@ test("psql's Ctrl-C cancels through the gateway", async () => {
     complaint += chunk;
   });
   const exited = new Promise((done) => child.once("exit", done));
-  const admin = await superuser("orders");
-  const sleeping = "SELECT 1 FROM pg_stat_activity WHERE usename = 'loader' AND wait_event = 'PgSleep'";
-  while ((await admin.query(sleeping)).rowCount === 0);
-  await admin.end();
+  await untilAsleep("orders");
   child.kill("SIGINT");
   await exited;
   assert.match(complaint, /canceling statement due to user request/);
@@ -305,6 +311,19 @@ test("a Grant that ends takes its idle sessions with it, with a goodbye; others 
   assert.equal((await at.heard("closed")).facts.reason, "the Grant was revoked");
   assert.equal((await staying.query("SELECT 1 AS one")).rows[0].one, 1);
   await staying.end();
+});
+
+test("a Grant that ended while its session was being recorded leaves no idle session behind", async () => {
+  const at = await world({
+    open: async (session) => {
+      session.ending = "the Grant has ended";
+    },
+  });
+  const connection = client(at, at.grant());
+  const goodbye = goodbyeOf(connection);
+  await connection.connect().catch(() => undefined);
+  assert.equal((await goodbye).code, "57P01");
+  assert.equal((await at.heard("closed")).facts.reason, "the Grant has ended");
 });
 
 test("a Grant that expires during a session ends it", async () => {
@@ -382,6 +401,7 @@ test("the target's TLS: refused when it has none, bound and verified when it has
       assert.equal(rows[0].ssl, true, mode.tls);
       const sleeping = connection.query("SELECT pg_sleep(60)");
       const canceled = assert.rejects(sleeping, { code: "57014" });
+      await untilAsleep("postgres", target);
       await new Peer(at.entry.port).send(cancelRequestOf(connection)).ended;
       await canceled;
       await connection.end();
