@@ -60,6 +60,10 @@ export const limits = {
   originsPerResourceMax: 1_024,
   /** Step events kept for chains; the causing identity's oldest goes first. */
   stepsKeptMax: 1_000_000,
+  /** Steps kept that match no rule now, for rules to come. */
+  spareStepsKeptMax: 50_000,
+  /** Candidates looked at per rule and question; beyond, a gate answers hold. Some tens of milliseconds. */
+  chainLooksMax: 300_000,
 } as const;
 
 export type Limits = { readonly [K in keyof typeof limits]: number };

@@ -1,0 +1,202 @@
+/**
+ * What a step would complete, for all rules: chains that are enforced, chains that are only told, and who may not approve.
+ * Pure: it changes nothing. Where a search was cut short, or a step that it needs was evicted, an enforced rule is
+ * answered hold: not knowing is not permission.
+ */
+import { type ChainRule, canBeLast, gates } from "../../infra/rules/rule-set.ts";
+import type { ChainEvidence } from "../../schemas/chain.ts";
+import type { Clusters } from "./cluster.ts";
+import { findCount } from "./count.ts";
+import { hash, toChain } from "./evidence.ts";
+import { type Evidence, Links } from "./links.ts";
+import { findChain, type Ground } from "./match.ts";
+import { matchedBy, type Step } from "./step.ts";
+import type { Steps } from "./steps.ts";
+
+export interface Completion {
+  readonly rule: ChainRule;
+  readonly chain: ChainEvidence;
+  /** The steps found, in rule order (for counts: in log order). */
+  readonly found: readonly Step[];
+}
+
+export interface Answer {
+  readonly enforced: readonly Completion[];
+  readonly observed: readonly Completion[];
+}
+
+/** Rules by the detection that can be their last step. */
+export type Endings = ReadonlyMap<number, readonly ChainRule[]>;
+
+export function endingsOf(rules: readonly ChainRule[]): Endings {
+  const endings = new Map<number, ChainRule[]>();
+  for (const rule of rules) {
+    for (const [place, detection] of rule.steps.entries()) {
+      if (!canBeLast(rule, place)) continue;
+      const known = endings.get(detection.index) ?? [];
+      if (!known.includes(rule)) known.push(rule);
+      endings.set(detection.index, known);
+    }
+  }
+  return endings;
+}
+
+export interface Asking {
+  readonly steps: Steps;
+  readonly evidence: Evidence;
+  readonly endings: Endings;
+  /** Candidates looked at per rule before it counts as not known. */
+  readonly looksMax: number;
+}
+
+export function answerFor(asking: Asking, last: Step): Answer {
+  const enforced: Completion[] = [];
+  const observed: Completion[] = [];
+  for (const rule of rulesFor(asking, last)) {
+    const ground = groundOf(asking);
+    const places = placesOf(rule, last);
+    const gated = places.filter((place) => gates(rule, place));
+    const held = gated.length === 0 ? null : heldBy(asking, ground, rule, last, gated);
+    if (held !== null) {
+      enforced.push(held);
+      continue;
+    }
+    const found = find(ground, rule, last, places);
+    if (found !== null && !wasApproved(rule, last, found, places))
+      observed.push({ rule, found, chain: toChain(rule, found, last, ground.links, false) });
+  }
+  return { enforced, observed };
+}
+
+/** @returns identities that may not approve, sorted: see excludedBy */
+export function excludedFor(asking: Asking, last: Step, enforced: readonly Completion[]): readonly string[] {
+  return [...new Set(enforced.flatMap((held) => [...excludedBy(asking, held, last)]))].sort();
+}
+
+function rulesFor({ endings }: Asking, last: Step): readonly ChainRule[] {
+  if (last.hits.length === 0) return [];
+  const rules = new Set(last.hits.flatMap((hit) => endings.get(hit) ?? []));
+  return [...rules].sort((a, b) => a.index - b.index);
+}
+
+/** Where in the rule the completing step may stand. */
+function placesOf(rule: ChainRule, last: Step): readonly number[] {
+  return rule.steps.flatMap((step, place) => (canBeLast(rule, place) && last.hits.includes(step.index) ? [place] : []));
+}
+
+function groundOf({ steps, evidence, looksMax }: Asking): Ground {
+  const budget = { left: looksMax, spent: false };
+  return { steps, links: new Links(evidence), clusters: evidence.clusters, budget };
+}
+
+function find(ground: Ground, rule: ChainRule, last: Step, places: readonly number[]): readonly Step[] | null {
+  if (places.length === 0) return null;
+  return rule.count === null ? findChain(ground, { rule, last, places }) : findCount(ground, rule, last, places);
+}
+
+function heldBy(
+  asking: Asking,
+  ground: Ground,
+  rule: ChainRule,
+  last: Step,
+  gated: readonly number[],
+): Completion | null {
+  const found = strongest(asking, ground, rule, last, gated);
+  if (found !== null && wasApproved(rule, last, found, gated)) return null;
+  if (found !== null) return { rule, found, chain: toChain(rule, found, last, ground.links, true) };
+  const lost = rule.steps.some((step) => asking.steps.lacks(step, last.atMs - rule.timespanMs));
+  if (!ground.budget.spent && !lost) return null;
+  const why = lost ? "steps it needs were evicted under load" : "the search for it was cut short";
+  const chain = toChain(rule, [last], last, ground.links, true);
+  return {
+    rule,
+    found: [last],
+    chain: {
+      ...chain,
+      id: hash([chain.id, why]),
+      action: "hold",
+      strength: "weak",
+      links: [],
+      sentence: `${rule.title}: this may complete it, but ${why}.`,
+    },
+  };
+}
+
+/** A block needs strong evidence: where there is a strong chain it is found first. Else the latest chain. */
+function strongest(
+  asking: Asking,
+  ground: Ground,
+  rule: ChainRule,
+  last: Step,
+  places: readonly number[],
+): readonly Step[] | null {
+  if (rule.gate?.action === "block" && rule.count === null) {
+    const strong = findChain(groundOf(asking), { rule, last, places, strongOnly: true });
+    if (strong !== null) return strong;
+  }
+  return find(ground, rule, last, places);
+}
+
+/**
+ * A COMMIT whose effects ran under approvals is not asked again, unless the chain found now differs in a step before the
+ * last, or an effect that nobody approved completes it too.
+ */
+function wasApproved(rule: ChainRule, last: Step, found: readonly Step[], places: readonly number[]): boolean {
+  if (!last.commit) return false;
+  const before = found.filter((step) => step !== last).map(({ id }) => id);
+  const completing = new Set(places.flatMap((place) => (rule.steps[place] ? matchedBy(last, rule.steps[place]) : [])));
+  return [...completing].every(({ approved }) =>
+    approved.some((chain) => chain.rule === rule.name && sameIds(chain.before, before)),
+  );
+}
+
+function sameIds(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((id, index) => id === other[index]);
+}
+
+/** Everybody in any admissible chain of the hold, with their clusters; steps that a rule lets approve are left out. */
+function excludedBy(asking: Asking, held: Completion, last: Step): ReadonlySet<string> {
+  const { rule, found } = held;
+  const gated = placesOf(rule, last).filter((place) => gates(rule, place));
+  const { clusters } = asking.evidence;
+  const excluded = new Set(people([last], clusters));
+  const exclude = (steps: readonly Step[]) => {
+    for (const person of people(steps, clusters)) excluded.add(person);
+  };
+  const mayApprove = (place: number) => rule.count === null && rule.gate?.mayApprove.has(place) === true;
+  exclude(found.filter((_, place) => !mayApprove(place)));
+  if (rule.count !== null) return excluded;
+  const ground = groundOf(asking);
+  for (const place of rule.steps.keys()) {
+    if (mayApprove(place)) continue;
+    for (const [identity, step] of candidatesAt(asking, rule, place, last)) {
+      if (excluded.has(identity)) continue;
+      const chain = findChain(ground, { rule, last, places: gated, pinned: { place, identity } });
+      // Cut short: whoever could be in a chain is taken to be in one.
+      if (chain === null && ground.budget.spent) exclude([step]);
+      if (chain !== null) exclude(chain.filter((_, other) => !mayApprove(other)));
+    }
+  }
+  return excluded;
+}
+
+/** Identities that have done what a step asks inside the window, each with one such step. */
+function candidatesAt(asking: Asking, rule: ChainRule, place: number, last: Step): ReadonlyMap<string, Step> {
+  const found = new Map<string, Step>();
+  const detection = rule.steps[place];
+  if (detection === undefined) return found;
+  const sinceMs = last.atMs - rule.timespanMs;
+  for (const step of asking.steps.of(detection)) {
+    const possible = step.at < last.at && step.atMs >= sinceMs && step.hits.includes(detection.index);
+    if (possible && step.subject.identity !== undefined) found.set(step.subject.identity, step);
+  }
+  return found;
+}
+
+function people(steps: readonly Step[], clusters: Clusters): readonly string[] {
+  return steps.flatMap(({ subject }) =>
+    [subject.identity, ...(subject.onbehalfof?.split(" ") ?? [])].flatMap((identity) =>
+      identity === undefined || identity === "" ? [] : clusters.membersOf(identity),
+    ),
+  );
+}

@@ -1,0 +1,332 @@
+/**
+ * The correlator: folds the log, record by record, into steps, lineage and clusters, and answers intents (DETECTION §2, §3).
+ *
+ * Pure: state and outputs depend on the log alone; time, ids, rules and catalog come in through entries. Replay and live
+ * run the same path: every output is made again at its place; during replay it is compared with what the log holds, and
+ * what a crash left out is emitted once, when replay ends. It decides what to answer, never what the gateway does with it.
+ */
+import { type Catalog, createCatalog, parseCatalog } from "../../infra/catalog.ts";
+import type { Entry } from "../../infra/log/entry.ts";
+import type { Draft } from "../../infra/log/log.ts";
+import { loadRules } from "../../infra/rules/load.ts";
+import type { RuleSet } from "../../infra/rules/rule-set.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
+import { catalogue, type EventType } from "../../schemas/event.ts";
+import type { Identity, Task } from "../../schemas/identity.ts";
+import type { Limits } from "../../schemas/limits.ts";
+import type { Ruling } from "../../schemas/verdict.ts";
+import {
+  type Answer,
+  type Asking,
+  answerFor,
+  type Completion,
+  type Endings,
+  endingsOf,
+  excludedFor,
+} from "./answer.ts";
+import { createClusters, createTasks } from "./cluster.ts";
+import { digestOf } from "./digest.ts";
+import { hash } from "./evidence.ts";
+import { Lineage } from "./lineage.ts";
+import type { Step } from "./step.ts";
+import { type StepLimits, Steps } from "./steps.ts";
+import { type EntryOf, Timeline } from "./timeline.ts";
+
+export type CorrelatorLimits = StepLimits & Pick<Limits, "digestRecordsEvery" | "chainLooksMax">;
+
+export interface CorrelatorParts {
+  /** Appends to the log; may fold the appended record before it returns. Never called during replay. */
+  emit(draft: Draft & { readonly id: string }): void;
+  readonly limits: CorrelatorLimits;
+}
+
+export interface Correlator {
+  /** Every record in log order, replayed or live. @throws ThroughlineError `log.digest_differs` */
+  fold(entry: Entry): void;
+  /** Replay is over: emits what a crash left out; from now on outputs are emitted as they are made. */
+  goLive(): void;
+  /** Of the whole state. */
+  digest(): string;
+  readonly rules: RuleSet | null;
+  /** Why the last `policy.changed` was not taken over; null when it was. */
+  readonly problem: string | null;
+  tagsOf(resource: string): readonly string[];
+}
+
+export function createCorrelator(parts: CorrelatorParts): Correlator {
+  return new Fold(parts);
+}
+
+const ownTypes: ReadonlySet<EventType> = new Set([
+  "command.answered",
+  "chain.completed",
+  "resource.tagged",
+  "correlator.digested",
+]);
+/** Chains told in one answer; an event has a size. The ruling counts all of them. */
+const chainsToldMax = 8;
+/** Ids remembered to drop duplicates. */
+const idsKept = 100_000;
+/** Records between two looks at what has left every window. */
+const sweepRecordsEvery = 1_024;
+
+class Fold implements Correlator {
+  readonly #parts: CorrelatorParts;
+  readonly #steps: Steps;
+  readonly #lineage: Lineage;
+  readonly #timeline: Timeline;
+  readonly #clusters = createClusters();
+  readonly #tasks = createTasks();
+  readonly #told = new Map<string, Set<string>>();
+  /** Places in the log and their times, to know which place has left every window. */
+  readonly #marks: { readonly at: number; readonly atMs: number }[] = [];
+  #catalog: Catalog = createCatalog([]);
+  #rules: RuleSet | null = null;
+  #endings: Endings = new Map();
+  #problem: string | null = null;
+  #at = 0;
+  #folded = 0;
+  #seen = new Set<string>();
+  #seenBefore = new Set<string>();
+  #live = false;
+  #flushing = false;
+  /** Outputs by id that the log must hold, until their record is folded. */
+  readonly #expected = new Map<string, Draft & { readonly id: string }>();
+  readonly #queue: (Draft & { readonly id: string })[] = [];
+
+  constructor(parts: CorrelatorParts) {
+    this.#parts = parts;
+    this.#steps = new Steps(parts.limits);
+    this.#lineage = new Lineage(this.#catalog);
+    this.#timeline = new Timeline(this.#steps, this.#lineage);
+  }
+
+  get rules(): RuleSet | null {
+    return this.#rules;
+  }
+
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  tagsOf(resource: string): readonly string[] {
+    return this.#lineage.tagged(resource).tags;
+  }
+
+  fold(entry: Entry): void {
+    if (this.#isDuplicate(entry.id)) return;
+    this.#at += 1;
+    if (ownTypes.has(entry.type) && entry.role === "correlator") this.#claim(entry);
+    else this.#take(entry);
+    if (this.#at % sweepRecordsEvery === 0) this.#sweep(entry.atMs);
+    if (catalogue[entry.type].stream === "steps") this.#count();
+    this.#flush();
+  }
+
+  /** Forgets what no window reaches any more. */
+  #sweep(nowMs: number): void {
+    const beforeMs = nowMs - (this.#rules?.timespanMsMax ?? 0);
+    this.#steps.drop(beforeMs);
+    this.#marks.push({ at: this.#at, atMs: nowMs });
+    for (let mark = this.#marks[0]; mark !== undefined && mark.atMs < beforeMs; mark = this.#marks[0]) {
+      this.#lineage.horizon = mark.at;
+      this.#marks.shift();
+    }
+  }
+
+  goLive(): void {
+    this.#live = true;
+    this.#queue.push(...this.#expected.values());
+    this.#flush();
+  }
+
+  digest(): string {
+    return digestOf({
+      position: this.#at,
+      rules: this.#rules?.version ?? "",
+      catalog: this.#catalog.version,
+      steps: this.#steps.all,
+      facts: [this.#lineage.facts(), this.#timeline.facts(), this.#clusters.facts(), this.#tasks.facts()],
+    });
+  }
+
+  #isDuplicate(id: string): boolean {
+    if (this.#seen.has(id) || this.#seenBefore.has(id)) return true;
+    if (this.#seen.size >= idsKept) {
+      this.#seenBefore = this.#seen;
+      this.#seen = new Set();
+    }
+    this.#seen.add(id);
+    return false;
+  }
+
+  #take(entry: Entry): void {
+    if (entry.type === "command.intended") this.#intend(entry);
+    else if (entry.type === "command.decided") this.#decide(entry);
+    else if (entry.type === "command.finished") this.#timeline.finish(entry, this.#at);
+    else if (entry.type === "policy.changed") this.#load(entry);
+    else if (entry.type === "session.closed") this.#timeline.close(entry.subject.session ?? "");
+    else if (entry.type === "service.started" && entry.role === "gateway") this.#timeline.restart(entry.source);
+    else if (entry.type === "grant.issued" || entry.type === "session.opened") this.#learn(entry.data);
+    else if (entry.type === "identity.linked") this.#link(entry);
+    else if (entry.type === "resource.untagged") this.#untag(entry);
+  }
+
+  /** Who acts for whom, and which task belongs to which: as the api and the gateway signed it. */
+  #learn({ identity, task }: { readonly identity: Identity; readonly task: Task }): void {
+    this.#clusters.merge([identity.key, ...identity.onBehalfOf]);
+    this.#tasks.learn(task.id, task.parent);
+  }
+
+  #link({ data: { identities, strength } }: EntryOf<"identity.linked">): void {
+    if (strength === "strong") this.#clusters.merge(identities);
+    else this.#clusters.tie(identities);
+  }
+
+  #untag({ data: { resource, tags } }: EntryOf<"resource.untagged">): void {
+    this.#told.delete(resource);
+    this.#lineage.untag(resource, tags, this.#at);
+  }
+
+  #intend(entry: EntryOf<"command.intended">): void {
+    const step = this.#timeline.intend(entry, this.#at);
+    const answer = this.#answer(step);
+    const strong = answer.enforced.some(({ chain }) => chain.action === "block");
+    const ruling: Ruling =
+      this.#rules === null ? "hold" : strong ? "block" : answer.enforced.length > 0 ? "hold" : "allow";
+    const told = ({ chain }: Completion) => chain;
+    const enforced = answer.enforced.slice(0, chainsToldMax).map(told);
+    const observed = answer.observed.slice(0, chainsToldMax).map(told);
+    const data = {
+      intent: entry.id,
+      ruling,
+      enforced,
+      observed,
+      excluded: [...excludedFor(this.#asking(), step, answer.enforced)],
+      sentence: this.#rules === null ? "No rules have been loaded." : enforced.map((chain) => chain.sentence).join(" "),
+    };
+    this.#emit({ type: "command.answered", subject: entry.subject, data, id: hash(["answered", this.#version, data]) });
+    if (ruling === "allow") this.#tell(step, this.#timeline.allow(step));
+    this.#complete(step, answer, ruling);
+  }
+
+  #decide(entry: EntryOf<"command.decided">): void {
+    const { unasked, gained, by } = this.#timeline.decide(entry, this.#at);
+    if (by !== null) this.#tell(by, gained);
+    if (unasked !== null) this.#complete(unasked, this.#answer(unasked), "allow");
+  }
+
+  #answer(step: Step): Answer {
+    return answerFor(this.#asking(), step);
+  }
+
+  #asking(): Asking {
+    const evidence = { lineage: this.#lineage, clusters: this.#clusters, tasks: this.#tasks };
+    const looksMax = this.#parts.limits.chainLooksMax;
+    return { steps: this.#steps, evidence, endings: this.#endings, looksMax };
+  }
+
+  #complete(step: Step, answer: Answer, ruling: Ruling): void {
+    const completions = [...answer.enforced, ...answer.observed].sort((a, b) => a.rule.index - b.rule.index);
+    for (const { rule, chain } of completions) {
+      const data = { rule: rule.name, chain, ruling };
+      this.#emit({ type: "chain.completed", subject: step.subject, data, id: hash(["completed", chain.id, ruling]) });
+    }
+  }
+
+  /** Tags that came to a place by travel for the first time. */
+  #tell(step: Step, gained: readonly string[]): void {
+    for (const resource of gained) {
+      const { tags, members } = this.#lineage.tagged(resource);
+      const known = this.#told.get(resource) ?? new Set(this.#catalog.tagsOf(resource));
+      const fresh = tags.filter((tag) => !known.has(tag));
+      if (fresh.length === 0) continue;
+      for (const tag of fresh) known.add(tag);
+      this.#told.set(resource, known);
+      const from = members.filter((member) => member !== resource).slice(0, 20);
+      const data = { resource, tags: fresh, from, event: step.id };
+      this.#emit({ type: "resource.tagged", subject: step.subject, data, id: hash(["tagged", data]) });
+    }
+  }
+
+  /** New rules and catalog take over at this position; a file that is wrong leaves the old ones in force. */
+  #load({ data: { files } }: EntryOf<"policy.changed">): void {
+    const names = Object.keys(files).sort();
+    const isRule = (name: string) => /(^|\/)rules\/[^/]+\.ya?ml$/.test(name);
+    const texts = names.filter(isRule).map((name) => ({ name, text: files[name] ?? "" }));
+    const catalogName = names.find((name) => /(^|\/)catalog\.ya?ml$/.test(name));
+    try {
+      const rules = loadRules(texts);
+      const catalog = catalogName === undefined ? this.#catalog : parseCatalog(files[catalogName] ?? "", catalogName);
+      this.#problem = null;
+      this.#takeOver(rules, catalog);
+    } catch (error) {
+      if (!(error instanceof ThroughlineError)) throw error;
+      this.#problem = `${error.code}: ${error.message}`;
+    }
+  }
+
+  #takeOver(rules: RuleSet, catalog: Catalog): void {
+    const retagged = catalog.version !== this.#catalog.version;
+    this.#catalog = catalog;
+    if (retagged) this.#lineage.retag(catalog);
+    if (!retagged && rules.version === this.#rules?.version) return;
+    this.#rules = rules;
+    this.#endings = endingsOf(rules.rules);
+    this.#steps.reload(rules.detections, (step) => {
+      if (retagged) this.#timeline.tag(step, step.at);
+    });
+  }
+
+  get #version(): string {
+    return this.#rules?.version ?? "";
+  }
+
+  #count(): void {
+    this.#folded += 1;
+    if (this.#folded % this.#parts.limits.digestRecordsEvery !== 0) return;
+    const data = { folded: this.#folded, digest: this.digest() };
+    this.#emit({ type: "correlator.digested", subject: {}, data, id: `digest-${this.#folded}` });
+  }
+
+  #emit<T extends "command.answered" | "chain.completed" | "resource.tagged" | "correlator.digested">(
+    draft: Draft<T> & { readonly id: string },
+  ): void {
+    this.#expected.set(draft.id, draft);
+    this.#queue.push(draft);
+  }
+
+  /** An output of this correlator or of a replica: it must be what this fold made at that place. */
+  #claim(entry: Entry): void {
+    const expected = this.#expected.get(entry.id);
+    this.#expected.delete(entry.id);
+    if (entry.type === "correlator.digested" && expected?.type === "correlator.digested") {
+      const made = expected.data as typeof entry.data;
+      if (made.digest === entry.data.digest) return;
+      throw new ThroughlineError(
+        "log.digest_differs",
+        `after ${entry.data.folded} records: ${made.digest}, recorded ${entry.data.digest}`,
+      );
+    }
+    if (expected === undefined)
+      throw new ThroughlineError(
+        "log.digest_differs",
+        `the log holds ${entry.type} ${entry.id}, which this fold does not make`,
+      );
+  }
+
+  /** Outputs leave when the state is whole; folding one may bring more, which wait in line. */
+  #flush(): void {
+    if (!this.#live) {
+      this.#queue.length = 0;
+      return;
+    }
+    if (this.#flushing) return;
+    this.#flushing = true;
+    try {
+      for (let draft = this.#queue.shift(); draft !== undefined; draft = this.#queue.shift()) this.#parts.emit(draft);
+    } finally {
+      this.#flushing = false;
+    }
+  }
+}

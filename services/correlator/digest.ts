@@ -1,0 +1,33 @@
+/** One digest of everything that a later answer can depend on; cheap enough to take every few thousand records. */
+import { createHash } from "node:crypto";
+import type { Step } from "./step.ts";
+
+export interface State {
+  readonly position: number;
+  readonly rules: string;
+  readonly catalog: string;
+  readonly steps: readonly Step[];
+  readonly facts: readonly (readonly string[])[];
+}
+
+export function digestOf({ position, rules, catalog, steps, facts }: State): string {
+  const digest = createHash("sha256").update(`${position}\n${rules}\n${catalog}\n`);
+  const numbers: number[] = [];
+  for (const step of steps) {
+    const mask = step.effects.reduce((bits, { withdrawn }) => bits * 2 + (withdrawn ? 1 : 0), 1);
+    numbers.push(
+      step.at,
+      step.decidedAt,
+      step.finishedAt,
+      mask,
+      step.lineage.length,
+      ...step.hits,
+      -1,
+      ...step.sure,
+      -2,
+    );
+  }
+  digest.update(new Float64Array(numbers));
+  for (const list of facts) digest.update(`${list.length}\n${list.join("\n")}\n`);
+  return digest.digest("hex");
+}

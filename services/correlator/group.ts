@@ -1,0 +1,69 @@
+/**
+ * What all steps of a chain agree in (group-by). A scalar is a set of one; sets agree when they share a member, URIs by
+ * overlap: URIs form a tree, so pairwise overlap has a common narrowest member, and meeting one by one is exact.
+ */
+import type { ChainRule, GroupKey } from "../../infra/rules/rule-set.ts";
+import type { Clusters } from "./cluster.ts";
+import { shared } from "./links.ts";
+import { fieldTexts, type Step } from "./step.ts";
+
+/** Fields whose members are URIs. */
+const uriFields: ReadonlySet<string> = new Set(["resource", "reads", "writes", "ends"]);
+/** Stands for "has no such field" where the rule permits it; no field's text can be this. */
+const missing = "\u0000";
+
+/** One list of members per key of `groupBy`. */
+export type Agreement = readonly (readonly string[])[];
+
+export function isUri(key: GroupKey, field: string): boolean {
+  return key.kind === "lineage" || (key.kind === "field" && uriFields.has(field));
+}
+
+/** @param field name under which this event has the key, or null for the key's own kind */
+function members(key: GroupKey, field: string, step: Step, clusters: Clusters): readonly string[] {
+  if (key.kind === "lineage") return step.lineage;
+  if (key.kind === "field") return fieldTexts(step, field);
+  return step.subject.identity === undefined ? [] : [clusters.rootOf(step.subject.identity)];
+}
+
+/** @returns what a step brings to each key of the rule, or null when one is missing that may not be */
+export function bring(rule: ChainRule, at: number, step: Step, clusters: Clusters): Agreement | null {
+  return bringBy(rule, step, clusters, (key) => (key.kind === "field" ? (key.fields[at] ?? key.name) : ""));
+}
+
+export function bringBy(
+  rule: ChainRule,
+  step: Step,
+  clusters: Clusters,
+  fieldOf: (key: GroupKey, index: number) => string,
+): Agreement | null {
+  const agreement: (readonly string[])[] = [];
+  for (const [index, key] of rule.groupBy.entries()) {
+    const found = members(key, fieldOf(key, index), step, clusters);
+    if (found.length === 0 && !rule.groupNull) return null;
+    agreement.push(found.length === 0 ? [missing] : found);
+  }
+  return agreement;
+}
+
+/** @returns what both agree in, or null */
+export function meet(rule: ChainRule, one: Agreement, other: Agreement): Agreement | null {
+  const met: (readonly string[])[] = [];
+  for (const [index, key] of rule.groupBy.entries()) {
+    const [left, right] = [one[index] ?? [], other[index] ?? []];
+    const both = isUri(key, key.kind === "field" ? key.name : "")
+      ? shared(left, right)
+      : left.filter((text) => right.includes(text));
+    if (both.length === 0) return null;
+    met.push(both);
+  }
+  return met;
+}
+
+/** Every choice of one member per key. */
+export function choices(agreement: Agreement): readonly Agreement[] {
+  return agreement.reduce<readonly Agreement[]>(
+    (made, members) => made.flatMap((choice) => members.map((member) => [...choice, [member]])),
+    [[]],
+  );
+}

@@ -1,0 +1,130 @@
+/**
+ * What ties two chosen steps (DETECTION §6, Links), with the evidence that an investigator can reject. Weak is whatever
+ * goes through an opaque command, an address, a trace id, or identities that only weak evidence ties.
+ */
+import { overlaps } from "../../infra/catalog.ts";
+import type { LinkKind } from "../../schemas/chain.ts";
+import type { Clusters, Tasks } from "./cluster.ts";
+import type { Lineage } from "./lineage.ts";
+import { fieldTexts, resources, type Step } from "./step.ts";
+import { floorOf, type Reached } from "./walk.ts";
+
+export interface Tie {
+  readonly by: LinkKind;
+  readonly strength: "strong" | "weak";
+  readonly evidence: readonly string[];
+}
+
+export interface Evidence {
+  readonly lineage: Lineage;
+  readonly clusters: Clusters;
+  readonly tasks: Tasks;
+}
+
+/** Enough for an investigator to start from; an event must stay small. */
+const evidenceMax = 5;
+
+/** Ties within one question; remembers the walks it made. */
+export class Links {
+  readonly #of: Evidence;
+  readonly #reached = new Map<Step, readonly Reached[]>();
+  /** Walks so far: they are what costs. */
+  walks = 0;
+
+  constructor(of: Evidence) {
+    this.#of = of;
+  }
+
+  /** @returns the first of these kinds that ties the two, strong before weak, or null */
+  tie(one: Step, other: Step, kinds: readonly LinkKind[], strongOnly: boolean): Tie | null {
+    const [a, b] = one.at < other.at ? [one, other] : [other, one];
+    let weak: Tie | null = null;
+    for (const kind of kinds) {
+      const tie = this.#by(kind, a, b);
+      if (tie?.strength === "strong") return tie;
+      weak ??= tie;
+    }
+    return strongOnly ? null : weak;
+  }
+
+  #by(kind: LinkKind, a: Step, b: Step): Tie | null {
+    const evidence = this.#evidence(kind, a, b);
+    if (evidence.length > 0) {
+      const weak = a.opaque || b.opaque || kind === "address" || kind === "trace" || kind === "content";
+      return { by: kind, strength: weak ? "weak" : "strong", evidence: evidence.slice(0, evidenceMax) };
+    }
+    const [one, other] = [a.subject.identity, b.subject.identity];
+    if (kind !== "actor" || one === undefined || other === undefined || !this.#of.clusters.tied(one, other))
+      return null;
+    return { by: kind, strength: "weak", evidence: [one, other] };
+  }
+
+  #evidence(kind: LinkKind, a: Step, b: Step): readonly string[] {
+    switch (kind) {
+      case "flow":
+        return this.#flow(a, b);
+      case "lineage":
+        return shared(a.lineage, b.lineage);
+      case "resource":
+        return shared(resources(a, "touches"), resources(b, "touches"));
+      case "actor":
+        return this.#actor(a, b);
+      case "task":
+        return this.#task(a, b);
+      case "account":
+        return same(a.subject.account, b.subject.account);
+      case "identity":
+        return same(a.subject.identity, b.subject.identity);
+      case "trace":
+      case "address":
+      case "content": {
+        const known = new Set(fieldTexts(b, kind));
+        return fieldTexts(a, kind).filter((text) => known.has(text));
+      }
+    }
+  }
+
+  #actor({ subject: a }: Step, { subject: b }: Step): readonly string[] {
+    if (a.identity === undefined || b.identity === undefined) return [];
+    const { clusters } = this.#of;
+    if (clusters.rootOf(a.identity) !== clusters.rootOf(b.identity)) return [];
+    return [...new Set([a.identity, b.identity])];
+  }
+
+  #task({ subject: a }: Step, { subject: b }: Step): readonly string[] {
+    if (a.task === undefined || b.task === undefined || !this.#of.tasks.related(a.task, b.task)) return [];
+    return [...new Set([a.task, b.task])];
+  }
+
+  /** touches(b) ∩ F(a): what a wrote is, or has come to, where b is. */
+  #flow(a: Step, b: Step): readonly string[] {
+    const writes = resources(a, "writes");
+    if (writes.length === 0) return [];
+    let reached = this.#reached.get(b);
+    if (reached === undefined) {
+      this.walks += 1;
+      reached = this.#of.lineage.reach(resources(b, "touches"), b.at);
+      this.#reached.set(b, reached);
+    }
+    const found = new Set<string>();
+    for (const { resource, at } of reached) {
+      if (a.at >= at) continue;
+      for (const written of writes) {
+        if (overlaps(written, resource) && a.finishedAt >= floorOf(this.#of.lineage, written, at)) found.add(written);
+      }
+    }
+    return [...found];
+  }
+}
+
+function same(one: string | undefined, other: string | undefined): readonly string[] {
+  return one !== undefined && one === other ? [one] : [];
+}
+
+/** One ∩ other, by overlap: the narrower of each pair. */
+export function shared(one: readonly string[], other: readonly string[]): readonly string[] {
+  const found = new Set<string>();
+  for (const left of one)
+    for (const right of other) if (overlaps(left, right)) found.add(left.length >= right.length ? left : right);
+  return [...found];
+}

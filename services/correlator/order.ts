@@ -1,0 +1,24 @@
+/** Finding places in lists that are in log order. */
+interface Placed {
+  readonly at: number;
+}
+
+/** @returns index of the last one before `at`, -1 when there is none */
+export function lastUnder(list: readonly Placed[], at: number): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((list[middle]?.at ?? 0) < at) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** Puts it where it belongs; does nothing when something already stands at its place. */
+export function insert<T extends Placed>(list: T[], item: T): void {
+  const after = lastUnder(list, item.at) + 1;
+  if (list[after]?.at === item.at) return;
+  if (after === list.length) list.push(item);
+  else list.splice(after, 0, item);
+}

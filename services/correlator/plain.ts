@@ -1,0 +1,145 @@
+/**
+ * Plain events (DETECTION §7): one JSON line is a command that was allowed and finished at once. Refuses what it cannot
+ * read, with the line's number; time that goes back is read as the line before, with a warning.
+ */
+import type { FieldValue, Scalar } from "../../infra/rules/field.ts";
+import { type Effect, type Operation, operations, type ResourceUri } from "../../schemas/command.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
+import type { Subject } from "../../schemas/event.ts";
+import { isLasting, type Step, type StepEffect } from "./step.ts";
+
+/** Fields of the envelope; all others stay under their own names. */
+const subjectFields = ["session", "identity", "account", "task", "target", "clientaddress", "grantid"] as const;
+const lateFields = ["rows", "outcome", "bytes", "durationUs", "shown", "tag", "code"] as const;
+const effectFields = new Set([
+  "id",
+  "time",
+  "operation",
+  "reads",
+  "writes",
+  "ends",
+  "destroys",
+  "effects",
+  "flows",
+  "renames",
+]);
+
+type Line = Readonly<Record<string, unknown>>;
+
+export interface PlainEvent {
+  readonly step: Step;
+  readonly time: number;
+  readonly parentTask: string | null;
+}
+
+/** @param at its place in the order; @throws ThroughlineError `request.invalid` */
+export function readPlain(text: string, number: number, at: number): PlainEvent {
+  const wrong = (what: string, cause?: unknown) =>
+    new ThroughlineError("request.invalid", `line ${number}: ${what}`, cause);
+  let line: Line;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("not an object");
+    line = value as Line;
+  } catch (error) {
+    throw wrong("is not a JSON object", error);
+  }
+  const time = typeof line.time === "number" ? line.time : Date.parse(String(line.time));
+  if (typeof line.id !== "string" || line.id === "") throw wrong("has no id");
+  if (Number.isNaN(time)) throw wrong("has no time such as 2026-01-01T00:05:00Z");
+  const effects = readEffects(line, line.id, wrong);
+  return {
+    step: toStep(line, line.id, at, effects),
+    time,
+    parentTask: typeof line.parentTask === "string" ? line.parentTask : null,
+  };
+}
+
+function toStep(line: Line, id: string, at: number, effects: readonly StepEffect[]): Step {
+  const step: Step = {
+    id,
+    at,
+    atMs: 0,
+    subject: subjectOf(line, id),
+    command: id,
+    source: "",
+    kind: typeof line.kind === "string" ? line.kind : "",
+    opaque: line.opaque === true || (typeof line.opaque === "string" && line.opaque !== ""),
+    undoable: true,
+    commit: false,
+    effects,
+    more: furtherFields(line),
+    decidedAt: at,
+    finishedAt: at,
+    late: null,
+    settled: true,
+    lineage: [],
+    hits: [],
+    sure: [],
+  };
+  for (const effect of effects) effect.withdrawn = isWithdrawn(line, effect.effect);
+  return step;
+}
+
+/** `outcome: error` withdraws what would have lasted, and what was read unless rows came. */
+function isWithdrawn(line: Line, effect: Effect): boolean {
+  if (line.outcome !== "error") return false;
+  return isLasting(effect) || !(typeof line.rows === "number" && line.rows > 0);
+}
+
+function subjectOf(line: Line, id: string): Subject {
+  const subject: Record<string, string> = { command: id };
+  for (const field of subjectFields) if (isScalar(line[field])) subject[field] = String(line[field]);
+  const behalf = line.onBehalfOf ?? line.onbehalfof;
+  if (behalf !== undefined && behalf !== null) subject.onbehalfof = [behalf].flat().map(String).join(" ");
+  return subject;
+}
+
+function furtherFields(line: Line): Record<string, FieldValue> {
+  const more: Record<string, FieldValue> = {};
+  for (const field of lateFields) more[field] = null;
+  const own: ReadonlySet<string> = new Set([...subjectFields, "onBehalfOf", "onbehalfof", "kind", "opaque"]);
+  for (const [field, value] of Object.entries(line)) {
+    if (effectFields.has(field) || own.has(field)) continue;
+    if (isScalar(value)) more[field] = value;
+    else if (Array.isArray(value)) more[field] = value.filter(isScalar);
+  }
+  return more;
+}
+
+function isScalar(value: unknown): value is Scalar {
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+}
+
+/** Several operations are several effects on the same resources; `effects` says more exactly. */
+function readEffects(line: Line, id: string, wrong: (what: string) => ThroughlineError): StepEffect[] {
+  const parts: Line[] = Array.isArray(line.effects)
+    ? line.effects.filter((part): part is Line => typeof part === "object" && part !== null)
+    : [line.operation ?? []].flat().map((operation) => ({ ...line, operation }));
+  return parts.map((part) => ({ effect: readEffect(part, wrong), of: id, approved: [], withdrawn: false, tags: [] }));
+}
+
+function readEffect(part: Line, wrong: (what: string) => ThroughlineError): Effect {
+  const operation = operations.find((known) => known === part.operation);
+  if (operation === undefined) throw wrong(`operation is one of ${operations.join(", ")}`);
+  const [reads, ends] = [uris(part.reads), uris(part.ends)];
+  const writes = [...new Set([...uris(part.writes), ...ends])];
+  const [flows, renames] = [pairs(part.flows), pairs(part.renames)];
+  const destroys = typeof part.destroys === "boolean" ? part.destroys : isDestructive(operation, ends);
+  return { operation, reads, writes, ends, destroys, ...(flows ? { flows } : {}), ...(renames ? { renames } : {}) };
+}
+
+/** Where the line does not say. */
+function isDestructive(operation: Operation, ends: readonly string[]): boolean {
+  return operation === "delete" || ends.length > 0;
+}
+
+function uris(value: unknown): ResourceUri[] {
+  if (value === undefined || value === null) return [];
+  return [value].flat().map((name) => String(name) as ResourceUri);
+}
+
+function pairs(value: unknown): (readonly [ResourceUri, ResourceUri])[] | null {
+  if (!Array.isArray(value)) return null;
+  return value.map((pair) => [String([pair].flat()[0]) as ResourceUri, String([pair].flat()[1]) as ResourceUri]);
+}

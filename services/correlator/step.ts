@@ -1,0 +1,128 @@
+/**
+ * A Step: a command that was allowed (or is in flight), as rules and links see it. Effects are withdrawn one by one
+ * (DETECTION §2.4); what is withdrawn counts from then on as if it had never been.
+ */
+import { accessor, type FieldValue, type Late, type Seen, touches, unknown } from "../../infra/rules/field.ts";
+import { passes } from "../../infra/rules/gate.ts";
+import type { Detection } from "../../infra/rules/rule-set.ts";
+import { no, type Tri, yes } from "../../infra/rules/tri.ts";
+import type { Effect, Operation } from "../../schemas/command.ts";
+import type { Subject } from "../../schemas/event.ts";
+import type { ApprovedChain } from "../../schemas/event-data.ts";
+
+export interface StepEffect {
+  readonly effect: Effect;
+  /** The command that asked for it; of a COMMIT's effects, the one inside the transaction. */
+  readonly of: string;
+  /** Approvals it ran under, by rule. */
+  readonly approved: readonly ApprovedChain[];
+  withdrawn: boolean;
+  /** Tags of what it touches, at the step's position. */
+  tags: readonly string[];
+}
+
+export interface Step {
+  /** Id of the event that is the step. */
+  readonly id: string;
+  /** Its place in the order of records. */
+  readonly at: number;
+  readonly atMs: number;
+  readonly subject: Subject;
+  readonly command: string;
+  readonly source: string;
+  readonly kind: string;
+  readonly opaque: boolean;
+  readonly undoable: boolean;
+  /** Effects of a COMMIT are lasting ones of others: they make no flow of their own. */
+  readonly commit: boolean;
+  readonly effects: readonly StepEffect[];
+  readonly more: Readonly<Record<string, FieldValue>> | null;
+  /** Where it was decided: its own place until the decision is read. */
+  decidedAt: number;
+  /** Where it was finished; Infinity while it runs or when nobody knows. */
+  finishedAt: number;
+  late: Late | null;
+  /** Known to last: nothing of it is withdrawn any more. */
+  settled: boolean;
+  /** L(e): catalog-tagged members of the origins of what it touches, sorted. */
+  lineage: readonly string[];
+  /** Detections (by index) that it matches, or may match; and those that it matches for certain. */
+  hits: readonly number[];
+  sure: readonly number[];
+}
+
+/** `write transform delete define grant`: gone when they did not last. The others: gone when nothing was shown. */
+const lastingOperations: ReadonlySet<Operation> = new Set(["write", "transform", "delete", "define", "grant"]);
+
+export function isLasting(effect: Effect): boolean {
+  return lastingOperations.has(effect.operation);
+}
+
+export function isLive(step: Step): boolean {
+  return step.effects.some(({ withdrawn }) => !withdrawn);
+}
+
+/** Resources of the effects that still count. */
+export function resources(step: Step, which: "reads" | "writes" | "touches"): readonly string[] {
+  const live = step.effects.filter(({ withdrawn }) => !withdrawn);
+  const of = (effect: Effect) => (which === "touches" ? touches(effect) : effect[which]);
+  const only = live[0];
+  if (live.length === 1 && only) return of(only.effect);
+  return [...new Set<string>(live.flatMap(({ effect }) => of(effect)))];
+}
+
+export function operationsOf(step: Step): readonly Operation[] {
+  return [...new Set(step.effects.filter(({ withdrawn }) => !withdrawn).map(({ effect }) => effect.operation))];
+}
+
+function seen(step: Step, { effect, tags }: StepEffect): Seen {
+  const { subject, kind, opaque, undoable, late, more } = step;
+  return { subject, kind, opaque, undoable, effect, late, more, tags: () => tags };
+}
+
+/** @returns how one effect answers one detection */
+function answer(step: Step, effect: StepEffect, detection: Detection): Tri {
+  if (effect.withdrawn) return no;
+  const view = seen(step, effect);
+  return passes(detection, view) ? detection.test(view) : no;
+}
+
+/** Finds again which detections the step matches. @returns whether that changed */
+export function rematch(step: Step, detections: readonly Detection[]): boolean {
+  const hits: number[] = [];
+  const sure: number[] = [];
+  const views = step.effects.filter(({ withdrawn }) => !withdrawn).map((effect) => seen(step, effect));
+  for (const detection of detections) {
+    let best: Tri = no;
+    for (const view of views) {
+      if (best === yes || !passes(detection, view)) continue;
+      const found = detection.test(view);
+      if (found > best) best = found;
+    }
+    if (best !== no) hits.push(detection.index);
+    if (best === yes) sure.push(detection.index);
+  }
+  const changed = hits.length !== step.hits.length || hits.some((hit, index) => hit !== step.hits[index]);
+  step.hits = hits;
+  step.sure = sure;
+  return changed;
+}
+
+/** The effects by which a step matches. */
+export function matchedBy(step: Step, detection: Detection): readonly StepEffect[] {
+  return step.effects.filter((effect) => answer(step, effect, detection) !== no);
+}
+
+/** @returns the values of a field over all effects that count, as texts, each once; [] when it has none */
+export function fieldTexts(step: Step, field: string): readonly string[] {
+  const read = accessor(field);
+  const texts = new Set<string>();
+  for (const effect of step.effects) {
+    if (effect.withdrawn) continue;
+    const value = read(seen(step, effect));
+    if (value === null || value === unknown) continue;
+    if (typeof value === "object") for (const member of value) texts.add(String(member));
+    else texts.add(String(value));
+  }
+  return [...texts];
+}

@@ -1,0 +1,142 @@
+/**
+ * The retained steps, in log order, and per detection those that match it. Bounded by time (the longest timespan) and by
+ * number; what is evicted leaves a mark, so that a gate that depends on it answers hold instead of knowing less.
+ */
+import type { Detection } from "../../infra/rules/rule-set.ts";
+import type { Limits } from "../../schemas/limits.ts";
+import { insert, lastUnder } from "./order.ts";
+import { isLive, rematch, type Step } from "./step.ts";
+
+export type StepLimits = Pick<Limits, "stepsKeptMax" | "spareStepsKeptMax">;
+
+export class Steps {
+  #all: Step[] = [];
+  #spare: Step[] = [];
+  #byDetection: Step[][] = [];
+  #detections: readonly Detection[] = [];
+  /** Detections worth trying, by operation and whether something is destroyed. */
+  #worth = new Map<string, readonly Detection[]>();
+  readonly #limits: StepLimits;
+  readonly #perIdentity = new Map<string, number>();
+  /** By detection: log time of the latest step that was evicted for want of room. */
+  readonly #evicted = new Map<number, number>();
+
+  constructor(limits: StepLimits) {
+    this.#limits = limits;
+  }
+
+  get all(): readonly Step[] {
+    return this.#all;
+  }
+
+  of(detection: Detection): readonly Step[] {
+    return this.#byDetection[detection.index] ?? [];
+  }
+
+  /** Whether something that matched it was evicted inside the window. */
+  lacks(detection: Detection, sinceMs: number): boolean {
+    return (this.#evicted.get(detection.index) ?? Number.NEGATIVE_INFINITY) >= sinceMs;
+  }
+
+  /** Matches and keeps a step. `keep` = it may come to match when something is withdrawn. */
+  add(step: Step, keep: boolean): void {
+    if (step.hits.length === 0 && !keep) {
+      this.#spare.push(step);
+      if (this.#spare.length > 2 * this.#limits.spareStepsKeptMax)
+        this.#spare = this.#spare.slice(-this.#limits.spareStepsKeptMax);
+      return;
+    }
+    insert(this.#all, step);
+    this.#charge(step, 1);
+    for (const hit of step.hits) insert(this.#byDetection[hit] ?? [], step);
+    if (this.#all.length > this.#limits.stepsKeptMax) this.#evict();
+  }
+
+  /** Looks again at one step whose effects, tags or late fields changed. */
+  refresh(step: Step): void {
+    if (!rematch(step, this.#tried(step))) return;
+    for (const hit of step.hits) insert(this.#byDetection[hit] ?? [], step);
+  }
+
+  match(step: Step): void {
+    rematch(step, this.#tried(step));
+  }
+
+  #tried(step: Step): readonly Detection[] {
+    const only = step.effects[0]?.effect;
+    if (step.opaque || only === undefined || step.effects.length > 1) return this.#detections;
+    const key = `${only.operation}${only.destroys}`;
+    let worth = this.#worth.get(key);
+    if (worth === undefined) {
+      worth = this.#detections.filter(
+        ({ operations, needsDestroys }) =>
+          (only.destroys || !needsDestroys) && (operations === null || operations.has(only.operation)),
+      );
+      this.#worth.set(key, worth);
+    }
+    return worth;
+  }
+
+  /** Steps after a position, oldest first. */
+  after(at: number): readonly Step[] {
+    return this.#all.slice(lastUnder(this.#all, at + 1) + 1);
+  }
+
+  /** New rules take over: everything kept is matched again. */
+  reload(detections: readonly Detection[], tag: (step: Step) => void): void {
+    const kept = [...this.#all, ...this.#spare].sort((a, b) => a.at - b.at);
+    this.#detections = detections;
+    this.#worth = new Map();
+    this.#byDetection = detections.map(() => []);
+    this.#all = [];
+    this.#spare = [];
+    this.#perIdentity.clear();
+    this.#evicted.clear();
+    for (const step of kept) {
+      tag(step);
+      this.match(step);
+      this.add(step, false);
+    }
+  }
+
+  /** Forgets what is older. */
+  drop(beforeMs: number): void {
+    const from = this.#all.findIndex(({ atMs }) => atMs >= beforeMs);
+    const gone = this.#all.splice(0, from === -1 ? this.#all.length : from);
+    for (const step of gone) this.#charge(step, -1);
+    for (const list of this.#byDetection) {
+      const first = list.findIndex(({ atMs }) => atMs >= beforeMs);
+      list.splice(0, first === -1 ? list.length : first);
+    }
+    const spare = this.#spare.findIndex(({ atMs }) => atMs >= beforeMs);
+    this.#spare.splice(0, spare === -1 ? this.#spare.length : spare);
+  }
+
+  #charge(step: Step, by: number): void {
+    const identity = step.subject.identity ?? "";
+    const now = (this.#perIdentity.get(identity) ?? 0) + by;
+    if (now > 0) this.#perIdentity.set(identity, now);
+    else this.#perIdentity.delete(identity);
+  }
+
+  /** The identity that keeps most loses its oldest tenth. */
+  #evict(): void {
+    const [identity] = [...this.#perIdentity].reduce((most, one) =>
+      one[1] > most[1] || (one[1] === most[1] && one[0] < most[0]) ? one : most,
+    );
+    let left = Math.max(1, Math.floor((this.#perIdentity.get(identity) ?? 0) / 10));
+    const gone = new Set<Step>();
+    for (const step of this.#all) {
+      if (left === 0) break;
+      if ((step.subject.identity ?? "") !== identity) continue;
+      left -= 1;
+      gone.add(step);
+      this.#charge(step, -1);
+      if (!isLive(step)) continue;
+      for (const hit of step.hits)
+        this.#evicted.set(hit, Math.max(this.#evicted.get(hit) ?? Number.NEGATIVE_INFINITY, step.atMs));
+    }
+    this.#all = this.#all.filter((step) => !gone.has(step));
+    this.#byDetection = this.#byDetection.map((list) => list.filter((step) => !gone.has(step)));
+  }
+}

@@ -1,0 +1,270 @@
+/**
+ * Which steps there are: in flight from the intent on, decided, finished, withdrawn (DETECTION §2.3–2.5).
+ * It folds what the gateway wrote and knows no rule; it cannot see a transaction, only what the gateway says came of one.
+ */
+import { containersOf } from "../../infra/catalog.ts";
+import type { Entry } from "../../infra/log/entry.ts";
+import { touches } from "../../infra/rules/field.ts";
+import type { EventType } from "../../schemas/event.ts";
+import type { CommandFacts, CommittedEffect } from "../../schemas/event-data.ts";
+import type { Lineage } from "./lineage.ts";
+import { isLasting, resources, type Step, type StepEffect } from "./step.ts";
+import type { Steps } from "./steps.ts";
+
+export type EntryOf<T extends EventType> = Extract<Entry, { type: T }>;
+type Asking = EntryOf<"command.intended"> | EntryOf<"command.decided">;
+
+interface CommandState {
+  readonly session: string;
+  readonly source: string;
+  /** Of the latest intent; null when none was asked. */
+  commits: readonly CommittedEffect[] | null;
+  decided: boolean;
+  step: Step | null;
+}
+
+export interface Decided {
+  /** The step, when nobody has asked about it before. */
+  readonly unasked: Step | null;
+  /** Places that may have gained tags. */
+  readonly gained: readonly string[];
+  readonly by: Step | null;
+}
+
+const nothingDecided: Decided = { unasked: null, gained: [], by: null };
+
+export class Timeline {
+  readonly #steps: Steps;
+  readonly #lineage: Lineage;
+  readonly #commands = new Map<string, CommandState>();
+  readonly #bySession = new Map<string, Set<string>>();
+  /** By session: steps since BEGIN whose effects a ROLLBACK would undo. */
+  readonly #open = new Map<string, Step[]>();
+  /** Steps that moved data and may still be withdrawn. */
+  readonly #pending = new Set<Step>();
+
+  constructor(steps: Steps, lineage: Lineage) {
+    this.#steps = steps;
+    this.#lineage = lineage;
+  }
+
+  /** The step that an intent would be; nothing advances. */
+  intend(entry: EntryOf<"command.intended">, at: number): Step {
+    const state = this.#state(entry);
+    state.commits = entry.data.commits;
+    return this.#make(entry, at, entry.data, this.#effectsOf(entry, state));
+  }
+
+  /** An intent was answered allow: it counts from its own place on. @returns places that may have gained tags */
+  allow(step: Step): readonly string[] {
+    const state = this.#commands.get(step.command);
+    if (state === undefined || step.effects.length === 0) return [];
+    state.step = step;
+    return this.#add(step);
+  }
+
+  decide(entry: EntryOf<"command.decided">, at: number): Decided {
+    const state = this.#state(entry);
+    const { ruling } = entry.data;
+    state.decided = true;
+    if (ruling !== "allow" && ruling !== "mask") {
+      if (state.step !== null) this.#withdraw(state.step, () => true);
+      this.#forget(entry.subject.command ?? "");
+      return nothingDecided;
+    }
+    const inFlight = state.step;
+    const step = inFlight ?? this.#make(entry, at, entry.data, this.#effectsOf(entry, state));
+    step.decidedAt = at;
+    this.#control(entry, step);
+    if (inFlight !== null || step.effects.length === 0) return nothingDecided;
+    state.step = step;
+    return { unasked: state.commits === null ? step : null, gained: this.#add(step), by: step };
+  }
+
+  #control({ subject, data: { transaction } }: EntryOf<"command.decided">, step: Step): void {
+    const session = subject.session ?? "";
+    if (transaction.kind === "begin") this.#open.set(session, []);
+    else if (/^(commit|rollback|prepare)$/.test(transaction.kind)) this.#open.delete(session);
+    else if (step.undoable && !step.opaque && step.effects.some(({ effect }) => isLasting(effect)))
+      this.#open.get(session)?.push(step);
+  }
+
+  finish(entry: EntryOf<"command.finished">, at: number): void {
+    const { data } = entry;
+    const state = this.#commands.get(entry.subject.command ?? "");
+    const step = state?.step ?? null;
+    if (step !== null) {
+      step.finishedAt = at;
+      step.late = data;
+      this.#steps.refresh(step);
+      if (data.outcome === "error") this.#fail(step, data.shown);
+      if (step.commit) {
+        const undone = new Set(data.undone);
+        this.#withdraw(step, ({ of }) => undone.has(of));
+      }
+    }
+    for (const command of data.undone) this.#undo(command);
+    for (const command of data.lasted) this.#last(command, at);
+    if (step !== null && (step.commit || !step.effects.some(({ effect }) => isLasting(effect)))) {
+      step.settled = data.outcome !== "unknown";
+      this.#forget(step.command);
+    }
+  }
+
+  /** An error: what would have lasted did not, and what was read is withdrawn only when nothing of it was shown. */
+  #fail(step: Step, shown: boolean): void {
+    if (step.commit) this.#withdraw(step, () => true);
+    if (!step.undoable || step.opaque) return;
+    this.#withdraw(step, ({ effect }) => isLasting(effect) || !shown);
+  }
+
+  #undo(command: string): void {
+    const step = this.#commands.get(command)?.step;
+    if (step?.undoable && !step.opaque && !step.commit) this.#withdraw(step, ({ effect }) => isLasting(effect));
+    this.#forget(command);
+  }
+
+  #last(command: string, at: number): void {
+    const step = this.#commands.get(command)?.step;
+    if (step && !step.settled) {
+      step.settled = true;
+      this.#pending.delete(step);
+      this.#lineage.last(step, at);
+    }
+    this.#forget(command);
+  }
+
+  /** A gateway started again: what it had not decided never ran; what it had not finished nobody knows. */
+  restart(source: string): void {
+    for (const [command, state] of this.#commands) {
+      if (state.source !== source) continue;
+      if (state.step !== null && !state.decided) this.#withdraw(state.step, () => true);
+      this.#open.delete(state.session);
+      this.#forget(command);
+    }
+  }
+
+  close(session: string): void {
+    this.#open.delete(session);
+    for (const command of this.#bySession.get(session) ?? []) this.#commands.delete(command);
+    this.#bySession.delete(session);
+  }
+
+  /** Tags and lineage of a step as they are now: for a new one, or when the catalog changed. */
+  tag(step: Step, at: number | null): void {
+    const tagged = (names: readonly string[]) =>
+      at === null ? this.#lineage.taggedNow(names) : this.#lineage.taggedAt(names, at);
+    const only = step.effects.length === 1 ? step.effects[0] : undefined;
+    const whole = tagged(only ? touches(only.effect) : resources(step, "touches"));
+    step.lineage = whole.members;
+    if (only) only.tags = whole.tags;
+    else for (const effect of step.effects) effect.tags = tagged(touches(effect.effect)).tags;
+  }
+
+  facts(): string[] {
+    const states = [...this.#commands].map(
+      ([command, { decided, step }]) => `${command} ${decided} ${step?.at ?? "-"} ${step?.settled ?? "-"}`,
+    );
+    const open = [...this.#open].map(([session, steps]) => `${session} ${steps.map(({ at }) => at).join(" ")}`);
+    return [...states.sort(), ...open.sort()];
+  }
+
+  #add(step: Step): readonly string[] {
+    const gained = this.#lineage.add(step);
+    if (gained.length > 0) this.#pending.add(step);
+    this.#steps.add(step, this.#pending.size > 0 && step.lineage.length > 0);
+    return gained;
+  }
+
+  #withdraw(step: Step, which: (effect: StepEffect) => boolean): void {
+    const gone = step.effects.filter((effect) => !effect.withdrawn && which(effect));
+    if (gone.length === 0) return;
+    for (const effect of gone) effect.withdrawn = true;
+    this.#pending.delete(step);
+    const moved = this.#lineage.withdraw(step);
+    step.lineage = this.#lineage.taggedAt(resources(step, "touches"), step.at).members;
+    this.#steps.refresh(step);
+    if (moved) this.#retag(step);
+  }
+
+  /** What came after a withdrawn move is seen again as if it had never been. */
+  #retag(moved: Step): void {
+    const places = this.#lineage.downstream(moved);
+    for (const step of this.#steps.after(moved.at)) {
+      if (step.lineage.length === 0) continue;
+      if (!resources(step, "touches").some((name) => isIn(places, name))) continue;
+      this.tag(step, step.at);
+      this.#steps.refresh(step);
+    }
+  }
+
+  #effectsOf(entry: Asking, state: CommandState): StepEffect[] {
+    const { data, subject } = entry;
+    const command = subject.command ?? "";
+    const own = data.effects.map((effect) => ({ effect, of: command, approved: [], withdrawn: false, tags: [] }));
+    if (state.commits !== null) return [...own, ...state.commits.map(committed)];
+    if (data.transaction.kind !== "commit") return own;
+    const open = this.#open.get(subject.session ?? "") ?? [];
+    const lasting = open.flatMap((step) => step.effects.filter((part) => !part.withdrawn && isLasting(part.effect)));
+    return [...own, ...lasting.map((part) => ({ ...part }))];
+  }
+
+  #make(entry: Asking, at: number, facts: CommandFacts, effects: readonly StepEffect[]): Step {
+    const step: Step = {
+      id: entry.id,
+      at,
+      atMs: entry.atMs,
+      subject: entry.subject,
+      command: entry.subject.command ?? "",
+      source: entry.source,
+      kind: facts.kind,
+      opaque: facts.opaque !== null,
+      undoable: facts.undoable,
+      commit: facts.transaction.kind === "commit",
+      effects,
+      more: null,
+      decidedAt: at,
+      finishedAt: Number.POSITIVE_INFINITY,
+      late: null,
+      settled: false,
+      lineage: [],
+      hits: [],
+      sure: [],
+    };
+    this.tag(step, null);
+    this.#steps.match(step);
+    return step;
+  }
+
+  #state(entry: Asking): CommandState {
+    const command = entry.subject.command ?? "";
+    let state = this.#commands.get(command);
+    if (state === undefined) {
+      const session = entry.subject.session ?? "";
+      state = { session, source: entry.source, commits: null, decided: false, step: null };
+      this.#commands.set(command, state);
+      const commands = this.#bySession.get(session) ?? new Set();
+      this.#bySession.set(session, commands.add(command));
+    }
+    return state;
+  }
+
+  #forget(command: string): void {
+    const state = this.#commands.get(command);
+    if (state === undefined) return;
+    this.#commands.delete(command);
+    const commands = this.#bySession.get(state.session);
+    commands?.delete(command);
+    if (commands?.size === 0) this.#bySession.delete(state.session);
+  }
+}
+
+function committed({ command, effect, approved }: CommittedEffect): StepEffect {
+  const chains = approved === undefined ? [] : [approved, ...(approved.also ?? [])];
+  return { effect, of: command, approved: chains, withdrawn: false, tags: [] };
+}
+
+/** Whether the name, something around it or something inside it is among the places (which hold their containers). */
+function isIn(places: ReadonlySet<string>, name: string): boolean {
+  return places.has(name) || containersOf(name).some((container) => places.has(container));
+}
