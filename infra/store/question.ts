@@ -3,6 +3,7 @@
  * so nothing a reader types can become SQL.
  */
 import { ThroughlineError } from "../../schemas/errors.ts";
+import { quietTypes } from "../../schemas/story.ts";
 import type { SessionFilter, TimelineFilter } from "../../schemas/timeline.ts";
 
 export interface Question {
@@ -53,6 +54,10 @@ export function timelineQuestion(filter: TimelineFilter): Question {
     if (value === undefined) continue;
     conditions.push(`${key} = {${key}:String}`);
     parameters[key] = value;
+  }
+  if (filter.story && filter.type === undefined) {
+    conditions.push("type NOT IN {quiet:Array(String)}");
+    parameters.quiet = [...quietTypes];
   }
   addTime(filter, conditions, parameters);
   addWords(filter.text, conditions, parameters);

@@ -33,6 +33,7 @@ function night(): { log: MemoryLog; texts: Map<string, ClearText>; chainEvent: s
   });
   decide(log, "load", "s3", "c3", [effect("delete", [], [customers], true)], { ruling: "hold" });
   log.say(correlator, { type: "clock.ticked", subject: {}, data: {} });
+  log.say(correlator, { type: "correlator.digested", subject: {}, data: { folded: 7, digest: "00" } });
   log.sayUnknown("weather.changed", { sun: true, identity: 7, effects: "none", chain: [1], columns: { a: 1 } });
   log.say("gateway/test", {
     type: "session.closed",
@@ -72,6 +73,15 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       assert.deepEqual(row.operations, ["read"]);
       assert.deepEqual(row.data, JSON.parse(JSON.stringify(records[1]!.envelope.data)));
       assert.equal(await store.event("nobody said this"), null);
+    });
+
+    test("leaves the machinery out of a story, unless it is asked for by its type", async () => {
+      const types = async (filter: Parameters<Store["timeline"]>[0]) =>
+        new Set((await store.timeline(filter, 100)).map((r) => r.type as string));
+      assert.ok((await types({})).has("correlator.digested"));
+      const story = await types({ story: true });
+      assert.ok(!story.has("correlator.digested") && story.has("command.decided"));
+      assert.deepEqual([...(await types({ story: true, type: "correlator.digested" }))], ["correlator.digested"]);
     });
 
     test("orders timelines by every axis", async () => {
