@@ -236,6 +236,11 @@ export const approvalInfoSchema = closed({
   because: words,
   approvers: Type.Array(Type.String(), { description: "Groups whose members may answer" }),
   humans: Type.Integer({ description: "How many humans must approve" }),
+  needs: Type.Optional(
+    Type.Array(closed({ approvers: words, humans: Type.Integer() }), {
+      description: "Who must approve, one entry per reason; all must be met, one human fills one place",
+    }),
+  ),
   escalate: words,
   excluded: Type.Array(
     closed({ identity: Type.String(), name: Type.String(), why: text("Requester, or which step of which chain") }),
@@ -331,7 +336,10 @@ export type AlertInfo = Static<typeof alertInfoSchema>;
 export const alertsSchema = closed({ alerts: Type.Array(alertInfoSchema) });
 export type Alerts = Static<typeof alertsSchema>;
 
-/** GET /api/export: NDJSON; every line but the last is a record, the last is `{"manifest": …}`. */
+/**
+ * GET /api/export: NDJSON; every line but the last is a record (infra/log/export.ts), the last is `{"manifest": …}`, with
+ * text `{"manifest": …, "keys": [{session, keyId, key}]}`, where `key` is base64 and null when it was erased.
+ */
 export const exportQuerySchema = closed({
   since: Type.Optional(required("RFC 3339 or milliseconds, inclusive", 40)),
   until: Type.Optional(required("RFC 3339 or milliseconds, exclusive", 40)),

@@ -85,9 +85,15 @@ export const errorCatalogue = {
     kind: "fault",
     hint: "The store does not answer; the log keeps everything, timelines are late until it is back.",
   },
+  "alert.undelivered": {
+    kind: "fault",
+    hint: "Check that the receiver under alerts: runs and takes the message; the alert itself is in the log.",
+  },
   "identity.provider": { kind: "fault", hint: "The identity provider does not answer or gave an invalid token." },
   "access.denied": { kind: "fault", hint: "Your groups do not permit this; policy.cedar says who may." },
   "request.invalid": { kind: "fault", hint: "The request does not have the form the API documents." },
+  "request.conflict": { kind: "fault", hint: "Somebody was there first, or the time is over; look at it again." },
+  "request.rate": { kind: "fault", hint: "Too many requests from one address or identity; wait a minute." },
   "not.found": { kind: "fault", hint: "Nothing here has that name or id." },
   "export.damaged": {
     kind: "fault",

@@ -1,0 +1,205 @@
+/**
+ * Approvals: what is held, and the answers of people. Who may answer is judged here, so that the person reads why not,
+ * and again by the gateway before an answer is used.
+ *
+ * Refuses the requester, everybody in the chain and all linked to them, whatever they are called; whoever is no person;
+ * a second answer of the same human; anything late. Each refusal is an event. No exemption for administrators.
+ */
+import { mayAnswer } from "../../infra/policy/quorum.ts";
+import {
+  type ApprovalDetail,
+  type ApprovalInfo,
+  answerSchema,
+  approvalDetailSchema,
+  approvalsSchema,
+} from "../../schemas/api.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
+import type { Sealed } from "../../schemas/event-data.ts";
+import { closed, Type } from "../../schemas/shape.ts";
+import type { Approval } from "./asked.ts";
+import { type Desk, subjectOfCaller } from "./desk.ts";
+import { type Caller, type Route, route } from "./route.ts";
+
+export interface ApprovalParts {
+  /** Clear text under a session's key; null when the key was erased. */
+  readonly openText: (keyId: string, sealed: Sealed) => Promise<string | null>;
+}
+
+const stateQuery = closed({ state: Type.Optional(Type.Union([Type.Literal("open"), Type.Literal("all")])) });
+const listedMax = 500;
+
+export function approvalRoutes(desk: Desk, parts: ApprovalParts): Route[] {
+  /** Two answers of one human at the same instant: the second waits for nothing, it is refused. */
+  const answering = new Set<string>();
+  return [
+    route(
+      "GET /api/approvals",
+      "What is held, newest first; one's own requests for who may not approve",
+      { query: stateQuery, answer: approvalsSchema },
+      async ({ caller, query }) => {
+        const all = desk.state.asked.all().filter((approval) => seesIt(desk, caller, approval));
+        const infos = all.map((approval) => approvalInfo(desk, approval, caller));
+        const wanted = infos.filter((info) => query.state !== "open" || info.state === "open").slice(0, listedMax);
+        await desk.reads.record(caller, "approvals", query, wanted.map(fingerprint));
+        return { approvals: wanted };
+      },
+    ),
+    route("GET /api/approvals/:id", "One approval, with the exact text", { answer: approvalDetailSchema }, (ask) =>
+      detail(desk, parts, ask.caller, ask.id),
+    ),
+    route(
+      "POST /api/approvals/:id/answer",
+      "Approve or refuse",
+      { body: answerSchema, answer: approvalDetailSchema },
+      async ({ caller, id, body }) => {
+        const approval = visible(desk, caller, id);
+        const key = `${id} ${desk.state.people.humanOf(caller.identity.key)}`;
+        const objection = objectionTo(desk, approval, caller);
+        if (objection) await refuse(desk, approval, caller, objection.reason);
+        if (objection) throw new ThroughlineError(objection.code, objection.reason);
+        if (answering.has(key)) throw new ThroughlineError("request.conflict", "You are answering this already");
+        answering.add(key);
+        try {
+          const { asked, subject } = approval;
+          const { key: by, name: byName, kind, groups } = caller.identity;
+          const data = { approval: id, binding: asked.binding, ...body, by, byName, kind, groups: [...groups] };
+          await desk.state.said({ type: "approval.answered", subject: about(caller, subject), data });
+        } finally {
+          answering.delete(key);
+        }
+        return detail(desk, parts, caller, id);
+      },
+    ),
+  ];
+}
+
+/** An answer belongs to the held command, and is said by who answers. */
+function about(caller: Caller, { session, command, task, target }: Approval["subject"]) {
+  const names = { session, command, task, target };
+  const known = Object.entries(names).filter(([, value]) => value !== undefined);
+  return subjectOfCaller(caller, Object.fromEntries(known));
+}
+
+function seesIt(desk: Desk, caller: Caller, approval: Approval): boolean {
+  return (
+    desk.permits.may(caller, "approve") ||
+    desk.permits.may(caller, "investigate") ||
+    approval.subject.identity === caller.identity.key
+  );
+}
+
+function visible(desk: Desk, caller: Caller, id: string): Approval {
+  const approval = desk.state.asked.get(id);
+  if (!approval || !seesIt(desk, caller, approval))
+    throw new ThroughlineError("not.found", `No approval that you may see has the id ${id}`);
+  return approval;
+}
+
+async function refuse(desk: Desk, approval: Approval, caller: Caller, reason: string): Promise<void> {
+  const data = { approval: approval.id, by: caller.identity.key, reason };
+  await desk.state.said({ type: "approval.refused", subject: about(caller, approval.subject), data });
+}
+
+interface Objection {
+  readonly code: "access.denied" | "request.conflict";
+  readonly reason: string;
+}
+
+/** In this order: who took part first, because that is the answer that matters. */
+function objectionTo(desk: Desk, approval: Approval, caller: Caller): Objection | null {
+  const { identity } = caller;
+  const denied = (reason: string): Objection => ({ code: "access.denied", reason });
+  const late = (reason: string): Objection => ({ code: "request.conflict", reason });
+  const part = partOf(desk, approval, [identity.key, ...identity.onBehalfOf]);
+  if (part) return denied(`You may not answer this: ${part}.`);
+  if (identity.kind !== "person") return denied(`Only a person may answer, and ${identity.name} is ${identity.kind}.`);
+  if (!desk.permits.may(caller, "approve")) return denied("Your groups do not permit you to approve.");
+  const approver = { human: desk.state.people.humanOf(identity.key), kind: identity.kind, groups: identity.groups };
+  if (!mayAnswer(approval.needs, approver))
+    return denied(`Only members of ${[...new Set(approval.needs.flatMap((need) => need.approvers))].join(", ")} may.`);
+  if (approval.answers.some((one) => desk.state.people.humanOf(one.identity) === approver.human))
+    return late("You have answered this already; one human counts once.");
+  const state = desk.state.asked.stateOf(approval, desk.now());
+  return state === "open" ? null : late(`This approval is no longer open: it is ${state}.`);
+}
+
+/** Why one of these identities is excluded, in words; null when none is. */
+function partOf(desk: Desk, approval: Approval, identities: readonly string[]): string | null {
+  const { people } = desk.state;
+  const requester = approval.subject.identity ?? "";
+  const own = people.linkedTo(identities);
+  if (own.includes(requester))
+    return identities.includes(requester) ? "you asked for it" : "you are linked to who asked";
+  if (own.some((one) => people.linkedTo([...approval.asked.excluded, requester]).includes(one)))
+    return "you, or somebody linked to you, took part in the chain that it would complete";
+  return null;
+}
+
+function approvalInfo(desk: Desk, approval: Approval, caller: Caller): ApprovalInfo {
+  const { asked, subject } = approval;
+  const { people } = desk.state;
+  const objection = objectionTo(desk, approval, caller);
+  return {
+    approval: approval.id,
+    state: desk.state.asked.stateOf(approval, desk.now()),
+    askedAtMs: approval.askedAtMs,
+    expiresAtMs: asked.expiresAtMs,
+    by: people.named(subject.identity ?? ""),
+    account: subject.account ?? "",
+    target: subject.target ?? "",
+    task: { id: subject.task ?? "", justification: approval.justification },
+    session: subject.session ?? "",
+    command: subject.command ?? "",
+    sentence: asked.sentence,
+    because: asked.because,
+    approvers: asked.approvers,
+    humans: asked.humans,
+    needs: approval.needs.map((need) => ({ approvers: [...need.approvers], humans: need.humans })),
+    escalate: asked.escalate,
+    excluded: asked.excluded.map((identity) => ({ ...people.named(identity), why: whyExcluded(approval, identity) })),
+    statements: asked.statements,
+    resources: asked.resources,
+    chains: asked.chains,
+    answers: approval.answers.map(({ identity, answer, reason, atMs }) => ({
+      by: people.named(identity),
+      answer,
+      reason,
+      atMs,
+    })),
+    refusedAttempts: approval.refused.map(({ by, reason, atMs }) => ({ by: people.named(by), reason, atMs })),
+    usedAtMs: approval.usedAtMs,
+    mayAnswer: objection === null,
+    whyNot: objection?.reason ?? null,
+  };
+}
+
+function whyExcluded({ asked, subject }: Approval, identity: string): string {
+  if (identity === subject.identity) return "asked for it";
+  for (const chain of asked.chains) {
+    const at = chain.steps.findIndex((step) => step.identity === identity);
+    if (at >= 0) return `step ${at + 1} of the chain: ${chain.title}`;
+  }
+  return "took part in the chain, or is linked to somebody who did";
+}
+
+/** The text is shown to who may approve or investigate, and to who wrote it. */
+async function detail(desk: Desk, parts: ApprovalParts, caller: Caller, id: string): Promise<ApprovalDetail> {
+  const approval = visible(desk, caller, id);
+  const info = approvalInfo(desk, approval, caller);
+  await desk.reads.record(caller, "approval", { approval: id }, [fingerprint(info)]);
+  const { text, parameters } = approval.asked;
+  const clear = (sealed: Sealed | null | undefined) =>
+    sealed && approval.keyId !== null ? parts.openText(approval.keyId, sealed) : null;
+  const values = await clear(parameters);
+  return { ...info, text: await clear(text), parameters: values ? (JSON.parse(values) as (string | null)[]) : null };
+}
+
+function fingerprint(info: ApprovalInfo): string {
+  return `${info.approval} ${info.state} ${info.answers.length} ${info.refusedAttempts.length}`;
+}
+
+/** For the page of a chain. */
+export function approvalOfChain(desk: Desk, chain: string, caller: Caller): ApprovalInfo | null {
+  const approval = desk.state.asked.ofChain(chain);
+  return approval ? approvalInfo(desk, approval, caller) : null;
+}

@@ -1,0 +1,127 @@
+/**
+ * Approvals as the log has them: asked, answered, refused attempts, used, expired. A fold, the same at boot and live. It
+ * judges nobody: approvals.ts does before an answer is written, and the gateway again before it is used.
+ *
+ * Keeps the newest; what was forgotten is still in the timeline.
+ */
+import type { Entry } from "../../infra/log/entry.ts";
+import { type Approver, isMet } from "../../infra/policy/quorum.ts";
+import type { ApprovalInfo } from "../../schemas/api.ts";
+import type { Subject } from "../../schemas/event.ts";
+import type { EventData } from "../../schemas/event-data.ts";
+import type { Need } from "../../schemas/verdict.ts";
+import type { People } from "./people.ts";
+
+export interface Approval {
+  readonly id: string;
+  readonly asked: EventData["approval.asked"];
+  readonly subject: Subject;
+  readonly askedAtMs: number;
+  readonly needs: readonly Need[];
+  /** Key of the session's text, to show it to who may answer. */
+  readonly keyId: string | null;
+  readonly justification: string;
+  readonly answers: (Approver & {
+    readonly identity: string;
+    readonly answer: "approve" | "refuse";
+    readonly reason: string;
+    readonly atMs: number;
+  })[];
+  readonly refused: { readonly by: string; readonly reason: string; readonly atMs: number }[];
+  expired: boolean;
+  usedAtMs: number | null;
+}
+
+interface Session {
+  readonly keyId: string;
+  readonly justification: string;
+}
+
+const approvalsKeptMax = 20_000;
+const attemptsKeptMax = 200;
+
+export class Asked {
+  readonly #people: People;
+  readonly #approvals = new Map<string, Approval>();
+  readonly #sessions = new Map<string, Session>();
+
+  constructor(people: People) {
+    this.#people = people;
+  }
+
+  fold(entry: Entry): void {
+    const session = entry.subject.session ?? "";
+    if (entry.type === "session.opened") {
+      const { keyId, task } = entry.data;
+      this.#sessions.set(session, { keyId, justification: task.justification });
+    } else if (entry.type === "session.closed") this.#sessions.delete(session);
+    else if (entry.type === "approval.asked") this.#ask(entry);
+    else if (entry.type === "approval.answered") this.#answer(entry);
+    else if (entry.type === "approval.refused") this.#refuse(entry);
+    else if (entry.type === "approval.expired") {
+      const approval = this.#approvals.get(entry.data.approval);
+      if (approval) approval.expired = true;
+    } else if (entry.type === "approval.used") {
+      const approval = this.#approvals.get(entry.data.approval);
+      if (approval) approval.usedAtMs = entry.atMs;
+    }
+  }
+
+  get(id: string): Approval | null {
+    return this.#approvals.get(id) ?? null;
+  }
+
+  /** Newest first. */
+  all(): readonly Approval[] {
+    return [...this.#approvals.values()].reverse();
+  }
+
+  /** The newest that was asked because of this chain. */
+  ofChain(chain: string): Approval | null {
+    return this.all().find((approval) => approval.asked.chains.some((one) => one.id === chain)) ?? null;
+  }
+
+  /** @param nowMs an approval is over at its end, whether or not the gateway has said so yet */
+  stateOf(approval: Approval, nowMs: number): ApprovalInfo["state"] {
+    if (approval.usedAtMs !== null) return "used";
+    if (approval.answers.some((one) => one.answer === "refuse")) return "refused";
+    if (approval.expired || nowMs > approval.asked.expiresAtMs) return "expired";
+    const given = approval.answers.map((one) => ({ ...one, human: this.#people.humanOf(one.identity) }));
+    return isMet(approval.needs, given) ? "approved" : "open";
+  }
+
+  #ask(entry: Extract<Entry, { type: "approval.asked" }>): void {
+    const { data, subject, atMs } = entry;
+    if (this.#approvals.has(data.approval)) return;
+    const session = this.#sessions.get(subject.session ?? "");
+    const oldest = this.#approvals.keys().next().value;
+    if (this.#approvals.size >= approvalsKeptMax && oldest !== undefined) this.#approvals.delete(oldest);
+    this.#approvals.set(data.approval, {
+      id: data.approval,
+      asked: data,
+      subject,
+      askedAtMs: atMs,
+      needs: data.needs ?? [{ approvers: data.approvers, humans: data.humans }],
+      keyId: session?.keyId ?? null,
+      justification: session?.justification ?? "",
+      answers: [],
+      refused: [],
+      expired: false,
+      usedAtMs: null,
+    });
+  }
+
+  #answer({ data, atMs }: Extract<Entry, { type: "approval.answered" }>): void {
+    const approval = this.#approvals.get(data.approval);
+    if (!approval || data.binding !== approval.asked.binding) return;
+    const human = this.#people.humanOf(data.by);
+    const { by: identity, kind, groups, answer, reason } = data;
+    approval.answers.push({ identity, human, kind, groups, answer, reason, atMs });
+  }
+
+  #refuse({ data, atMs }: Extract<Entry, { type: "approval.refused" }>): void {
+    const approval = this.#approvals.get(data.approval);
+    if (approval && approval.refused.length < attemptsKeptMax)
+      approval.refused.push({ by: data.by, reason: data.reason, atMs });
+  }
+}

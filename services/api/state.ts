@@ -1,0 +1,137 @@
+/**
+ * What must be exact and fresh: approvals, grants, blocks, alerts and names, folded in memory over the log that this
+ * process follows, from its first record. The same fold at boot and live; nothing of it comes from the store.
+ *
+ * Refuses a record whose source may not say its type. What this process says itself it sees only when it comes back
+ * durable: `said` resolves then, so that whoever was answered reads what they wrote.
+ */
+import type { Entry } from "../../infra/log/entry.ts";
+import { entryOf, foldedData, subjectOf } from "../../infra/log/fold.ts";
+import type { Appender, Draft, Following, Log, LogRecord } from "../../infra/log/log.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
+import { catalogue, type EventType, maySay } from "../../schemas/event.ts";
+import { Asked } from "./asked.ts";
+import { Issued } from "./issued.ts";
+import { People } from "./people.ts";
+import { Placed } from "./placed.ts";
+import { Raised } from "./raised.ts";
+
+const comesBackMsMax = 10_000;
+
+/** Only these are parsed; everything else passes by unread. */
+const folded = new Set<EventType>([
+  "identity.logged_in",
+  "identity.linked",
+  "grant.issued",
+  "grant.revoked",
+  "grant.expired",
+  "session.opened",
+  "session.closed",
+  "approval.asked",
+  "approval.answered",
+  "approval.refused",
+  "approval.expired",
+  "approval.used",
+  "block.placed",
+  "block.enforced",
+  "block.lifted",
+  "block.expired",
+  "chain.completed",
+  "target.bypassed",
+  "log.gap",
+  "alert.raised",
+]);
+
+export class State {
+  readonly people = new People();
+  readonly asked = new Asked(this.people);
+  readonly issued = new Issued();
+  readonly placed = new Placed();
+  readonly raised = new Raised();
+  readonly #appender: Appender;
+  readonly #waiting = new Map<string, () => void>();
+  readonly #following: Following;
+  #afterBatch: () => void = () => {};
+  #caughtUp = false;
+
+  constructor(log: Log, appender: Appender) {
+    this.#appender = appender;
+    this.#following = log.follow({ after: null, streams: ["steps", "events"] }, (records) => this.#take(records));
+    this.#following.caughtUp.then(
+      () => {
+        this.#caughtUp = true;
+        this.#afterBatch();
+      },
+      () => {},
+    );
+  }
+
+  get caughtUp(): Promise<void> {
+    return this.#following.caughtUp;
+  }
+
+  get isCaughtUp(): boolean {
+    return this.#caughtUp;
+  }
+
+  /** Rejects when the log breaks or a record is forged. */
+  get ended(): Promise<void> {
+    return this.#following.ended;
+  }
+
+  /** Called after every batch once the fold has caught up. */
+  onBatch(listener: () => void): void {
+    this.#afterBatch = listener;
+    if (this.#caughtUp) listener();
+  }
+
+  /**
+   * Appends, waits until it is durable and folded here. @returns the event's id
+   * @throws ThroughlineError `log.lost_connection` when it does not come back in time: then it may still be recorded
+   */
+  async said<T extends EventType>(draft: Draft<T>): Promise<string> {
+    const id = this.#appender.nextId(catalogue[draft.type].stream);
+    const back = Promise.withResolvers<void>();
+    this.#waiting.set(id, back.resolve);
+    const late = setTimeout(() => {
+      const what = `${draft.type} has not come back from the log in ${comesBackMsMax / 1_000} s`;
+      back.reject(new ThroughlineError("log.lost_connection", what));
+    }, comesBackMsMax);
+    try {
+      this.#appender.append(draft);
+      await back.promise;
+      return id;
+    } finally {
+      clearTimeout(late);
+      this.#waiting.delete(id);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#following.close();
+  }
+
+  #take(records: readonly LogRecord[]): void {
+    for (const record of records) {
+      if (folded.has(record.type)) this.#fold(entryFrom(record));
+      if (this.#waiting.size > 0 && record.source === this.#appender.source) this.#waiting.get(record.envelope.id)?.();
+    }
+    if (this.#caughtUp) this.#afterBatch();
+  }
+
+  #fold(entry: Entry): void {
+    this.people.fold(entry);
+    this.asked.fold(entry);
+    this.issued.fold(entry);
+    this.placed.fold(entry);
+    this.raised.fold(entry);
+  }
+}
+
+/** @throws ThroughlineError `log.refused` */
+function entryFrom(record: LogRecord): Entry {
+  const { type, role, source, atMs, envelope } = record;
+  if (!maySay(role, type)) throw new ThroughlineError("log.refused", `${source} may not say ${type}`);
+  const data = foldedData(type, envelope.data);
+  return entryOf({ type, id: envelope.id, atMs, source, role, subject: subjectOf(envelope), data });
+}

@@ -1,0 +1,185 @@
+/**
+ * The projector: follows the log and writes it into the store, for people to read. Resumes from what the store says it
+ * has; a crash repeats, never skips. Nothing here is needed for a decision.
+ *
+ * When the store does not take records, that is an event (`sink.failed`) and the projector tries again, for ever, until
+ * it does (`sink.recovered`); the log keeps everything meanwhile. It refuses to go on when the log itself is gone: then
+ * `ended` rejects. It cannot see a record that was cut from the log's end.
+ */
+import type { Blobs } from "../../infra/blobs/blobs.ts";
+import type { Keys } from "../../infra/keys/keys.ts";
+import type { Appender, Log, LogRecord } from "../../infra/log/log.ts";
+import type { ClearText, Store } from "../../infra/store/store.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
+import type { EventData } from "../../schemas/event-data.ts";
+import { ClearTexts } from "./clear.ts";
+import { Gaps } from "./gaps.ts";
+
+export interface ProjectorParts {
+  readonly log: Log;
+  /** Of the role `projector`. */
+  readonly appender: Appender;
+  readonly store: Store;
+  readonly keys: Keys;
+  readonly blobs: Blobs;
+  readonly now: () => number;
+  /** Resolves after so many milliseconds, or at once when the signal says so. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+export interface Projector {
+  /** Everything that was durable when it started is in the store. */
+  readonly caughtUp: Promise<void>;
+  /** Rejects when the log breaks; resolves after close(). */
+  readonly ended: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Each write is a part on disk: small ones are gathered this long. Well under the second that a timeline may be late. */
+const gatherMs = 100;
+const gatherUnder = 500;
+const retryMsMin = 250;
+const retryMsMax = 30_000;
+
+/** @throws ThroughlineError `store.unavailable`, `request.invalid` when the store belongs to another log */
+export async function runProjector(parts: ProjectorParts): Promise<Projector> {
+  const upTo = await parts.store.writtenUpTo();
+  const projection = new Projection(parts);
+  const following = parts.log.follow(
+    { after: upTo === null ? null : parts.log.decodePosition(upTo), streams: ["steps", "events"] },
+    (records) => projection.take(records),
+  );
+  return {
+    caughtUp: following.caughtUp,
+    ended: following.ended.catch((error: unknown) => {
+      if (!projection.stopped) throw error;
+    }),
+    async close() {
+      projection.stop();
+      await following.close();
+    },
+  };
+}
+
+class Projection {
+  readonly #parts: ProjectorParts;
+  readonly #clear: ClearTexts;
+  readonly #gaps = new Gaps();
+  readonly #stopping = new AbortController();
+  /** Sessions whose text could not be opened, so that each is reported once. */
+  readonly #unreadable = new Set<string>();
+
+  constructor(parts: ProjectorParts) {
+    this.#parts = parts;
+    const keyIdOf = (session: string) => keyIdFrom(parts.store, session);
+    this.#clear = new ClearTexts({ keys: parts.keys, blobs: parts.blobs, keyIdOf });
+  }
+
+  get stopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  async take(records: readonly LogRecord[]): Promise<void> {
+    let batch: LogRecord[] = [];
+    for (const record of records) {
+      const gap = this.#gaps.before(record);
+      if (gap) this.#parts.appender.append({ type: "log.gap", subject: {}, data: gap });
+      this.#clear.follow(record);
+      if (record.type === "key.erased") {
+        // The text is deleted before the store can say that it has read this far.
+        await this.#write(batch);
+        batch = [];
+        await this.#forget(record);
+      }
+      batch.push(record);
+    }
+    await this.#write(batch);
+    if (records.length < gatherUnder) await this.#parts.wait(gatherMs, this.#stopping.signal);
+  }
+
+  async #write(records: readonly LogRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    await this.#insist("store", records.length, async () => {
+      const texts = await this.#textsOf(records);
+      await this.#parts.store.write(records, texts);
+    });
+  }
+
+  async #forget(record: LogRecord): Promise<void> {
+    const { keyId } = record.envelope.data as EventData["key.erased"];
+    await this.#insist("store", 1, async () => {
+      const { store } = this.#parts;
+      const opened = await store.timeline({ key: keyId, type: "session.opened" }, 1);
+      const session = record.envelope.session ?? opened[0]?.session;
+      if (session !== undefined) await store.forgetText(session);
+    });
+  }
+
+  /** Tries until it works or the projector is closed; says so in the log when it begins to fail and when it ends. */
+  async #insist(sink: string, count: number, work: () => Promise<void>): Promise<void> {
+    const { appender, now, wait } = this.#parts;
+    let failedSince: string | null = null;
+    for (let delay = retryMsMin; ; delay = Math.min(delay * 2, retryMsMax)) {
+      try {
+        await work();
+        break;
+      } catch (error) {
+        if (!isOfStore(error)) throw error;
+        if (failedSince === null) {
+          failedSince = new Date(now()).toISOString();
+          appender.append({ type: "sink.failed", subject: {}, data: { sink, reason: reasonOf(error) } });
+        }
+        await wait(delay, this.#stopping.signal);
+        // Not written, so not skipped: the store's own mark stays where it is.
+        if (this.#stopping.signal.aborted) throw error;
+      }
+    }
+    if (failedSince === null) return;
+    const data = { sink, from: failedSince, until: new Date(now()).toISOString(), count };
+    appender.append({ type: "sink.recovered", subject: {}, data });
+  }
+
+  async #textsOf(records: readonly LogRecord[]): Promise<Map<string, ClearText>> {
+    const texts = new Map<string, ClearText>();
+    for (const record of records) {
+      const clear = await this.#readable(record);
+      if (clear) texts.set(record.envelope.id, clear);
+    }
+    return texts;
+  }
+
+  async #readable(record: LogRecord): Promise<ClearText | null> {
+    try {
+      return await this.#clear.of(record);
+    } catch (error) {
+      if (!(error instanceof ThroughlineError) || error.code === "store.unavailable") throw error;
+      const session = record.envelope.session ?? "";
+      if (!this.#unreadable.has(session)) {
+        this.#unreadable.add(session);
+        const data = { sink: "text", reason: reasonOf(error) };
+        this.#parts.appender.append({ type: "sink.failed", subject: { session }, data });
+      }
+      return null;
+    }
+  }
+}
+
+async function keyIdFrom(store: Store, session: string): Promise<string | null> {
+  const [opened] = await store.timeline({ session, type: "session.opened" }, 1);
+  const data = opened?.data as Partial<EventData["session.opened"]> | undefined;
+  return data?.keyId ?? null;
+}
+
+function isOfStore(error: unknown): boolean {
+  return error instanceof ThroughlineError && error.code === "store.unavailable";
+}
+
+/** The store's own words, without the rows that it quotes. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof ThroughlineError)) return "unknown";
+  return `${error.code}: ${error.message}`;
+}
