@@ -22,7 +22,7 @@ const worlds: World[] = [];
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "entry-clients-"));
   tls = await makeCertificate(folder);
-  database = await startPostgres({
+  database = await started({
     folder: join(folder, "postgres"),
     settings: { log_connections: "on", fsync: "off", unix_socket_directories: "/tmp" },
   });
@@ -57,6 +57,19 @@ async function superuser(name: string, at: Postgres = database): Promise<pg.Clie
   const client = new pg.Client({ host: "127.0.0.1", port, user, password, database: name });
   await client.connect();
   return client;
+}
+
+/** PostgreSQL answers its port a moment before it takes sessions. */
+async function started(options: Parameters<typeof startPostgres>[0]): Promise<Postgres> {
+  const postgres = await startPostgres(options);
+  for (;;) {
+    const admin = await superuser("postgres", postgres).catch((error: Error & { code?: string }) => error);
+    if (admin instanceof pg.Client) {
+      await admin.end();
+      return postgres;
+    }
+    if (admin.code !== "57P03") throw admin;
+  }
 }
 
 /** A cancel that comes before its command hits nothing: so it is in PostgreSQL. */
@@ -382,7 +395,7 @@ test("the target's TLS: refused when it has none, bound and verified when it has
   if (process.getuid?.() === 0) for (const file of [certFile, keyFile]) await chown(file, 65534, 65534);
   execFileSync("chmod", ["755", folder]);
   const settings = { ssl: "on", ssl_cert_file: certFile, ssl_key_file: keyFile, fsync: "off", log_connections: "on" };
-  const target = await startPostgres({ folder: secured, settings });
+  const target = await started({ folder: secured, settings });
   try {
     const password = await passwordFile(folder, target.password);
     const over = (more: Partial<TargetConfig>) => ({
