@@ -4,7 +4,7 @@
  * The holder's id stands beside it in a file that is only for the message.
  * It cannot protect a folder on a network file system without locks.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ThroughlineError } from "../../schemas/errors.ts";
@@ -17,7 +17,10 @@ export interface Lock {
 export function lockFolder(folder: string): Lock {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const ownerFile = join(folder, "lock.owner");
-  const kept = new DatabaseSync(join(folder, "lock"), { timeout: 0 });
+  const file = join(folder, "lock");
+  const kept = new DatabaseSync(file, { timeout: 0 });
+  // By name only: opening and closing the file here once more would drop the lock that this process may hold on it.
+  chmodSync(file, 0o600);
   try {
     kept.exec("BEGIN EXCLUSIVE");
   } catch (cause) {

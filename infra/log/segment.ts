@@ -56,8 +56,13 @@ export function segmentPaths(folder: string): string[] {
 
 export function headerLine(state: LogState): Buffer {
   const hex = (head: Uint8Array) => Buffer.from(head).toString("hex");
-  const lanes = state.lanes.map((lane) => ({ ...lane, head: hex(lane.head) }));
-  const text = `${magic}${JSON.stringify({ ...state, head: hex(state.head), lanes })} `;
+  // One order and one form, so that the line can be made again from a walk and compared.
+  const lanes = state.lanes
+    .map(({ source, stream, sequence, head }) => ({ source, stream, sequence, head: hex(head) }))
+    .sort((a, b) => (`${a.source} ${a.stream}` < `${b.source} ${b.stream}` ? -1 : 1));
+  const { tenant, writer, position, atMs } = state;
+  const fields = { tenant, writer, position, atMs, head: hex(state.head), lanes };
+  const text = `${magic}${JSON.stringify(fields)} `;
   return Buffer.from(`${text}${crc32(text).toString(16).padStart(8, "0")}\n`);
 }
 
