@@ -59,6 +59,10 @@ export const configSchema = closed({
   holds: closed({
     mode: Type.Union([Type.Literal("wait"), Type.Literal("retry")]),
     waitSeconds: Type.Integer({ minimum: 1, maximum: 900 }),
+    approvers: Type.Array(text("Group"), {
+      minItems: 1,
+      description: "Groups that answer where neither policy nor rule names any: commands that cannot be read",
+    }),
   }),
   alerts: Type.Optional(closed({ url: text("Standard Webhooks receiver"), secretFile: text("File with whsec_…") })),
 });

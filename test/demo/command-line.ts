@@ -17,7 +17,7 @@ export async function throughline(world: World, login: string): Promise<Terminal
   const home = await mkdtemp(join(tmpdir(), "throughline-home-"));
   const run = (...words: string[]) => finished(world, home, words, null);
   const agent = new Agent({ login, password: world.secrets.people[login] ?? "" });
-  await finished(world, home, ["login", "--api", world.api, "--no-browser"], (address) => agent.visit(address));
+  await finished(world, home, ["--url", world.api, "login"], (address) => agent.visit(address));
   return { run, close: () => rm(home, { recursive: true }) };
 }
 

@@ -162,7 +162,7 @@ api:
 identity:
   issuer: ${issuer}
   clientId: throughline
-  audience: throughline
+  audience: urn:throughline
   groupsClaim: groups
   allowInsecure: true
 targets:
@@ -181,6 +181,7 @@ grants:
 holds:
   mode: wait
   waitSeconds: ${holdSeconds}
+  approvers: [data-owners]
 alerts:
   url: http://127.0.0.1:${ports.alerts}/
   secretFile: secrets/webhook

@@ -129,7 +129,7 @@ async function refusedDelete(stage: Stage): Promise<void> {
   for (const name of ["load", "extract", "transform"] as const) {
     assert.equal(await answer(stage.players[name], approval.approval, "approve"), 403, `${name} must not approve`);
   }
-  await forgeApproval(stage.world, approval.approval);
+  await forgeApproval(stage.world, approval.approval, "correlator");
   await eventually("the events of the refused attempts", async () => {
     const { body } = await stage.players.ivan.api(
       "GET",

@@ -117,7 +117,7 @@ function startProvider(folder: string, ports: Ports, secrets: Secrets, api: stri
     folder: join(folder, "provider"),
     port: ports.provider,
     development: true,
-    audience: "throughline",
+    audience: "urn:throughline",
     users: people.map((person) => ({ ...person, password: secrets.people[person.login] ?? "" })),
     workloads: workloads.map((workload) => ({ ...workload, secret: secrets.workloads[workload.id] ?? "" })),
     clientId: "throughline",
@@ -169,7 +169,7 @@ export async function workloadToken(world: World, id: string): Promise<string> {
   const answer = await fetch(discovered.token_endpoint, {
     method: "POST",
     headers: { authorization: `Basic ${credentials}` },
-    body: new URLSearchParams({ grant_type: "client_credentials", resource: "throughline", scope: "" }),
+    body: new URLSearchParams({ grant_type: "client_credentials", resource: "urn:throughline", scope: "" }),
   });
   const token = (await answer.json()) as { access_token?: string };
   if (!token.access_token) throw new Error(`no token for ${id}: ${JSON.stringify(token)}`);

@@ -14,7 +14,7 @@ gateway: { postgres: "127.0.0.1:6432", requireTls: false }
 api: { listen: "127.0.0.1:8080", url: "http://127.0.0.1:8080", sessionHours: 8 }
 identity: { issuer: "http://127.0.0.1:9000", clientId: console, audience: throughline, groupsClaim: groups, allowInsecure: true }
 grants: { hours: 8 }
-holds: { mode: wait, waitSeconds: 60 }
+holds: { mode: wait, waitSeconds: 60, approvers: [owners] }
 targets:
   - name: orders
     kind: postgres

@@ -1,0 +1,185 @@
+/**
+ * The first process of one machine: the log's writer, the gateway and the correlator, wired. The correlator folds a
+ * record inside the append that makes it, so an intent and its answer share one sync.
+ */
+import { join } from "node:path";
+import { openBlobs } from "../infra/blobs/blobs-folder.ts";
+import { openGrantKeys } from "../infra/keys/grant-keys.ts";
+import { openKeys } from "../infra/keys/keys-folder.ts";
+import type { Entry } from "../infra/log/entry.ts";
+import { type Journal, openJournal } from "../infra/log/journal.ts";
+import type { Appender } from "../infra/log/log.ts";
+import { openSocketHost } from "../infra/log/socket-host.ts";
+import type { CommandId } from "../schemas/command.ts";
+import type { Config } from "../schemas/config.ts";
+import { ThroughlineError } from "../schemas/errors.ts";
+import type { Tenant } from "../schemas/identity.ts";
+import { limits } from "../schemas/limits.ts";
+import { type Correlator, createCorrelator } from "./correlator/correlator.ts";
+import { chainRules } from "./gateway/chain.ts";
+import { Feed } from "./gateway/feed.ts";
+import { createGate, type RunningGate } from "./gateway/gate.ts";
+import { openEntry } from "./gateway/postgres/entry.ts";
+import { proxy, proxyBounds } from "./gateway/postgres/proxy.ts";
+import { closeSession, openSession, type SessionParts } from "./gateway/sessions.ts";
+import { type PolicyFiles, readPolicyFiles } from "./main-policy.ts";
+import { openReaders, type Readers } from "./main-readers.ts";
+import type { Process, Surroundings } from "./main-surroundings.ts";
+
+const tickMs = 1_000;
+
+export async function runGateway(config: Config, around: Surroundings): Promise<Process> {
+  const files = await readPolicyFiles(config);
+  const { now, fatal } = around;
+  const journal = await openJournal({ folder: config.data, tenant: config.tenant, name: config.name, now, fatal });
+  try {
+    return await runOn(journal, config, files, around);
+  } catch (error) {
+    await journal.close();
+    throw error;
+  }
+}
+
+async function runOn(journal: Journal, config: Config, files: PolicyFiles, around: Surroundings): Promise<Process> {
+  const appender = await journal.appender("gateway", config.name);
+  const feed = new Feed(config.tenant as Tenant, files.catalog);
+  const folded = await foldLog(journal, config, feed);
+  announce(appender, folded, files, around);
+  const keys = await openKeys(config.data);
+  const readers = openReaders(config, around);
+  const gate = await openGate({ config, files, around, appender, feed, readers, journalKeys: keys });
+  const targets = new Map(config.targets.map((target) => [target.name, target]));
+  const sessions: SessionParts = {
+    appender,
+    keys,
+    grants: feed.grants,
+    newId: around.newId,
+    now: around.now,
+    roleOf: (grant) => targets.get(grant.target)?.accounts[grant.account]?.user ?? grant.account,
+    commandsOf: (session) => gate.commandsOf(session),
+  };
+  const host = await openSocketHost(journal, config.data, around.now);
+  const entry = await openEntry({
+    config,
+    grantKeys: await openGrantKeys(join(config.data, "keys", "grant.keys")),
+    grants: feed.grants,
+    record: (data, clientaddress) =>
+      void appender.append({ type: "session.refused", subject: { clientaddress }, data }),
+    open: (grant, facts) => openSession(sessions, grant, facts),
+    close: (session, facts) => closeSession(sessions, session, facts),
+    serve: async (wire) =>
+      proxy(wire, {
+        gate,
+        reader: await readers.readerOf(wire.session.grant.target),
+        now: () => performance.now(),
+        nextCommandId: () => around.newId() as CommandId,
+        tagsOf: feed.tags.of,
+        bounds: proxyBounds,
+      }),
+    fault: around.fault,
+    now: around.now,
+  });
+  const stopTicking = tick(gate, folded.speaker, around);
+  return {
+    async close(reason) {
+      stopTicking();
+      await entry.close(reason);
+      appender.append({ type: "service.stopped", subject: {}, data: { role: "gateway", reason } });
+      await host.close();
+      await readers.close();
+      await journal.close();
+      await keys.close();
+    },
+  };
+}
+
+interface Folded {
+  readonly correlator: Correlator;
+  readonly speaker: Appender;
+  /** Digest of the policy files that the log has last. */
+  readonly policy: string | null;
+}
+
+/** Reads the log from its start into the correlator and the feed, then live, with no gap. */
+async function foldLog(journal: Journal, config: Config, feed: Feed): Promise<Folded> {
+  const speaker = await journal.appender("correlator", config.name);
+  const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits });
+  let policy: string | null = null;
+  await journal.foldFromStart((entry: Entry) => {
+    if (entry.type === "policy.changed") policy = entry.data.digest;
+    correlator.fold(entry);
+    feed.fold(entry);
+  });
+  correlator.goLive();
+  return { correlator, speaker, policy };
+}
+
+/** Says that the roles started, and puts the policy into the log when it is another one. */
+function announce(appender: Appender, folded: Folded, files: PolicyFiles, { version }: Surroundings): void {
+  const started = (role: string) => ({ role, version, positions: {} });
+  appender.append({ type: "service.started", subject: {}, data: started("gateway") });
+  folded.speaker.append({ type: "service.started", subject: {}, data: started("correlator") });
+  if (folded.policy !== files.digest) {
+    const { digest, texts } = files;
+    appender.append({ type: "policy.changed", subject: {}, data: { digest, engine: version, files: texts } });
+  }
+  const { problem } = folded.correlator;
+  if (problem !== null) throw new ThroughlineError("rule.invalid", problem);
+}
+
+interface GateNeeds {
+  readonly config: Config;
+  readonly files: PolicyFiles;
+  readonly around: Surroundings;
+  readonly appender: Appender;
+  readonly feed: Feed;
+  readonly readers: Readers;
+  readonly journalKeys: Awaited<ReturnType<typeof openKeys>>;
+}
+
+async function openGate({
+  config,
+  files,
+  around,
+  appender,
+  feed,
+  readers,
+  journalKeys,
+}: GateNeeds): Promise<RunningGate> {
+  const rules = chainRules(files.rules);
+  const { mode, waitSeconds, approvers } = config.holds;
+  const targets = new Map(config.targets.map((target) => [target.name, target]));
+  return createGate({
+    appender,
+    feed,
+    policy: () => files.policy,
+    rules: () => rules,
+    readerOf: readers.loaded,
+    blobs: openBlobs(config.data),
+    tenantKey: await journalKeys.tenantKey(config.tenant),
+    targetOf: (name) => targets.get(name) ?? { opaque: "block", mode: "enforce" },
+    holds: { mode, waitMs: waitSeconds * 1000, approvers },
+    addressOf: (approval) => `${config.api.url}/approvals/${approval}`,
+    newId: around.newId,
+    now: around.now,
+    after(ms, callback) {
+      const timer = setTimeout(callback, ms);
+      return () => clearTimeout(timer);
+    },
+    limits,
+  });
+}
+
+/** Time passes in a quiet log too: absences, holds and blocks expire by it. */
+function tick(gate: RunningGate, speaker: Appender, { fault }: Surroundings): () => void {
+  const timer = setInterval(() => {
+    try {
+      speaker.append({ type: "clock.ticked", subject: {}, data: {} });
+      gate.tick();
+    } catch (error) {
+      // A full disk: time goes on when there is room again; anything else ends the process by itself.
+      fault(error);
+    }
+  }, tickMs);
+  return () => clearInterval(timer);
+}

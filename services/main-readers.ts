@@ -1,0 +1,69 @@
+/** One Reader per target, made when the target first answers; a target that is down is asked again by the next session. */
+import { readFile } from "node:fs/promises";
+import type { Config, TargetConfig } from "../schemas/config.ts";
+import { ThroughlineError } from "../schemas/errors.ts";
+import { credentialFor } from "./gateway/credentials.ts";
+import type { Reader } from "./gateway/effects/reader.ts";
+import { createReader, type TargetReader } from "./gateway/postgres/read-target.ts";
+import type { Surroundings } from "./main-surroundings.ts";
+
+export interface Readers {
+  /** Null while the catalog of that target has not been loaded. */
+  readonly loaded: (target: string) => Reader | null;
+  /** @throws ThroughlineError `target.unknown`, `target.unreachable`, `target.refused` */
+  readonly readerOf: (target: string) => Promise<Reader>;
+  close(): Promise<void>;
+}
+
+/** Definitions that were made behind the gateway's back are seen within this time. */
+const refreshMs = 30_000;
+
+export function openReaders(config: Config, { fault }: Surroundings): Readers {
+  const readers = new Map<string, TargetReader>();
+  const opening = new Map<string, Promise<TargetReader>>();
+  const targets = new Map(config.targets.map((target) => [target.name, target]));
+  const open = async (name: string): Promise<TargetReader> => {
+    const target = targets.get(name);
+    if (!target) throw new ThroughlineError("target.unknown", `no target has the name ${name}`);
+    const reader = await createReader(await accountOf(target));
+    readers.set(name, reader);
+    return reader;
+  };
+  const readerOf = (name: string) => {
+    const known = readers.get(name);
+    if (known) return Promise.resolve(known);
+    const pending = opening.get(name) ?? open(name).finally(() => opening.delete(name));
+    opening.set(name, pending);
+    return pending;
+  };
+  const timer = setInterval(() => {
+    for (const reader of readers.values()) reader.refresh(true).catch(fault);
+  }, refreshMs);
+  for (const name of targets.keys()) readerOf(name).catch(fault);
+  return {
+    loaded: (name) => readers.get(name) ?? null,
+    readerOf,
+    async close() {
+      clearInterval(timer);
+      for (const reader of readers.values()) await reader.close();
+    },
+  };
+}
+
+async function accountOf(target: TargetConfig) {
+  const { user, password } = await credentialFor(target, target.catalogAccount);
+  const at = target.address.lastIndexOf(":");
+  const ca = target.caFile ? await readFile(target.caFile, "utf8") : undefined;
+  return {
+    target: target.name,
+    account: {
+      host: target.address.slice(0, at),
+      port: Number(target.address.slice(at + 1)),
+      database: target.database,
+      user,
+      tls: target.tls,
+      ...(password === null ? {} : { password }),
+      ...(ca === undefined ? {} : { ca }),
+    },
+  };
+}
