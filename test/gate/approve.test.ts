@@ -127,6 +127,16 @@ describe("a held command", () => {
     assert.equal(world.judge(session, command(session, "DELETE", deletes())).verdict.ruling, "hold");
   });
 
+  it("answered between its end and the word of it is not approved", async () => {
+    const world = chained();
+    const session = await world.session(load);
+    const held = world.judge(session, command(session, "DELETE", deletes()));
+    world.pass(600_001);
+    answers(world, held, olga);
+    assert.match(world.log.of("approval.refused").at(-1)?.data.reason ?? "", /expired|nothing open/);
+    assert.equal(await held.held?.settled, "expired");
+  });
+
   it("cannot be used after it expired, even when it was answered in time", async () => {
     const world = chained();
     const session = await world.session(load);
@@ -275,6 +285,23 @@ describe("nobody answers for himself", () => {
       link(world, load.key, person("y").key);
       link(world, person("y").key, person("x").key);
     }));
+  it("not somebody who was linked only after people were asked", async () => {
+    const world = chained();
+    const session = await world.session(load);
+    const held = world.judge(session, command(session, "DELETE", deletes()));
+    link(world, olga.key, load.key);
+    answers(world, held, olga);
+    assert.match(world.log.of("approval.refused").at(-1)?.data.reason ?? "", /linked/);
+  });
+  it("but a weak link excludes nobody", async () => {
+    const world = chained();
+    const session = await world.session(load);
+    const identities = [olga.key, load.key];
+    world.api.append({ type: "identity.linked", subject: {}, data: { identities, strength: "weak", evidence: [] } });
+    const held = world.judge(session, command(session, "DELETE", deletes()));
+    answers(world, held, olga);
+    assert.equal(await held.held?.settled, "approved");
+  });
   it("not a member of the chain, nor anybody linked to one", async () => {
     await refused(person("extract", "owners"), /chain/);
     await refused(person("twin", "owners"), /linked/, (world) =>

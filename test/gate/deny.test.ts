@@ -84,6 +84,20 @@ describe("a repeated command", () => {
     assert.equal(ruling(), "allow");
   });
 
+  it("sees a column's travelled tag on its table, its schema and its target", async () => {
+    const policy = `permit (principal, action, resource); forbid (principal, action == Action::"read", resource in Tag::"pii");`;
+    const world = createWorld({ policy });
+    const session = await world.session(ana);
+    const ruling = (uri: string) =>
+      world.judge(session, command(session, "x", reading([effect("read", [uri])]))).verdict.ruling;
+    assert.equal(ruling("orders/other.copy"), "allow");
+    const tagged = { resource: "orders/other.copy#note", tags: ["pii.email"], from: [email], event: "e" };
+    world.log.appender("correlator", "m1").append({ type: "resource.tagged", subject: {}, data: tagged });
+    assert.equal(ruling("orders/other.copy"), "block");
+    assert.equal(ruling("orders/other"), "block");
+    assert.equal(ruling("orders/other.copy#else"), "allow");
+  });
+
   it("is judged again when the minute changes, if a policy reads the clock", async () => {
     const policy = `permit (principal, action, resource) when { context.time.toTime() < duration("12h1m") };`;
     const world = createWorld({ policy });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type Approver, humansOf, isMet, mergeNeeds } from "../../infra/policy/quorum.ts";
+import { type Approver, humansOf, isMet, mayAnswer, mergeNeeds } from "../../infra/policy/quorum.ts";
 import type { Need } from "../../schemas/verdict.ts";
 
 const group = fc.constantFrom("a", "b", "c");
@@ -33,6 +33,13 @@ describe("a quorum", () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+
+  it("has no place for agents, workloads and strangers", () => {
+    const needs = [{ approvers: ["dba"], humans: 1 }];
+    assert.equal(mayAnswer(needs, { human: "h", kind: "person", groups: ["dba"] }), true);
+    assert.equal(mayAnswer(needs, { human: "h", kind: "agent", groups: ["dba"] }), false);
+    assert.equal(mayAnswer(needs, { human: "h", kind: "person", groups: ["ops"] }), false);
   });
 
   it("asks the same people once, for the larger number", () => {
