@@ -10,7 +10,16 @@ import { promisify } from "node:util";
 import pg from "pg";
 import { type Postgres, startPostgres } from "../../infra/deploy/postgres.ts";
 import type { TargetConfig } from "../../schemas/config.ts";
-import { cancelRequest, reportFields, sslRequest } from "../../services/gateway/postgres/messages.ts";
+import { targetTypes } from "../../services/gateway/postgres/frames.ts";
+import {
+  cancelRequest,
+  query,
+  reportFields,
+  saslInitialResponse,
+  saslResponse,
+  sslRequest,
+} from "../../services/gateway/postgres/messages.ts";
+import { createStretch, ScramClient } from "../../services/gateway/postgres/scram.ts";
 import { makeCertificate, Peer, passwordFile, World, type WorldOptions } from "./world.ts";
 
 let folder = "";
@@ -103,6 +112,23 @@ function client(at: World, with_: { user: string; secret: string }, more: pg.Cli
 /** The first error of a connection; node-postgres gives a second one when the socket closes. */
 function goodbyeOf(connection: pg.Client): Promise<Error & { code?: string }> {
   return new Promise((done) => connection.on("error", done));
+}
+
+/** @returns the fields of BackendKeyData; everything up to ReadyForQuery was taken */
+async function loginByHand(peer: Peer, granted: { user: string; secret: string }, version: number): Promise<Buffer> {
+  const scram = new ScramClient({ binding: null, couldBind: false, nonce: "n0nce" });
+  peer.startup({ user: granted.user, database: "orders" }, version);
+  await peer.message();
+  peer.send(saslInitialResponse("SCRAM-SHA-256", scram.first()));
+  const challenge = (await peer.message()).toString("utf8", 9);
+  peer.send(saslResponse(await scram.final(challenge, granted.secret, createStretch(1))));
+  scram.confirm((await peer.message()).toString("utf8", 9));
+  let key = Buffer.alloc(0);
+  for (;;) {
+    const message = await peer.message();
+    if (message[0] === targetTypes.BackendKeyData) key = Buffer.from(message.subarray(5));
+    if (message[0] === targetTypes.ReadyForQuery) return key;
+  }
 }
 
 /** A CancelRequest with node-postgres's own key. */
@@ -292,6 +318,23 @@ test("a cancel reaches the session whose key it carries, and no other", async ()
   await canceled;
   assert.equal((await otherRunning).rows[0].done, 1);
   await Promise.all([mine.end(), other.end()]);
+});
+
+test("protocol 3.2 gets a cancel key of 32 bytes, 3.0 one of 4, and both cancel", async () => {
+  const at = await world();
+  for (const [version, bytes] of [
+    [0x00030002, 32],
+    [0x00030000, 4],
+  ] as const) {
+    const peer = new Peer(at.entry.port);
+    const key = await loginByHand(peer, at.grant(), version);
+    assert.equal(key.length - 4, bytes);
+    peer.send(query("SELECT pg_sleep(60)"));
+    await untilAsleep("orders");
+    await new Peer(at.entry.port).send(cancelRequest(key.readUInt32BE(0), key.subarray(4))).ended;
+    assert.equal(reportFields(await peer.message()).get("C"), "57014");
+    peer.socket.destroy();
+  }
 });
 
 test("psql's Ctrl-C cancels through the gateway", async () => {

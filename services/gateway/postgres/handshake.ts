@@ -6,7 +6,6 @@
  * the two sockets go to `serve`, paused, and come back when the session is over.
  */
 import { randomBytes } from "node:crypto";
-import type { Socket } from "node:net";
 import type { GrantKeys } from "../../../infra/keys/grant-keys.ts";
 import type { TargetConfig } from "../../../schemas/config.ts";
 import { ThroughlineError } from "../../../schemas/errors.ts";
@@ -18,6 +17,7 @@ import type { OpenSessions } from "../open-sessions.ts";
 import type { Session } from "../session.ts";
 import { type CancelKey, Cancels, cancelAtTarget } from "./cancel.ts";
 import { proveClient } from "./client-login.ts";
+import { cut, partWith, refuse } from "./farewell.ts";
 import { greet, newVisit, type Visit } from "./greeting.ts";
 import {
   authenticationOk,
@@ -30,7 +30,6 @@ import type { Stretch } from "./scram.ts";
 import { type Startup, shown } from "./startup.ts";
 import { connectTarget, type LoggedIn, loginTarget } from "./target-login.ts";
 import type { Certificate } from "./tls.ts";
-import { turnAway } from "./turn-away.ts";
 import type { Wire } from "./wire.ts";
 
 export interface SessionFacts {
@@ -263,43 +262,4 @@ function welcome({ closing, login }: Ready, key: CancelKey): Buffer {
     backendKeyData(key.processId, key.secret),
     readyForQuery(login.transactionStatus),
   ]);
-}
-
-/** Says why, waits until it was read (or not, for a bounded time), and records it. */
-async function refuse(visit: Visit, error: unknown, entrance: Entrance, parts: HandshakeParts): Promise<void> {
-  const known = error instanceof ThroughlineError;
-  const fault = known ? error : new ThroughlineError("internal.bug", "a login ended by a defect of the gateway", error);
-  if (!known || fault.kind === "bug") parts.fault(error);
-  // A port check says nothing and leaves: nobody claimed anything.
-  const silent = fault.code === "login.abandoned" && visit.inbox.received === 0 && !visit.secured;
-  try {
-    if (!silent) entrance.refused(fault, visit.grantId, shown(visit.user), shown(visit.database));
-  } catch (unwritten) {
-    parts.fault(unwritten);
-  }
-  visit.inbox.release();
-  const onAbort = () => visit.stream.destroy();
-  if (!entrance.signal.aborted) entrance.signal.addEventListener("abort", onAbort);
-  await partWith(visit.stream, turnAway(fault, visit.user), parts.limits.endingWaitMsMax);
-}
-
-function cut(client: Socket, target: Socket): void {
-  client.destroy();
-  target.destroy();
-}
-
-/** Ends a connection so that its last message arrives, within a bounded time. */
-function partWith(stream: Socket, message: Buffer | null, waitMsMax: number): Promise<void> {
-  if (stream.destroyed) return Promise.resolve();
-  return new Promise((done) => {
-    const timer = setTimeout(() => stream.destroy(), waitMsMax);
-    stream.once("close", () => {
-      clearTimeout(timer);
-      done();
-    });
-    // What it still sends is read and dropped: closing over unread bytes would reset the connection and lose the message.
-    stream.removeAllListeners("data").resume();
-    if (message === null) stream.end();
-    else stream.end(message);
-  });
 }
