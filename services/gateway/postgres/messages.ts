@@ -202,10 +202,6 @@ export const flush = (): Buffer => frame(clientTypes.Flush);
 export const terminate = (): Buffer => frame(clientTypes.Terminate);
 export const copyDone = (): Buffer => frame(clientTypes.CopyDone);
 
-export function copyFail(reason: string): Buffer {
-  return frame(clientTypes.CopyFail, cstring(reason));
-}
-
 export function passwordMessage(password: string): Buffer {
   return frame(clientTypes.Password, cstring(password));
 }
