@@ -27,7 +27,7 @@ export function readAlterTable(statement: AlterTableStmt, range: RangeVar, analy
   if (effect.writes.size === 0) effect.write(familyOf(analysis.catalog, relation).map((one) => one.uri));
 }
 
-function readCommand(command: AlterTableCmd, relation: Relation, env: Env): void {
+function readCommand(command: AlterTableCmd, relation: Relation, env: Env) {
   const { effect } = env;
   switch (command.subtype) {
     case "AT_DropColumn":
@@ -79,17 +79,18 @@ function dropColumn(command: AlterTableCmd, relation: Relation, env: Env): void 
 
 /** What depends on the relation goes with it: views over it, keys that point at it. */
 export function widen(relation: Relation, effect: EffectDraft, analysis: Analysis): void {
-  const seen = new Set<Relation>([relation]);
-  for (const one of seen) {
-    for (const view of analysis.catalog.dependents(one)) seen.add(view);
-    for (const { from } of analysis.catalog.referencing(one)) effect.write([from.uri]);
-  }
-  seen.delete(relation);
-  for (const view of seen) {
+  for (const { from } of analysis.catalog.referencing(relation)) effect.write([from.uri]);
+  for (const view of analysis.catalog.relations.values()) {
+    if (view.raw.definition === null || view === relation || !readsFrom(view, relation, analysis)) continue;
     analysis.draft.resolve(view);
     effect.write([view.uri]);
     if (view.raw.kind === "m") effect.ends.add(view.uri);
   }
+}
+
+/** A view's body names what it reads, through other views too. */
+function readsFrom(view: Relation, relation: Relation, analysis: Analysis): boolean {
+  return analysis.body(view).draft.effects.some((inner) => inner.scanned.has(relation));
 }
 
 function changeType(command: AlterTableCmd, relation: Relation, env: Env): void {

@@ -38,7 +38,7 @@ export function lookUpTarget(range: RangeVar | undefined, env: Env): Relation | 
 /** The table that is changed, as its own expressions see it. */
 export function targetTable(relation: Relation, range: RangeVar | undefined, env: Env): ScopeTable {
   const alias = range?.alias?.aliasname ?? relation.raw.name;
-  const columns = columnsOf(relation, env.analysis, range?.inh !== false);
+  const columns = columnsOf(relation, env.analysis, range?.inh === true);
   return { alias, schema: range?.alias ? null : relation.raw.schema, columns, others: null };
 }
 

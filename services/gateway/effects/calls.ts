@@ -159,7 +159,8 @@ function changeSetting(args: readonly Node[], env: Env): void {
 export function constantText(node: Node | undefined): string | null {
   if (node === undefined) return null;
   if ("TypeCast" in node) return constantText(node.TypeCast.arg);
-  return "A_Const" in node ? (node.A_Const.sval?.sval ?? null) : null;
+  // An empty string leaves its field out of the tree.
+  return "A_Const" in node && node.A_Const.sval ? (node.A_Const.sval.sval ?? "") : null;
 }
 
 export function systemThing(catalog: TargetCatalog, name: string): Source {

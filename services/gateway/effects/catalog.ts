@@ -51,8 +51,6 @@ export interface TargetCatalog {
   parents(relation: Relation): readonly Relation[];
   /** Foreign keys of other tables that point at the relation. */
   referencing(relation: Relation): readonly { readonly from: Relation; readonly key: RawForeignKey }[];
-  /** Views and materialised views whose definition names the relation, directly. */
-  dependents(relation: Relation): readonly Relation[];
 }
 
 export function createCatalog(raw: RawCatalog): TargetCatalog {
@@ -72,7 +70,6 @@ export function createCatalog(raw: RawCatalog): TargetCatalog {
   const keys = [...relations.values()].flatMap((from) => from.raw.foreignKeys.map((key) => ({ from, key })));
   const referencing = group(keys, ({ key }) => [key.to]);
   const schemas = new Set(raw.schemas);
-  const views = [...relations.values()].filter((relation) => relation.raw.definition !== null);
   return {
     target: raw.target,
     everything: { uri: targetUri(raw.target), relation: null },
@@ -89,7 +86,6 @@ export function createCatalog(raw: RawCatalog): TargetCatalog {
     children: (relation) => children.get(relation.raw.oid) ?? [],
     parents: (relation) => of(relation.raw.parents),
     referencing: (relation) => referencing.get(relation.raw.oid) ?? [],
-    dependents: (relation) => views.filter((view) => view.raw.definition?.includes(relation.raw.name)),
   };
 }
 

@@ -35,7 +35,8 @@ function follow(
   runExpressions(relation, event, analysis);
   cascade(relation, event, columns, analysis, seen);
   const next = isView(relation) ? viewBases(relation, analysis) : descendantsOf(analysis.catalog, relation);
-  for (const other of next) follow(other, event, columns, analysis, seen);
+  // A view's columns have other names than those of its bases.
+  for (const other of next) follow(other, event, isView(relation) ? null : columns, analysis, seen);
 }
 
 function runTriggers(relation: Relation, event: WriteEvent, analysis: Analysis): void {

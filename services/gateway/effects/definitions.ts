@@ -96,7 +96,7 @@ function alterTable(node: Node, analysis: Analysis): void {
 }
 
 /** A view reads nothing now; who uses it later reads through it. Its sources are named, so that policy is asked. */
-function createView(node: Node, analysis: Analysis): void {
+function createView(node: Node, analysis: Analysis) {
   if (!("ViewStmt" in node) || !node.ViewStmt.view || !node.ViewStmt.query) return;
   const { view, query } = node.ViewStmt;
   const effect = define([newRelation(view, analysis)], analysis);

@@ -48,7 +48,7 @@ function walk(node: unknown, env: Env, into: Set<Source>): void {
   }
 }
 
-function walkNode(node: Node, env: Env, into: Set<Source>): void {
+function walkNode(node: Node, env: Env, into: Set<Source>) {
   if ("ColumnRef" in node) return add(into, referenced(node.ColumnRef, env));
   if ("FuncCall" in node) return walkCall(node.FuncCall, env, into);
   if ("SubLink" in node) return walkSubLink(node.SubLink, env, into);
@@ -83,7 +83,7 @@ function walkCall(call: FuncCall, env: Env, into: Set<Source>): void {
   add(into, callFunction(nameParts(call.funcname), call.args ?? [], inputs, env));
 }
 
-function walkSubLink(link: SubLink, env: Env, into: Set<Source>): void {
+function walkSubLink(link: SubLink, env: Env, into: Set<Source>) {
   walk(link.testexpr, env, into);
   if (link.testexpr) callOperator(link.operName ? nameParts(link.operName) : ["="], env.analysis);
   const query = link.subselect;

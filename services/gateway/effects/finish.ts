@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import type { Effect, Reading, ResourceUri } from "../../../schemas/command.ts";
 import type { Limits } from "../../../schemas/limits.ts";
+import { type Carried, carriedBy } from "./carried.ts";
 import type { Column, Relation, Source, TargetCatalog } from "./catalog.ts";
 import type { Change, EffectDraft, ReadingDraft } from "./draft.ts";
 import type { Names } from "./names.ts";
@@ -26,15 +27,16 @@ export function finish(
   );
   const everything = catalog.everything.uri;
   const dark = draft.opaque !== null;
-  const reveals = new Set(urisOf(draft.reveals));
+  const carried = carriedBy(effects);
+  const reveals = new Set(withCarried(draft.reveals, carried));
   if (dark && canReadAnything(catalog, names.role)) reveals.add(everything);
   return {
     effects: dark ? [...effects, ...opaqueEffects(everything)] : effects,
     opaque: draft.opaque,
     transaction: dark ? { kind: "none" } : draft.transaction,
     undoable: !dark && draft.lasting.size === 0 && !["commit", "prepare"].includes(draft.transaction.kind),
-    shows: urisOf(draft.shows),
-    outputs: draft.outputs.map((columns) => columns.map(urisOf)),
+    shows: withCarried(draft.shows, carried),
+    outputs: draft.outputs.map((columns) => columns.map((column) => withCarried(column, carried))),
     reveals: [...reveals].sort(),
     changes: dark ? allChanges : allChanges.filter((change) => draft.changes.has(change)),
     resolution: resolution(draft, catalog, names),
@@ -112,6 +114,11 @@ function resolution(draft: ReadingDraft, catalog: TargetCatalog, names: Names): 
   return createHash("sha256")
     .update(JSON.stringify([names.role, names.path, names.home, known, world]))
     .digest("hex");
+}
+
+function withCarried(sources: Iterable<Source>, carried: Carried): ResourceUri[] {
+  const uris = urisOf(sources);
+  return [...new Set(uris.flatMap((uri) => [uri, ...carried(uri)]))].sort();
 }
 
 export function urisOf(sources: Iterable<Source | Column>): ResourceUri[] {

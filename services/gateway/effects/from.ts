@@ -115,7 +115,8 @@ function readFunction(item: RangeFunction, left: Scope, env: Env): Scope {
   for (const entry of item.functions ?? []) {
     const [call, definitions] = "List" in entry ? (entry.List.items ?? []) : [entry];
     for (const source of sourcesOf(call, inner)) from.add(source);
-    const defined = (definitions ? definedNames(definitions) : (item.coldeflist ?? []).flatMap(definedNames)).length;
+    const listed = definitions ? definedNames(definitions) : [];
+    const defined = listed.length || (item.coldeflist ?? []).flatMap(definedNames).length;
     const own: number | null = defined > 0 ? defined : widthOf(call, env);
     width = width === null || own === null ? null : width + own;
   }

@@ -24,7 +24,7 @@ function grantOn(written: readonly ResourceUri[], analysis: Analysis): void {
   analysis.draft.add("grant").write(written);
 }
 
-function grantObjects(node: Node, analysis: Analysis): void {
+function grantObjects(node: Node, analysis: Analysis) {
   if (!("GrantStmt" in node)) return;
   const { objtype, targtype, objects = [] } = node.GrantStmt;
   const { target } = analysis.catalog;

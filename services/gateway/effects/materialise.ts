@@ -12,7 +12,7 @@ import { lookUp } from "./relations.ts";
 import type { ScopeColumn } from "./scope.ts";
 import { columnUri, relationUri } from "./uri.ts";
 
-export function readCreateTableAs(statement: CreateTableAsStmt, analysis: Analysis): void {
+export function readCreateTableAs(statement: CreateTableAsStmt, analysis: Analysis) {
   const { query, into } = statement;
   const tag = statement.objtype === "OBJECT_MATVIEW" ? "CREATE MATERIALIZED VIEW" : "CREATE TABLE AS";
   if (!query || !into?.rel) return analysis.draft.darken("a table made from an unknown query");
@@ -20,7 +20,7 @@ export function readCreateTableAs(statement: CreateTableAsStmt, analysis: Analys
   fill(tag, into.rel, nameParts(into.colNames), query, analysis);
 }
 
-export function readSelectInto(select: SelectStmt, analysis: Analysis): void {
+export function readSelectInto(select: SelectStmt, analysis: Analysis) {
   const into = select.intoClause;
   if (!into?.rel) return analysis.draft.darken("INTO without a table");
   fill(
@@ -51,7 +51,7 @@ function flowColumns(
   made: ResourceUri,
   columns: readonly ScopeColumn[],
   names: readonly string[],
-): void {
+) {
   const all = columns.flatMap((column) => column.from);
   effect.flow([], []);
   if (!made.includes("/") || columns.some((column) => column.spread)) return effect.flow(all, [made]);

@@ -50,7 +50,7 @@ export function rangeTable(range: RangeVar, env: Env): ScopeTable {
   }
   scan(relation, env.effect, env.analysis);
   const schema = range.alias ? null : relation.raw.schema;
-  return { alias, schema, columns: columnsOf(relation, env.analysis, range.inh !== false), others: null };
+  return { alias, schema, columns: columnsOf(relation, env.analysis, range.inh === true), others: null };
 }
 
 function findWith(name: string, env: Env): readonly ScopeColumn[] | null {

@@ -45,7 +45,7 @@ function drop(node: Node, analysis: Analysis): void {
   for (const object of statement.objects ?? []) dropOne(object, statement, effect, analysis);
 }
 
-function dropOne(object: Node, statement: DropStmt, effect: EffectDraft, analysis: Analysis): void {
+function dropOne(object: Node, statement: DropStmt, effect: EffectDraft, analysis: Analysis) {
   const { catalog } = analysis;
   const cascades = statement.behavior === "DROP_CASCADE";
   const parts = partsOf(object);
@@ -56,10 +56,8 @@ function dropOne(object: Node, statement: DropStmt, effect: EffectDraft, analysi
     if (found === "shadowed" || cascades || !statement.missing_ok)
       analysis.draft.darken("a relation that the catalog does not know");
     const schemas = schema === null ? [...analysis.names.path.slice(1), "pg_temp"] : [schema];
-    return end(
-      schemas.map((one) => relationUri(catalog.target, one, name)),
-      effect,
-    );
+    // Which of them it is cannot be known: written, but no content is said to have ended.
+    return effect.write(schemas.map((one) => relationUri(catalog.target, one, name)));
   }
   if (statement.removeType === "OBJECT_SCHEMA") return dropSchema(parts[0] ?? "", cascades, effect, analysis);
   if (cascades) analysis.draft.darken("CASCADE from something that is no table");
@@ -121,7 +119,8 @@ function truncate(node: Node, analysis: Analysis): void {
   const targets = new Set<Relation>();
   for (const range of relations) {
     const found = "RangeVar" in range ? lookUp(range.RangeVar, analysis) : null;
-    if (found) for (const one of [found, ...descendantsOf(analysis.catalog, found)]) targets.add(one);
+    const children = found && "RangeVar" in range && range.RangeVar.inh === true;
+    if (found) for (const one of [found, ...(children ? descendantsOf(analysis.catalog, found) : [])]) targets.add(one);
     else effect.write([analysis.catalog.everything.uri]);
   }
   for (const target of targets) {
@@ -133,7 +132,7 @@ function truncate(node: Node, analysis: Analysis): void {
   }
 }
 
-function rename(node: Node, analysis: Analysis): void {
+function rename(node: Node, analysis: Analysis) {
   if (!("RenameStmt" in node)) return;
   const statement = node.RenameStmt;
   const effect = analysis.draft.add("define");
@@ -150,7 +149,7 @@ function rename(node: Node, analysis: Analysis): void {
   renameIn(statement, statement.relation, effect, analysis);
 }
 
-function renameIn(statement: RenameStmt, range: RangeVar, effect: EffectDraft, analysis: Analysis): void {
+function renameIn(statement: RenameStmt, range: RangeVar, effect: EffectDraft, analysis: Analysis) {
   const { catalog } = analysis;
   if (statement.renameType === "OBJECT_INDEX") return effect.write([thingUri(catalog.target, "pg_object", null)]);
   const relation = lookUp(range, analysis);

@@ -12,10 +12,11 @@ import { constants, dropHandle, innerText, keep, type Place, takeHandle } from "
 import { readCreateTableAs, readRefresh, readSelectInto } from "./materialise.ts";
 import { publish } from "./publish.ts";
 import { lookUp } from "./relations.ts";
+import { tagOf } from "./tags.ts";
 import { readDiscard, readSet, readTransaction } from "./transactions.ts";
 import { thingUri } from "./uri.ts";
 
-export function readStatement(node: Node, place: Place, analysis: Analysis): void {
+export function readStatement(node: Node, place: Place, analysis: Analysis) {
   const { draft } = analysis;
   const [kind] = kindOf(node);
   if ("SelectStmt" in node) return readQuery(node.SelectStmt, analysis);
@@ -32,12 +33,12 @@ export function readStatement(node: Node, place: Place, analysis: Analysis): voi
   if (readNamed(node, place, analysis) || readSmall(node, analysis)) return;
   const define = definitions.get(kind);
   if (!leavesNames.has(kind)) draft.changes.add("definitions");
-  draft.statements.push(tagOf(kind));
+  draft.statements.push(tagOf(node));
   if (!define) return draft.darken(`a statement of the kind ${kind}`);
   define(node, analysis);
 }
 
-function readQuery(select: SelectStmt, analysis: Analysis): void {
+function readQuery(select: SelectStmt, analysis: Analysis) {
   if (select.intoClause) return readSelectInto(select, analysis);
   const effect = new EffectDraft("read");
   analysis.draft.statements.push("SELECT");
@@ -86,7 +87,7 @@ function readHidden(query: Node, place: Place, analysis: Analysis): ReadingDraft
  * EXPLAIN plans, which folds calls and shows estimates made of column statistics: predicates are revealed, nothing is
  * read. With ANALYZE the statement runs, only its rows stay away.
  */
-function readExplain(explain: ExplainStmt, place: Place, analysis: Analysis): void {
+function readExplain(explain: ExplainStmt, place: Place, analysis: Analysis) {
   const { draft } = analysis;
   draft.statements.push("EXPLAIN");
   draft.outputs.push([[]]);
@@ -149,11 +150,3 @@ const leavesNames = new Set([
   "ReindexStmt",
   "CheckPointStmt",
 ]);
-
-/** `CreateFunctionStmt` → `CREATE FUNCTION`. */
-function tagOf(kind: string): string {
-  return kind
-    .replace(/Stmt$/, "")
-    .replace(/([a-z])([A-Z])/g, "$1 $2")
-    .toUpperCase();
-}

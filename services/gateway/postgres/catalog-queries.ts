@@ -114,7 +114,7 @@ export const catalogQueries: { readonly [K in keyof CatalogRows]: string } = {
   functions: `
     SELECT p.oid::int8, n.nspname AS schema, p.proname AS name, p.provolatile AS volatility,
       p.oid < ${firstUserOid} AS builtin,
-      l.lanname IN ('c', 'internal') AND p.prokind <> 'a' AND EXISTS (SELECT FROM pg_depend d
+      p.oid >= ${firstUserOid} AND l.lanname IN ('c', 'internal') AND p.prokind <> 'a' AND EXISTS (SELECT FROM pg_depend d
         WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') AS "extensionCode",
       CASE WHEN p.proargmodes && ARRAY['o', 'b', 't']::"char"[]
           THEN (SELECT count(*) FROM unnest(p.proargmodes) m WHERE m IN ('o', 'b', 't'))
