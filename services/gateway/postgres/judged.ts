@@ -7,7 +7,6 @@
  * record in any case; COMMIT, autocommitted writes and everything with another effect wait here.
  */
 import type { Command, CommandId, Reading } from "../../../schemas/command.ts";
-import { ThroughlineError } from "../../../schemas/errors.ts";
 import type { Verdict } from "../../../schemas/verdict.ts";
 import type { Judgement } from "../gate.ts";
 import type { Conversation } from "./conversation.ts";
@@ -61,22 +60,10 @@ function judge(talk: Conversation, request: Request, id: CommandId, reading: Rea
     reading: commits.length === 0 ? reading : commitReading(reading, commits),
   };
   talk.commands += 1;
-  try {
-    const judgement = talk.gate.judge(talk.session, command, commits, talk.inTransaction);
-    if (!(judgement instanceof Promise)) return obey(talk, request, judgement);
-    return judgement.then(
-      (found) => obey(talk, request, found),
-      (error: unknown) => unrecorded(talk, request, error),
-    );
-  } catch (error) {
-    return unrecorded(talk, request, error);
-  }
-}
-
-/** What cannot be recorded is not run; a full disk ends no session. */
-function unrecorded(talk: Conversation, request: Request, error: unknown): void {
-  if (!(error instanceof ThroughlineError) || error.code !== "log.full") throw error;
-  refuse(talk, request.type, plainError("53100", error.message, "It never reached the target.", error.hint));
+  const judgement = talk.gate.judge(talk.session, command, commits, talk.inTransaction);
+  return judgement instanceof Promise
+    ? judgement.then((found) => obey(talk, request, found))
+    : obey(talk, request, judgement);
 }
 
 function obey(talk: Conversation, request: Request, judgement: Judgement): Done {
@@ -132,18 +119,16 @@ async function hold(talk: Conversation, request: Request, judgement: Judgement):
 }
 
 function unapproved(talk: Conversation, request: Request, judgement: Judgement, answer: Answer): void {
-  const { command, verdict } = judgement;
+  const { command, verdict, held } = judgement;
   if (answer === "gone") return;
   if (answer === "cancelled") {
     refuse(talk, request.type, cancelledError(command.id));
     return;
   }
-  const sentence =
-    answer === "refused"
-      ? `Refused by an approver: ${verdict.sentence}`
-      : `Nobody answered in time: ${verdict.sentence}`;
-  const hint =
-    answer === "refused" ? "The answer stands with its reason in the approval." : "Run it again to ask again.";
+  // The connection waits no longer; the approval may still be open, and then covers the same command once.
+  const expired = answer === "expired" && held !== null;
+  const sentence = `${expired ? "Nobody answered in time" : "Refused by an approver"}: ${verdict.sentence}`;
+  const hint = expired ? heldHint(verdict, { ...held, mode: "retry" }) : "The approval names who answered, and why.";
   refuse(talk, request.type, refusedError(command.id, { ...verdict, sentence }, hint));
 }
 
@@ -155,8 +140,10 @@ function refusal(command: Command, verdict: Verdict): Buffer {
 export function refuse(talk: Conversation, type: number, refusal: Buffer, unnamed = false): void {
   const { bytes, kind } = substitute(type, unnamed);
   talk.replies.push({ kind, refusal });
-  if (kind === "parse") talk.outlet.extended(bytes);
-  else {
+  if (kind === "parse") {
+    talk.outlet.extended(bytes);
+    talk.replies.skipping = true; // it can only fail, so the target will: what follows is neither judged nor sent
+  } else {
     if (kind === "query") talk.prepared.dropUnnamed();
     talk.outlet.final(bytes);
   }

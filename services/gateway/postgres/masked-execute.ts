@@ -30,7 +30,7 @@ export function maskedExecute(
   return described(talk, name, portal, run, forward);
 }
 
-/** Asks the target, once what the client asked itself has been answered. */
+/** Once what the client asked itself has been answered, its description may be known; else the target is asked. */
 async function described(
   talk: Conversation,
   name: string,
@@ -39,14 +39,25 @@ async function described(
   forward: (run: Run) => void,
 ): Promise<void> {
   await talk.drained();
-  if (talk.parts.reader.stale && !talk.names.defining) await talk.parts.reader.refresh();
-  const columns = talk.replies.skipping ? null : await ask(talk, name, portal, run);
-  if (talk.replies.skipping || columns === null) return; // its error was the answer
-  const reason = plan(talk, run, columns);
-  if (reason === null) return forward(run);
+  if (talk.replies.skipping) return; // an error before it was the answer
+  const columns = known(portal) ?? (await ask(talk, name, portal, run));
+  if (columns === null) return; // its error was the answer
+  let answer = plan(talk, run, columns);
+  if (answer === unknownTable && !talk.names.defining) {
+    await talk.parts.reader.refresh();
+    const anew = await ask(talk, name, portal, run);
+    if (anew === null) return;
+    answer = plan(talk, run, anew);
+  }
+  if (answer === null) {
+    forward(run);
+    return;
+  }
   unrun(talk, run);
-  refuse(talk, clientTypes.Execute, maskError(run, reason));
+  refuse(talk, clientTypes.Execute, maskError(run, answer));
 }
+
+const unknownTable = "a column comes from a table that is not in the catalog";
 
 async function ask(
   talk: Conversation,
@@ -75,7 +86,7 @@ function known(portal: Portal | null): readonly Column[] | null {
 function plan(talk: Conversation, run: Run, columns: readonly Column[]): string | null {
   const { verdict, command } = run.judgement;
   const answer = talk.masking.plan(columns, verdict.masks, command.reading.outputs[0]);
-  if (answer.unknown) return "a column comes from a table that is not in the catalog yet";
+  if (answer.unknown) return unknownTable;
   if (answer.binary) return "a column that must be masked is asked for in binary format";
   run.mask(answer.plan);
   return null;

@@ -87,7 +87,7 @@ export function heldNotice(command: string, verdict: Verdict, held: Held): Buffe
   });
 }
 
-export function heldHint(verdict: Verdict, held: Held): string {
+export function heldHint(verdict: Verdict, held: Pick<Held, "address" | "mode">): string {
   const groups = verdict.hold?.approvers.join(", ") ?? "";
   const who = groups === "" ? "An approver" : `An approver (${groups})`;
   const then = held.mode === "retry" ? " Then run the same statement again." : "";

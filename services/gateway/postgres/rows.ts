@@ -100,9 +100,14 @@ export function planMasks(question: MaskQuestion): MaskAnswer {
 }
 
 function maskedColumn(question: MaskQuestion, column: Column, resource: ResourceUri): MaskedColumn {
-  const tag = question.tagsOf(resource)[0] ?? "";
+  const tag = mostSpecific(question.tagsOf(resource));
   const asText = column.format === 0 && textTypes.includes(column.type);
   return { resource, tag, shown: asText ? form(tag, question.utf8) : null, count: 0 };
+}
+
+/** `pii.email` before `pii`. */
+function mostSpecific(tags: readonly string[]): string {
+  return [...tags].sort((a, b) => b.split(".").length - a.split(".").length)[0] ?? "";
 }
 
 /** One fixed form per tag: nothing of the value is left, not even its length. */

@@ -22,6 +22,10 @@ export class Run {
   statement = 0;
   /** Of the result that comes now; null = passes untouched. */
   plan: MaskPlan | null = null;
+  /** The verdict masks columns. */
+  readonly masks: boolean;
+  /** False: the result has columns to mask, and which ones is not known yet: no row may pass. */
+  maskKnown: boolean;
   /** Every plan that was used, for the counts. */
   readonly plans: MaskPlan[] = [];
   /** The target never looked at it: an earlier message of its pipeline failed. */
@@ -32,9 +36,20 @@ export class Run {
   constructor(judgement: Judgement, startedMs: number) {
     this.judgement = judgement;
     this.startedMs = startedMs;
+    this.masks = judgement.verdict.masks.length > 0;
+    this.maskKnown = !this.masks;
+  }
+
+  /** One of the string is done. */
+  nextStatement(): void {
+    this.statement += 1;
+    this.copying = false;
+    this.plan = null;
+    this.maskKnown = !this.masks;
   }
 
   mask(plan: MaskPlan | null): void {
+    this.maskKnown = true;
     this.plan = plan;
     if (plan !== null && !this.plans.includes(plan)) this.plans.push(plan);
   }

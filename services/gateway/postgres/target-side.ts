@@ -16,10 +16,11 @@ import { readString, reportFields } from "./messages.ts";
 import type { Names } from "./names.ts";
 import type { Prepared } from "./prepared.ts";
 import type { Replies, Reply } from "./replies.ts";
+import { Reports } from "./reports.ts";
 import { maskRow, readColumns } from "./rows.ts";
-import { merged, portions, type Run } from "./run.ts";
+import type { Run } from "./run.ts";
 import { scrubbed, withoutPayload } from "./scrub.ts";
-import type { Settled, Status, Transaction } from "./transaction.ts";
+import type { Status, Transaction } from "./transaction.ts";
 import type { Outbox } from "./withhold.ts";
 
 export interface TargetSideParts {
@@ -35,26 +36,20 @@ export interface TargetSideParts {
   readonly parameters: Map<string, string>;
 }
 
-const nothing: Settled = { undone: [], lasted: [] };
-
 export class TargetSide {
   readonly #parts: TargetSideParts;
   readonly #scanner = new Scanner("target");
   #wholeRows = false;
-  /** Ran, but whether it lasts is known at the next ReadyForQuery. */
-  #ran: Run[] = [];
-  #settled: Settled = nothing;
+  readonly #reports: Reports;
   /** The target said that it ends the connection. */
   fatal: string | null = null;
   bytes = 0;
+  /** What was put into the outbox ends where a message ends: another one may follow. */
+  betweenMessages = true;
 
   constructor(parts: TargetSideParts) {
     this.#parts = parts;
-  }
-
-  /** What went to the client ends where a message ends: another one may follow. */
-  get betweenMessages(): boolean {
-    return this.#scanner.idle;
+    this.#reports = new Reports(parts);
   }
 
   /** @throws ThroughlineError when the target says what nobody asked: the session must end */
@@ -80,7 +75,7 @@ export class TargetSide {
   }
 
   #stream(): void {
-    const { type, bytes, start, end, count, whole } = this.#scanner;
+    const { type, bytes, start, end, count, whole, last } = this.#scanner;
     const head = this.#parts.replies.head;
     const run = head?.run;
     if (head?.asked !== undefined && whole) {
@@ -90,12 +85,12 @@ export class TargetSide {
     if (run === undefined) throw unexpected(type);
     run.bytes += end - start;
     if (type === types.DataRow) run.rows += count;
+    if (!run.maskKnown || (type === types.CopyData && run.masks)) throw unmaskable();
     if (run.plan === null) {
       this.#parts.outbox.add(bytes, start, end);
-      return;
-    }
-    if (type === types.CopyData || !whole) throw unmaskable();
-    this.#parts.outbox.add(maskRow(bytes, start, end, run.plan));
+      this.betweenMessages = last;
+    } else if (!whole) throw unmaskable();
+    else this.#parts.outbox.add(maskRow(bytes, start, end, run.plan));
   }
 
   #message(): void {
@@ -139,7 +134,12 @@ export class TargetSide {
     }
     if (head.refusal !== undefined) throw unexpected(type); // a substitute can only fail
     if (type === types.RowDescription || type === types.NoData) this.#describe(type, head);
+    this.#fitting(type, head);
     if (head.asked === undefined) this.#pass();
+  }
+
+  /** @throws ThroughlineError when it answers something else than what was asked */
+  #fitting(type: number, head: Reply): void {
     switch (head.kind) {
       case "query":
         this.#queryAnswer(type, head);
@@ -184,9 +184,7 @@ export class TargetSide {
     if (run === undefined) throw unexpected(type);
     if (type === types.CommandComplete) {
       this.#tagged(run);
-      run.statement += 1;
-      run.mask(null);
-      run.copying = false;
+      run.nextStatement();
     } else if (type === types.CopyInResponse) run.copying = true;
     else if (!queryMay.includes(type)) throw unexpected(type);
   }
@@ -212,14 +210,8 @@ export class TargetSide {
 
   #completed(run: Run): void {
     const step = run.step();
-    this.#settle(this.#parts.transaction.ran(step, run.tag));
+    this.#reports.ran(run, this.#parts.transaction.ran(step, run.tag));
     if (step.control.kind === "commit" || step.control.kind === "rollback") this.#parts.names.ended();
-    this.#ran.push(run);
-  }
-
-  #settle(settled: Settled): void {
-    if (settled.undone.length === 0 && settled.lasted.length === 0) return;
-    this.#settled = merged(this.#settled, settled);
   }
 
   #describe(type: number, head: Reply): void {
@@ -241,41 +233,19 @@ export class TargetSide {
     const { transaction, replies, names, prepared } = this.#parts;
     if (head.kind !== "sync" && head.run !== undefined) this.#completedOrFailed(head.run);
     if (head.asked === undefined) this.#pass();
-    this.#settle(transaction.ready(status));
+    this.#reports.settle(transaction.ready(status));
     if (status === "I" && head.asked === undefined) {
       names.ended();
       prepared.endTransaction();
     }
-    this.#finish();
+    this.#reports.finish();
     if (head.asked !== undefined) head.asked.finish();
     replies.shift();
   }
 
   #completedOrFailed(run: Run): void {
-    if (run.code === null) {
-      this.#completed(run);
-      return;
-    }
-    this.#settle(this.#parts.transaction.failed(run.step()));
-    this.#ran.push(run);
-  }
-
-  /** Reports everything that ran since the last ReadyForQuery; the last one carries what is proven now. */
-  #finish(): void {
-    const ran = this.#ran;
-    if (ran.length === 0) return;
-    const settled = this.#settled;
-    this.#ran = [];
-    this.#settled = nothing;
-    for (const run of ran) this.#report(run, run === ran.at(-1) ? settled : nothing, "known");
-  }
-
-  #report(run: Run, settled: Settled, ended: "known" | "unknown"): void {
-    const { gate, session, now } = this.#parts;
-    const masked = this.#parts.masking.counts(run.plans);
-    if (masked.length > 0) gate.masked(session, run.judgement, masked);
-    const first = portions(settled);
-    for (const portion of first) gate.finished(session, run.judgement, run.outcome(now(), portion, ended));
+    if (run.code === null) this.#completed(run);
+    else this.#reports.ran(run, this.#parts.transaction.failed(run.step()));
   }
 
   #error(message: Buffer): void {
@@ -290,46 +260,40 @@ export class TargetSide {
     const { replies } = this.#parts;
     const head = replies.head;
     if (head === undefined) throw unexpected(types.ErrorResponse);
-    this.#leaveError(head, message, code);
-    if (head.kind === "sync") this.#broken();
+    this.#leaveError(head, message);
+    if (head.kind === "sync") this.#parts.transaction.broken();
     else if (head.kind === "query" || head.kind === "function") this.#failedQuery(head, code);
     else this.#failedExtended(head, code);
     this.attend();
   }
 
-  /** An error while the implicit transaction commits, or after a refusal that nothing ran under. */
-  #broken(): void {
-    this.#parts.transaction.broken();
-  }
-
   #failedQuery(head: Reply, code: string): void {
     head.undo?.();
-    if (head.run === undefined) {
-      this.#broken();
+    const { run } = head;
+    if (run === undefined) {
+      this.#parts.transaction.broken();
       return;
     }
-    head.run.code = code;
-    head.run.mask(null);
-    head.run.copying = false;
+    run.code = code;
+    run.nextStatement();
   }
 
   #failedExtended(head: Reply, code: string): void {
     for (const reply of this.#parts.replies.fail()) {
       if (reply.asked !== undefined) reply.asked.fail();
       if (reply === head || reply.run === undefined) continue;
-      reply.run.skip(code);
-      this.#report(reply.run, { undone: [reply.run.judgement.command.id], lasted: [] }, "known");
+      this.#reports.skipped(reply.run, code);
     }
-    if (head.run === undefined) {
-      this.#broken();
+    const { run } = head;
+    if (run === undefined) {
+      this.#parts.transaction.broken();
       return;
     }
-    head.run.code = code;
-    this.#settle(this.#parts.transaction.failed(head.run.step()));
-    this.#ran.push(head.run);
+    run.code = code;
+    this.#reports.ran(run, this.#parts.transaction.failed(run.step()));
   }
 
-  #leaveError(head: Reply, message: Buffer, code: string): void {
+  #leaveError(head: Reply, message: Buffer): void {
     const { gate, session, outbox } = this.#parts;
     if (head.asked !== undefined && head.kind !== "describe") return;
     if (head.refusal !== undefined) {
@@ -337,11 +301,15 @@ export class TargetSide {
       return;
     }
     if (head.run === undefined && head.command !== undefined) outbox.require(gate.recordFailed(session, head.command));
-    const reading = head.run?.judgement.command.reading ?? head.command?.reading;
-    const scrub = reading === undefined || gate.scrubs(session, reading);
+    const scrub = this.#about(head).some((reading) => gate.scrubs(session, reading));
     if (head.run !== undefined && !scrub) head.run.told = true;
     this.#pass(scrub ? scrubbed(message) : null);
-    if (head.run !== undefined) head.run.code = code;
+  }
+
+  /** What an error answers: its command, or at Sync everything that the implicit transaction did. */
+  #about(head: Reply): readonly Reading[] {
+    if (head.kind === "sync") return this.#reports.readings();
+    return [head.run?.judgement.command.reading ?? head.command?.reading ?? this.#anything()];
   }
 
   /** Whether a text that answers nothing may be seen as it is. */
@@ -369,12 +337,8 @@ export class TargetSide {
   /** The connection is over: what still ran has an unknown outcome, and nothing is proven undone. */
   abandon(): void {
     const left = this.#parts.replies.abandon();
-    for (const run of this.#ran) this.#report(run, nothing, "known");
-    for (const reply of left) {
-      reply.asked?.fail();
-      if (reply.run !== undefined) this.#report(reply.run, nothing, "unknown");
-    }
-    this.#ran = [];
+    for (const reply of left) reply.asked?.fail();
+    this.#reports.abandon(left.flatMap((reply) => reply.run ?? []));
   }
 }
 
@@ -387,5 +351,5 @@ function unexpected(type: number): ThroughlineError {
 }
 
 function unmaskable(): ThroughlineError {
-  return new ThroughlineError("frame.too_large", "a masked row is larger than can be read whole");
+  return new ThroughlineError("frame.too_large", "a result that must be masked cannot be read");
 }
