@@ -6,6 +6,8 @@
 import { linkKinds } from "./chain.ts";
 import { closed, type Static, Type } from "./shape.ts";
 
+const oneOf = <T extends string>(words: readonly T[]) =>
+  Type.Unsafe<T>(Type.Union(words.map((word) => Type.Literal(word))));
 const name = Type.String({ minLength: 1, maxLength: 200 });
 const names = Type.Array(name, { minItems: 1 });
 /** `30s 15m 24h 7d 4w` */
@@ -35,7 +37,7 @@ export const chainKeySchema = closed({
       closed({
         from: name,
         to: name,
-        by: Type.Array(Type.Union(linkKinds.map((kind) => Type.Literal(kind))), { minItems: 1 }),
+        by: Type.Array(oneOf(linkKinds), { minItems: 1 }),
       }),
     ),
   ),
@@ -57,7 +59,7 @@ export const inlineTestsSchema = Type.Array(
     catalog: Type.Optional(catalogLines),
     given: Type.Optional(Type.String()),
     when: name,
-    expect: Type.Union(expectations.map((word) => Type.Literal(word))),
+    expect: oneOf(expectations),
   }),
 );
 export type InlineTest = Static<typeof inlineTestsSchema>[number];
@@ -66,7 +68,7 @@ const head = {
   title: Type.String({ minLength: 1, maxLength: 256 }),
   id: Type.Optional(Type.String({ pattern: "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" })),
   name: Type.Optional(name),
-  level: Type.Optional(Type.Union(levels.map((level) => Type.Literal(level)))),
+  level: Type.Optional(oneOf(levels)),
   generate: Type.Optional(Type.Boolean()),
   tests: Type.Optional(inlineTestsSchema),
   "x-chain": Type.Optional(chainKeySchema),
@@ -93,7 +95,7 @@ export type CountCondition = Static<typeof countCondition>;
 export const correlationRuleSchema = Type.Object({
   ...head,
   correlation: closed({
-    type: Type.Union(correlationTypes.map((type) => Type.Literal(type))),
+    type: oneOf(correlationTypes),
     rules: names,
     timespan: duration,
     "group-by": Type.Optional(names),

@@ -34,9 +34,13 @@ import { type EntryOf, Timeline } from "./timeline.ts";
 
 export type CorrelatorLimits = StepLimits & Pick<Limits, "digestRecordsEvery" | "chainLooksMax">;
 
+type OutputType = "command.answered" | "chain.completed" | "resource.tagged" | "correlator.digested";
+/** What the correlator says; the id is a hash of the evidence, the same on every replica. */
+export type Output = { [T in OutputType]: Draft<T> & { readonly type: T; readonly id: string } }[OutputType];
+
 export interface CorrelatorParts {
   /** Appends to the log; may fold the appended record before it returns. Never called during replay. */
-  emit(draft: Draft & { readonly id: string }): void;
+  emit(draft: Output): void;
   readonly limits: CorrelatorLimits;
 }
 
@@ -57,7 +61,7 @@ export function createCorrelator(parts: CorrelatorParts): Correlator {
   return new Fold(parts);
 }
 
-const ownTypes: ReadonlySet<EventType> = new Set([
+const ownTypes: ReadonlySet<EventType> = new Set<OutputType>([
   "command.answered",
   "chain.completed",
   "resource.tagged",
@@ -91,8 +95,8 @@ class Fold implements Correlator {
   #live = false;
   #flushing = false;
   /** Outputs by id that the log must hold, until their record is folded. */
-  readonly #expected = new Map<string, Draft & { readonly id: string }>();
-  readonly #queue: (Draft & { readonly id: string })[] = [];
+  readonly #expected = new Map<string, Output>();
+  readonly #queue: Output[] = [];
 
   constructor(parts: CorrelatorParts) {
     this.#parts = parts;
@@ -289,9 +293,7 @@ class Fold implements Correlator {
     this.#emit({ type: "correlator.digested", subject: {}, data, id: `digest-${this.#folded}` });
   }
 
-  #emit<T extends "command.answered" | "chain.completed" | "resource.tagged" | "correlator.digested">(
-    draft: Draft<T> & { readonly id: string },
-  ): void {
+  #emit(draft: Output): void {
     this.#expected.set(draft.id, draft);
     this.#queue.push(draft);
   }
@@ -301,7 +303,7 @@ class Fold implements Correlator {
     const expected = this.#expected.get(entry.id);
     this.#expected.delete(entry.id);
     if (entry.type === "correlator.digested" && expected?.type === "correlator.digested") {
-      const made = expected.data as typeof entry.data;
+      const made = expected.data;
       if (made.digest === entry.data.digest) return;
       throw new ThroughlineError(
         "log.digest_differs",

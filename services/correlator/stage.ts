@@ -1,0 +1,93 @@
+/** Plays the lines of a scene as the records that a gateway would write: intents, decisions, finishes, transactions. */
+import type { Entry } from "../../infra/log/entry.ts";
+import type { Effect, TransactionControl } from "../../schemas/command.ts";
+import type { Subject } from "../../schemas/event.ts";
+import type { CommittedEffect, EventData } from "../../schemas/event-data.ts";
+import type { SceneLine } from "./scene.ts";
+import { isLasting } from "./step.ts";
+
+/** An arbitrary day; rules only measure differences. */
+const startMs = Date.UTC(2026, 0, 1);
+const source = "gateway/rehearsal";
+
+export class Stage {
+  readonly #fold: (entry: Entry) => void;
+  /** By session: what its open transaction would make lasting. */
+  readonly #open = new Map<string, CommittedEffect[]>();
+  #count = 0;
+
+  constructor(fold: (entry: Entry) => void) {
+    this.#fold = fold;
+  }
+
+  load(files: Record<string, string>): void {
+    const data = { digest: "", engine: "", files };
+    this.#fold({ type: "policy.changed", id: "policy", atMs: startMs, source, role: "gateway", subject: {}, data });
+  }
+
+  /** Allowed, and finished at once. */
+  run(line: SceneLine): void {
+    const { facts, subject, atMs } = this.#command(line);
+    const session = subject.session ?? "";
+    const open = this.#open.get(session);
+    const kind = facts.transaction.kind;
+    const decided = { ...facts, ruling: "allow" as const, approval: null, intent: null };
+    this.#fold({ type: "command.decided", id: this.#id(), atMs, source, role: "gateway", subject, data: decided });
+    const committed = open?.map(({ command }) => command) ?? [];
+    const ended = kind === "commit" || kind === "rollback";
+    const own = open === undefined && kind === "none" && line.keys.get("outcome") !== "error";
+    this.#finish(line, subject, {
+      undone: kind === "rollback" ? committed : [],
+      lasted: kind === "commit" ? committed : own ? [subject.command ?? ""] : [],
+    });
+    if (kind === "begin") this.#open.set(session, []);
+    else if (ended) this.#open.delete(session);
+    else if (line.keys.get("outcome") !== "error")
+      for (const effect of facts.effects) if (isLasting(effect)) open?.push({ command: subject.command ?? "", effect });
+  }
+
+  /** Only asked. */
+  ask(line: SceneLine): void {
+    const { facts, subject, atMs } = this.#command(line);
+    const commits = facts.transaction.kind === "commit" ? (this.#open.get(subject.session ?? "") ?? []) : [];
+    const data = { ...facts, commits };
+    this.#fold({ type: "command.intended", id: this.#id(), atMs, source, role: "gateway", subject, data });
+  }
+
+  #finish(line: SceneLine, subject: Subject, proof: Pick<EventData["command.finished"], "undone" | "lasted">): void {
+    const failed = line.keys.get("outcome") === "error";
+    const rows = Number(line.keys.get("rows") ?? (failed ? 0 : 1));
+    const outcome = failed ? ("error" as const) : ("ok" as const);
+    const data = { outcome, rows, bytes: 0, tag: "", code: null, durationUs: 0, shown: rows > 0 || !failed, ...proof };
+    const atMs = startMs + line.atMs;
+    this.#fold({ type: "command.finished", id: this.#id(), atMs, source, role: "gateway", subject, data });
+  }
+
+  #command({ account, operation, reads, writes, keys, atMs }: SceneLine) {
+    const target = [...reads, ...writes][0]?.split("/")[0];
+    const identity = keys.get("identity") ?? account;
+    const address = keys.get("address");
+    const task = keys.get("task");
+    const subject: Subject = {
+      session: keys.get("session") ?? account,
+      command: this.#id(),
+      identity,
+      account,
+      ...(task === undefined ? {} : { task }),
+      ...(target === undefined ? {} : { target }),
+      ...(address === undefined ? {} : { clientaddress: `${address}:1` }),
+    };
+    const ends = writes.filter((name) => (keys.get("ends") ?? "").split(",").includes(name));
+    const control = operation === "begin" || operation === "commit" || operation === "rollback";
+    const transaction: TransactionControl = { kind: control ? operation : "none" };
+    const destroys = keys.has("destroys") ? keys.get("destroys") === "true" : operation === "delete" || ends.length > 0;
+    const effects: Effect[] = control ? [] : [{ operation, reads, writes, ends, destroys }];
+    const opaque = keys.get("opaque") === "true" ? "written so in the test" : null;
+    return { facts: { kind: "query", effects, opaque, transaction, undoable: true }, subject, atMs: startMs + atMs };
+  }
+
+  #id(): string {
+    this.#count += 1;
+    return `rehearsal-${this.#count}`;
+  }
+}
