@@ -103,8 +103,8 @@ export const catalogue: { readonly [T in EventType]: Rule } = {
   "log.checkpoint": e("gateway", "correlator", "projector", "api", "log"),
   "log.refused": e("log"),
   "log.gap": e("log", "projector"),
-  "sink.failed": e("projector", "api", "gateway"),
-  "sink.recovered": e("projector", "api", "gateway"),
+  "sink.failed": e("projector", "api", "gateway", "log"),
+  "sink.recovered": e("projector", "api", "gateway", "log"),
   "service.started": s("gateway", "correlator", "projector", "api"),
   "service.stopped": s("gateway", "correlator", "projector", "api"),
 };

@@ -88,14 +88,16 @@ export class GroupWriter {
 
   /** Writes without waiting for the running sync when much has gathered. Not between the records of one batch. */
   spill(): void {
-    if (this.#group.used >= this.#options.groupBytesMax) this.#write();
+    if (this.#group.used < this.#options.groupBytesMax) return;
+    this.#write();
+    if (this.broken !== null) throw this.broken;
   }
 
   #flush(): void {
     this.#scheduled = false;
     if (this.broken !== null || this.#syncing) return;
     this.#write();
-    if (this.written > this.durable) this.#sync();
+    if (this.broken === null && this.written > this.durable) this.#sync();
   }
 
   #write(): void {
@@ -111,7 +113,8 @@ export class GroupWriter {
       this.head = nextHead(this.head, group.close());
       shelf.write(group.bytes, group.used);
     } catch (cause) {
-      throw this.fail(new ThroughlineError("log.sync_failed", "The log could not be written", cause));
+      this.fail(new ThroughlineError("log.sync_failed", "The log could not be written", cause));
+      return;
     }
     group.used = 0;
     this.written = this.position;

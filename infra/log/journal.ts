@@ -132,6 +132,7 @@ export class Journal implements Log {
       const data = { source: this.#own.source, stream: "writer", from: at, until: at, count: cut, reason };
       this.#own.append({ type: "log.gap", subject: {}, data });
     }
+    if (state.position > 0) this.#signer.saw(state.position);
     this.#space.look();
   }
 
@@ -348,11 +349,11 @@ export class Journal implements Log {
     try {
       await this.drained();
       this.#signer.sign();
-      this.#signer.close();
       this.#closed = true;
       await this.drained();
     } finally {
       this.#closed = true;
+      this.#signer.close();
       await Promise.all([...this.#followings].map((following) => following.close()));
       // The last sync's callback may still be on its way when the log broke.
       await nextTurn();

@@ -41,7 +41,7 @@ export class Lane {
   /** Last one under `head`. */
   sealed: number;
   head: Uint8Array;
-  /** Last one that is no checkpoint, and the last that a checkpoint covers. */
+  /** Last one that is no checkpoint, and the last that a checkpoint covers; after a start, what was there is signed again. */
   newest = 0;
   signed = 0;
   /** The parts of the open batch, one behind the other. */
@@ -60,7 +60,6 @@ export class Lane {
     this.sequence = state?.sequence ?? 0;
     this.sealed = this.sequence;
     this.newest = this.sequence;
-    this.signed = this.sequence;
     this.head = state?.head ?? firstHead(tenant, source, stream);
     this.#sourceBytes = Buffer.from(source);
     const start = `{"specversion":"1.0","source":${JSON.stringify(source)},"tenant":${JSON.stringify(tenant)},`;

@@ -31,6 +31,7 @@ export class Signer {
   #newest = 0;
   #signed = 0;
   #timer: NodeJS.Timeout | null = null;
+  #closed = false;
 
   /** @param writer says the heads of the merged order; null where that is another process */
   constructor(merged: Merged, writer: SourceAppender | null, sources: Sources, waitMs: number) {
@@ -50,7 +51,7 @@ export class Signer {
   /** A record that is no checkpoint got this position. */
   saw(position: number): void {
     this.#newest = position;
-    this.#timer ??= setTimeout(() => this.#tick(), this.#waitMs);
+    if (!this.#closed) this.#timer ??= setTimeout(() => this.#tick(), this.#waitMs);
   }
 
   #tick(): void {
@@ -91,6 +92,7 @@ export class Signer {
   }
 
   close(): void {
+    this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
   }
