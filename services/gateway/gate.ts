@@ -103,62 +103,61 @@ export interface RunningGate extends Gate {
   commandsOf(session: Session): number;
 }
 
+/** The table. What each stage may do is in its file; the order is here. */
+function stagesOf(parts: GateParts, judged: Judged, recorder: Recorder): readonly Stage[] {
+  const { feed, limits, holds } = parts;
+  const { approvalMsMax: approvalMs, holdsPerIdentityMax, gateWaitMsMax: gateWaitMs } = limits;
+  const waiting = new Waiting({ ...parts, ...holds, waitInTransactionMs: limits.holdInTransactionMsMax });
+  const observes = (target: string) => parts.targetOf(target).mode === "observe";
+  const chains = { ...parts, tagsOf: feed.tags.of, observes, gateWaitMs, approvalMs, approvers: holds.approvers };
+  const policyVersion = () => parts.policy().version;
+  const people = { ...parts, waiting, policyVersion, approvalMs, holdsPerIdentityMax, sealed: recorder.sealed };
+  return [
+    (question) => judged.verdict(question), //                                   deny:    what policy says
+    (question, sofar) => block(parts, question, sofar), //                       block:   standing orders
+    (question, sofar) => chain(chains, question, sofar, judged.asks(question)), // chain:   would it complete one?
+    (question, sofar) => approve(people, question, sofar), //                    approve: people
+  ];
+}
+
+/** Goes through the stages, then records. A promise only where a stage, or putting a large text away, made one. */
+function run(
+  stages: readonly Stage[],
+  recorder: Recorder,
+  question: Question,
+  sofar: Verdict,
+): Judgement | Promise<Judgement> {
+  let verdict = sofar;
+  for (const [at, stage] of stages.entries()) {
+    if (verdict.ruling === "block") break;
+    const next = stage(question, verdict);
+    if (next instanceof Promise) return next.then((given) => run(stages.slice(at + 1), recorder, question, given));
+    verdict = next;
+  }
+  const recorded = recorder.record(question, verdict);
+  return recorded instanceof Promise
+    ? recorded.then((done) => judgement(question, done))
+    : judgement(question, recorded);
+}
+
 export function createGate(parts: GateParts): RunningGate {
   const { appender, feed, limits } = parts;
-  const { approvalMsMax: approvalMs, holdsPerIdentityMax, gateWaitMsMax: gateWaitMs } = limits;
-  const policyVersion = () => parts.policy().version;
   const judged = new Judged(parts);
+  const policyVersion = () => parts.policy().version;
   const recorder = new Recorder({ ...parts, policyVersion, eventBytesMax: limits.eventBytesMax });
-  const waiting = new Waiting({ ...parts, ...parts.holds, waitInTransactionMs: limits.holdInTransactionMsMax });
-  const observes = (target: string) => parts.targetOf(target).mode === "observe";
-  const { approvers } = parts.holds;
-  const chains = { ...parts, tagsOf: feed.tags.of, observes, gateWaitMs, approvalMs, approvers };
-  const people = { ...parts, waiting, policyVersion, approvalMs, holdsPerIdentityMax, sealed: recorder.sealed };
-
-  const stages: readonly Stage[] = [
-    (question) => judged.verdict(question), //                                   policy
-    (question, sofar) => block(parts, question, sofar), //                       standing orders
-    (question, sofar) => chain(chains, question, sofar, judged.asks(question)), // would it complete a chain?
-    (question, sofar) => approve(people, question, sofar), //                    people
-  ];
-
-  const run = (question: Question, sofar: Verdict, from: number): Judgement | Promise<Judgement> => {
-    let verdict = sofar;
-    for (const [at, stage] of stages.entries()) {
-      if (at < from) continue;
-      if (verdict.ruling === "block") break;
-      const next = stage(question, verdict);
-      if (next instanceof Promise) return next.then((given) => run(question, given, at + 1));
-      verdict = next;
-    }
-    const recorded = recorder.record(question, verdict);
-    return recorded instanceof Promise
-      ? recorded.then((done) => judgement(question, done))
-      : judgement(question, recorded);
-  };
-
+  const stages = stagesOf(parts, judged, recorder);
   return {
     judge(session, command, commits, inTransaction) {
-      judged.count(session);
+      judged.count(session, command);
       const question = judged.question(session, command, commits, inTransaction);
       try {
-        const settled = run(question, allowed, 0);
+        const settled = run(stages, recorder, question, allowed);
         return settled instanceof Promise ? settled.catch((error) => unrecorded(question, error)) : settled;
       } catch (error) {
         return unrecorded(question, error);
       }
     },
-    preview(session, command) {
-      const question = judged.question(session, command, [], false);
-      const verdict = judged.verdict(question);
-      if (verdict.ruling !== "block" && session.ending === null && blockFor(parts, question) === null) return verdict;
-      try {
-        const refused = verdict.ruling === "block" ? verdict : block(parts, question, verdict);
-        return recorder.recordNow(question, refused).verdict;
-      } catch (error) {
-        return unrecorded(question, error).verdict;
-      }
-    },
+    preview: (session, command) => preview(parts, recorder, judged, judged.question(session, command, [], false)),
     recordFailed(session, command) {
       // It never ran: what it would have touched is not an effect.
       const nothing = { ...command, reading: { ...command.reading, effects: [] } };
@@ -176,6 +175,18 @@ export function createGate(parts: GateParts): RunningGate {
     tick: () => sweep(parts, parts.now()),
     commandsOf: (session) => judged.commandsOf(session),
   };
+}
+
+function preview(parts: GateParts, recorder: Recorder, judged: Judged, question: Question): Verdict {
+  const verdict = judged.verdict(question);
+  const free = question.session.ending === null && blockFor(parts, question) === null;
+  if (verdict.ruling !== "block" && free) return verdict;
+  try {
+    const refused = verdict.ruling === "block" ? verdict : block(parts, question, verdict);
+    return recorder.recordNow(question, refused).verdict;
+  } catch (error) {
+    return unrecorded(question, error).verdict;
+  }
 }
 
 function judgement({ command, held, approved }: Question, { verdict, ticket }: Recorded): Judgement {

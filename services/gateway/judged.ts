@@ -40,6 +40,8 @@ interface Known {
 
 interface Memory {
   commands: number;
+  /** The last one counted: a held command is judged again and stays one. */
+  last: string;
   readonly verdicts: WeakMap<Reading, Known>;
   readonly facts: WeakMap<Reading, CommandFacts[]>;
   readable: { readonly of: readonly string[]; readonly tagsVersion: number; readonly role: string; is: boolean } | null;
@@ -101,8 +103,10 @@ export class Judged {
     return known.scrubs;
   }
 
-  count(session: Session): void {
-    this.#of(session).commands += 1;
+  count(session: Session, command: Command): void {
+    const memory = this.#of(session);
+    if (memory.last !== command.id) memory.commands += 1;
+    memory.last = command.id;
   }
 
   commandsOf(session: Session): number {
@@ -171,7 +175,7 @@ export class Judged {
   #of(session: Session): Memory {
     let memory = this.#sessions.get(session);
     if (memory === undefined) {
-      memory = { commands: 0, verdicts: new WeakMap(), facts: new WeakMap(), readable: null };
+      memory = { commands: 0, last: "", verdicts: new WeakMap(), facts: new WeakMap(), readable: null };
       this.#sessions.set(session, memory);
     }
     return memory;
