@@ -83,16 +83,21 @@ export class Callers {
   }
 
   async #byToken(authorization: string, address: string): Promise<Caller> {
-    this.#failures.expectRoom(address);
     const token = /^Bearer ([A-Za-z0-9._~+/=-]+)$/i.exec(authorization)?.[1];
+    const isNew = token === undefined || !this.#seen.has(digest(token));
+    if (isNew) {
+      // Counted before it is judged, so that many at once are not many free tries.
+      this.#failures.expectRoom(address);
+      this.#failures.count(address);
+    }
     try {
       if (token === undefined) throw new ThroughlineError("login.failed", "Authorization is not `Bearer <token>`");
       const verified = await this.#parts.tokens.verify(token);
+      if (isNew) this.#failures.uncount(address);
       this.#notice(token, verified, address);
       return { ...verified, by: "token", address };
     } catch (error) {
       if (error instanceof ThroughlineError && error.code.startsWith("login.")) {
-        this.#failures.count(address);
         this.#parts.onFailure(error.message, address);
       }
       throw error;

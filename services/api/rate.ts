@@ -33,6 +33,12 @@ export class Rate {
     if (this.#counts.size < keysMax || this.#counts.has(key)) this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
   }
 
+  /** Takes one count back: it turned out well. */
+  uncount(key: string): void {
+    const count = this.#counts.get(key);
+    if (count !== undefined && count > 0) this.#counts.set(key, count - 1);
+  }
+
   #turn(): void {
     if (this.#now() < this.#endsAtMs) return;
     this.#counts = new Map();

@@ -7,6 +7,8 @@ import { catalogue, maySay } from "../../schemas/event.ts";
 
 export interface MemoryLog extends Log {
   readonly records: readonly LogRecord[];
+  /** Delivers nothing to followers until the returned function is called: a disk that takes its time. */
+  hold(): () => void;
   /** Appends as any role, in one call. @returns the record's id */
   say<T extends EventType>(source: string, draft: Draft<T>): string;
   /** Appends a record that this version does not know. */
@@ -20,6 +22,7 @@ export function memoryLog(now: () => number, tenant = "test"): MemoryLog {
   const records: LogRecord[] = [];
   const wakers = new Set<() => void>();
   const sequences = new Map<string, number>();
+  const disk = { synced: Promise.resolve() };
 
   function add(
     source: string,
@@ -69,10 +72,15 @@ export function memoryLog(now: () => number, tenant = "test"): MemoryLog {
 
   return {
     records,
+    hold: () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      disk.synced = promise;
+      return resolve;
+    },
     say,
     sayUnknown: (type, data) => add("gateway/test", type as EventType, "events", { subject: {}, data }),
     appender: async (role, name) => memoryAppender(`${role}/${name}`, role, say, sequences),
-    follow: (options, deliver) => following(records, wakers, options, deliver),
+    follow: (options, deliver) => following(records, wakers, disk, options, deliver),
     head: async () => records.at(-1)?.position ?? null,
     encodePosition: text,
     decodePosition: (encoded) => Number(encoded) as unknown as Position,
@@ -114,6 +122,7 @@ function assertNever(): never {
 function following(
   records: readonly LogRecord[],
   wakers: Set<() => void>,
+  disk: { readonly synced: Promise<void> },
   options: FollowOptions,
   deliver: (records: readonly LogRecord[]) => void | Promise<void>,
 ): Following {
@@ -126,6 +135,7 @@ function following(
   const until = records.length;
   const run = async (): Promise<void> => {
     while (!closed) {
+      await disk.synced;
       const more = records.slice(next, next + 500);
       if (more.length > 0) await deliver(more.filter((record) => options.streams.includes(record.stream)));
       next += more.length;
