@@ -3,7 +3,7 @@
  * names mean, what may leave. Holds no decision; client-side.ts and target-side.ts act on it.
  */
 import type { Ticket } from "../../../infra/log/log.ts";
-import type { CommandId, ResourceUri } from "../../../schemas/command.ts";
+import type { CommandId, Reading, ResourceUri } from "../../../schemas/command.ts";
 import { ThroughlineError } from "../../../schemas/errors.ts";
 import type { Reader } from "../effects/reader.ts";
 import type { Gate } from "../gate.ts";
@@ -105,11 +105,21 @@ export class Conversation {
     return this.names.sure && !this.parts.reader.stale ? null : this.#learn();
   }
 
+  /**
+   * Reads a text; once more when the reading found that the catalog may be too old for it (an unknown name).
+   * Unless our own uncommitted definitions may lock what the catalog's reader wants to see: it would wait for us.
+   */
+  fresh(read: () => Reading, go: (reading: Reading) => void | Promise<void>): void | Promise<void> {
+    const { reader } = this.parts;
+    const reading = read();
+    if (!reader.stale || this.names.defining) return go(reading);
+    return reader.refresh().then(() => (this.replies.skipping ? undefined : go(read())));
+  }
+
   async #learn(): Promise<void> {
     const { reader } = this.parts;
     await this.drained();
     if (this.replies.skipping) return;
-    // Our own uncommitted definitions may lock what the catalog's reader wants to see: it would wait for us.
     if (reader.stale && !this.names.defining) await reader.refresh();
     if (this.names.sure || this.transaction.status === "E") return;
     const asked = this.#ask(this.names.questions());

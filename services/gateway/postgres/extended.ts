@@ -3,13 +3,13 @@
  * values); each Execute is a Command, also one that goes on with a portal. What a name stands for is in prepared.ts.
  */
 import type { Command, Reading } from "../../../schemas/command.ts";
-import { readBind, readExecute, readNamed, readParse } from "./codec.ts";
+import { type BindMessage, type ParseMessage, readBind, readExecute, readNamed, readParse } from "./codec.ts";
 import type { Conversation } from "./conversation.ts";
 import { clientTypes as types } from "./frames.ts";
 import { remembered, resolved } from "./handles.ts";
 import { judged, previewRefused, refuse } from "./judged.ts";
 import { maskedExecute } from "./masked-execute.ts";
-import type { Portal } from "./prepared.ts";
+import type { Portal, Statement } from "./prepared.ts";
 import { isReserved } from "./refusal.ts";
 import type { Run } from "./run.ts";
 import { reservedError } from "./simple.ts";
@@ -54,14 +54,19 @@ function previewed(
   return { id: talk.parts.nextCommandId(), session: talk.session.id, kind, text, parameters, reading };
 }
 
-function parse(talk: Conversation, { bytes, start, end }: Frame): void {
-  const { statement, text } = readParse(bytes, start, end);
-  const { prepared, names } = talk;
-  if (isReserved(statement)) {
-    refuse(talk, types.Parse, reservedError());
-    return;
-  }
-  const command = previewed(talk, "parse", text.value, [], names.read(text));
+function parse(talk: Conversation, frame: Frame): Done {
+  const message = readParse(frame.bytes, frame.start, frame.end);
+  if (isReserved(message.statement)) return refuse(talk, types.Parse, reservedError());
+  return talk.fresh(
+    () => talk.names.read(message.text),
+    (reading) => parseRead(talk, message, frame, reading),
+  );
+}
+
+function parseRead(talk: Conversation, message: ParseMessage, { bytes, start, end }: Frame, reading: Reading): void {
+  const { statement, text } = message;
+  const { prepared } = talk;
+  const command = previewed(talk, "parse", text.value, [], reading);
   // The target forgets the unnamed statement before it looks at the new one.
   if (statement === "") prepared.setStatement("", null);
   if (previewRefused(talk, types.Parse, command, statement === "")) return;
@@ -70,16 +75,26 @@ function parse(talk: Conversation, { bytes, start, end }: Frame): void {
   talk.outlet.extended(bytes, start, end);
 }
 
-function bind(talk: Conversation, { bytes, start, end }: Frame): void {
-  const message = readBind(bytes, start, end);
-  const { prepared, names } = talk;
-  if (isReserved(message.portal) || isReserved(message.statement)) {
-    refuse(talk, types.Bind, reservedError());
-    return;
-  }
-  const statement = prepared.statement(message.statement);
+function bind(talk: Conversation, frame: Frame): Done {
+  const message = readBind(frame.bytes, frame.start, frame.end);
+  if (isReserved(message.portal) || isReserved(message.statement)) return refuse(talk, types.Bind, reservedError());
+  const statement = talk.prepared.statement(message.statement);
   const text = statement?.text ?? null;
-  const reading = text === null ? names.opaque("it binds a statement that was not seen", "") : names.read(text);
+  return talk.fresh(
+    () => (text === null ? talk.names.opaque("it binds a statement that was not seen", "") : talk.names.read(text)),
+    (reading) => bindRead(talk, message, frame, statement, reading),
+  );
+}
+
+function bindRead(
+  talk: Conversation,
+  message: BindMessage,
+  { bytes, start, end }: Frame,
+  statement: Statement | null,
+  reading: Reading,
+): void {
+  const { prepared } = talk;
+  const text = statement?.text ?? null;
   const command = previewed(talk, "bind", text?.value ?? "", message.parameters, reading);
   if (message.portal === "") prepared.setPortal("", null);
   if (previewRefused(talk, types.Bind, command)) return;

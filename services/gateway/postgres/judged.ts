@@ -16,6 +16,8 @@ import { cancelledError, heldHint, plainError, refusalHint, refusedError, substi
 import type { Reply } from "./replies.ts";
 import { Run } from "./run.ts";
 
+type Done = void | Promise<void>;
+
 export interface Request {
   /** Type byte of the message, for the substitute. */
   readonly type: number;
@@ -23,18 +25,17 @@ export interface Request {
   readonly text: string;
   readonly parameters: readonly (string | null)[];
   /** Reads it, with what names mean now; again before an approved command runs. */
-  read(): Reading;
+  readonly read: () => Reading;
   /** Hands the client's bytes on. Async where something must be learnt first. */
-  forward(run: Run): void | Promise<void>;
+  readonly forward: (run: Run) => Done;
 }
 
-type Done = void | Promise<void>;
-
-/** Call when names are known and, for a COMMIT, when nothing is outstanding. */
+/** Call when names are known. */
 export function judged(talk: Conversation, request: Request): Done {
-  const reading = request.read();
-  if (endsTransaction(reading) && !talk.replies.empty) return drainedFirst(talk, request);
-  return judge(talk, request, talk.parts.nextCommandId(), reading);
+  return talk.fresh(request.read, (reading) => {
+    if (endsTransaction(reading) && !talk.replies.empty) return drainedFirst(talk, request);
+    return judge(talk, request, talk.parts.nextCommandId(), reading);
+  });
 }
 
 /** What a COMMIT makes lasting is exact only when everything before it has been answered. */

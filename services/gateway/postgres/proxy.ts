@@ -139,8 +139,8 @@ class Relay {
     this.#talk.interrupt?.();
     this.#talk.target.abandon();
     const { target } = this.#wire;
-    if (this.#leaving || target.destroyed) target.destroy();
-    else target.end(terminate(), () => target.destroy());
+    if (!this.#leaving && target.writable) target.write(terminate());
+    target.destroy(); // not end(): a target that reads no more would keep us here
     this.#talk.outbox.close();
   }
 
