@@ -8,7 +8,7 @@
  */
 import { createHmac, randomBytes } from "node:crypto";
 import { readFileSync, type Stats, statSync } from "node:fs";
-import { link, open, rename, rm } from "node:fs/promises";
+import { link, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { GrantId } from "../../schemas/identity.ts";
@@ -100,6 +100,7 @@ function base32(bytes: Uint8Array): string {
 /** Two processes may start at once: a hard link fails where a file already is, so both end with the same one. */
 async function makeOnce(file: string): Promise<void> {
   if (statSync(file, { throwIfNoEntry: false }) !== undefined) return;
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const draft = `${file}.${randomBytes(6).toString("hex")}`;
   await writeDurably(draft, [{ version: 1, key: randomBytes(32) }]);
   try {

@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import pg from "pg";
 import { type Postgres, startPostgres } from "../../infra/deploy/postgres.ts";
 import type { TargetConfig } from "../../schemas/config.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
 import { targetTypes } from "../../services/gateway/postgres/frames.ts";
 import {
   cancelRequest,
@@ -298,7 +299,6 @@ test("the client is welcomed only after the session was recorded; a full log let
   (release as () => void)();
   await connecting;
   await connection.end();
-  const { ThroughlineError } = await import("../../schemas/errors.ts");
   const full = await world({ open: () => Promise.reject(new ThroughlineError("log.full", "the log's disk is full")) });
   await assert.rejects(client(full, full.grant()).connect(), { code: "53100" });
 });
@@ -394,7 +394,10 @@ test("a Grant that expires during a session ends it", async () => {
 
 test("a proxy that ignores the end is cut off", async () => {
   const at = await world({
-    serve: (wire) => new Promise((done) => wire.client.once("close", () => done({ reason: "cut" })).resume()),
+    serve: (wire) => {
+      wire.onEnding = () => undefined;
+      return new Promise((done) => wire.client.once("close", () => done({ reason: "cut" })).resume());
+    },
   });
   const granted = at.grant();
   const connection = client(at, granted);
@@ -403,6 +406,27 @@ test("a proxy that ignores the end is cut off", async () => {
   at.grants.put({ grant: granted.grant, ended: "revoked" });
   await gone;
   assert.equal((await at.heard("closed")).facts.reason, "cut");
+});
+
+test("a session that cannot begin after the welcome says so; one that must end meanwhile is over", async () => {
+  let begin: (() => void) | null = null;
+  const at = await world({
+    serve: async () => {
+      await new Promise<void>((done) => (begin = done));
+      throw new ThroughlineError("target.unreachable", "its catalog cannot be read");
+    },
+  });
+  const patient = client(at, at.grant());
+  const goodbye = goodbyeOf(patient);
+  await patient.connect();
+  begin!();
+  assert.equal((await goodbye).code, "08006");
+  assert.match((await at.heard("closed")).facts.reason, /catalog/);
+  const peer = new Peer(at.entry.port);
+  await loginByHand(peer, at.grant(), 0x00030000);
+  assert.ok(at.entry.sessions.end("s2", "it must end"));
+  await peer.ended;
+  assert.equal((await at.heard("closed", ({ facts }) => !/catalog/.test(facts.reason))).facts.reason, "it must end");
 });
 
 test("closing drains: open sessions read why, nothing stays behind, nobody new gets in", async () => {

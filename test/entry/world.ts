@@ -11,8 +11,9 @@ import { type Limits, limits } from "../../schemas/limits.ts";
 import type { FoundGrant, Grants } from "../../services/gateway/credentials.ts";
 import type { Refusal } from "../../services/gateway/listen.ts";
 import { type Entry, openEntry } from "../../services/gateway/postgres/entry.ts";
-import type { ClosingFacts, SessionFacts } from "../../services/gateway/postgres/handshake.ts";
+import type { SessionFacts } from "../../services/gateway/postgres/handshake.ts";
 import { errorResponse, startupMessage } from "../../services/gateway/postgres/messages.ts";
+import type { ClosingFacts } from "../../services/gateway/postgres/welcome.ts";
 import type { Wire } from "../../services/gateway/postgres/wire.ts";
 import type { Session } from "../../services/gateway/session.ts";
 

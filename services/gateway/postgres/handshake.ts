@@ -13,24 +13,17 @@ import type { Grant } from "../../../schemas/identity.ts";
 import type { Limits } from "../../../schemas/limits.ts";
 import { admit, credentialFor, expected, type Grants, readClaim } from "../credentials.ts";
 import type { Enter, Entrance } from "../listen.ts";
-import type { OpenSessions } from "../open-sessions.ts";
 import type { Session } from "../session.ts";
-import { type CancelKey, Cancels, cancelAtTarget } from "./cancel.ts";
+import { Cancels } from "./cancel.ts";
 import { proveClient } from "./client-login.ts";
-import { cut, partWith, refuse } from "./farewell.ts";
+import { refuse } from "./farewell.ts";
 import { greet, newVisit, type Visit } from "./greeting.ts";
-import {
-  authenticationOk,
-  backendKeyData,
-  negotiateProtocolVersion,
-  parameterStatus,
-  readyForQuery,
-} from "./messages.ts";
+import { negotiateProtocolVersion } from "./messages.ts";
 import type { Stretch } from "./scram.ts";
 import { type Startup, shown } from "./startup.ts";
 import { connectTarget, type LoggedIn, loginTarget } from "./target-login.ts";
 import type { Certificate } from "./tls.ts";
-import type { Wire } from "./wire.ts";
+import { type Ready, runSession, type WelcomeParts } from "./welcome.ts";
 
 export interface SessionFacts {
   readonly wire: "postgres";
@@ -40,14 +33,7 @@ export interface SessionFacts {
   readonly tls: boolean;
 }
 
-export interface ClosingFacts {
-  readonly reason: string;
-  /** Bytes that came from each side. */
-  readonly clientBytes: number;
-  readonly targetBytes: number;
-}
-
-export interface HandshakeParts {
+export interface HandshakeParts extends WelcomeParts {
   readonly targets: ReadonlyMap<string, TargetConfig>;
   readonly grantKeys: GrantKeys;
   readonly grants: Grants;
@@ -56,16 +42,9 @@ export interface HandshakeParts {
   readonly requireTls: boolean;
   /** Makes the session key and writes `session.opened`; resolves when both are durable. */
   readonly open: (grant: Grant, facts: SessionFacts) => Promise<Session>;
-  /** Writes `session.closed`. */
-  readonly close: (session: Session, facts: ClosingFacts) => void;
-  /** Runs the session; must set its listeners, and `wire.onEnding`, before it first waits. */
-  readonly serve: (wire: Wire) => Promise<{ readonly reason: string }>;
-  readonly sessions: OpenSessions;
   readonly stretch: Stretch;
   readonly now: () => number;
   readonly limits: Pick<Limits, "grantWaitMsMax" | "endingWaitMsMax">;
-  /** For the operator: what went wrong here and is nobody's refusal. */
-  readonly fault: (error: unknown) => void;
 }
 
 export function createHandshake(parts: HandshakeParts): Enter {
@@ -108,15 +87,6 @@ async function runCancel(
   } finally {
     visit.stream.destroy();
   }
-}
-
-/** Everything a session needs, before the client is told. */
-interface Ready {
-  readonly startup: Startup;
-  readonly closing: Buffer;
-  readonly session: Session;
-  readonly target: TargetConfig;
-  readonly login: LoggedIn;
 }
 
 async function login(startup: Startup, visit: Visit, entrance: Entrance, parts: HandshakeParts): Promise<Ready> {
@@ -186,80 +156,4 @@ async function reach(
   if (readable) return login;
   connection.raw.destroy();
   throw new ThroughlineError("target.refused", "the target does not keep UTF8 and standard_conforming_strings");
-}
-
-async function runSession(
-  ready: Ready,
-  visit: Visit,
-  entrance: Entrance,
-  parts: HandshakeParts,
-  cancels: Cancels,
-): Promise<void> {
-  const { session, login } = ready;
-  const client = visit.stream;
-  const left = visit.inbox.gone || entrance.signal.aborted;
-  const wire = newWire(ready, visit, parts);
-  const key = cancels.add(ready.startup.minor >= 2 ? 32 : 4, () => cancel(wire, ready, parts));
-  let reason = "the client left during its login";
-  try {
-    if (left) return;
-    client.write(welcome(ready, key));
-    entrance.entered();
-    const served = parts.serve(wire);
-    parts.sessions.add({ session, end: (why) => wire.onEnding?.(why), cut: () => cut(client, login.raw) });
-    reason = (await served).reason;
-  } catch (error) {
-    reason = error instanceof ThroughlineError ? `${error.code}: ${error.message}` : "internal.bug";
-    parts.fault(error);
-  } finally {
-    cancels.remove(key);
-    wire.onEnding = null;
-    const facts = { reason, clientBytes: client.bytesRead, targetBytes: login.socket.bytesRead };
-    login.raw.destroy();
-    recordEnd(session, facts, parts);
-    await partWith(client, null, parts.limits.endingWaitMsMax);
-    // Last, so that a drain has waited for the record too.
-    parts.sessions.remove(session.id);
-  }
-}
-
-/** The session is over either way; that it could not be written down is the operator's to know. */
-function recordEnd(session: Session, facts: ClosingFacts, parts: HandshakeParts): void {
-  try {
-    parts.close(session, facts);
-  } catch (unwritten) {
-    parts.fault(unwritten);
-  }
-}
-
-function newWire({ session, login, target }: Ready, visit: Visit, parts: HandshakeParts): Wire {
-  return {
-    session,
-    client: visit.stream,
-    target: login.socket,
-    clientRest: visit.inbox.release(),
-    targetRest: login.rest,
-    parameters: login.parameters,
-    transactionStatus: login.transactionStatus,
-    cancelTarget() {
-      cancelAtTarget(target, login, parts.limits.endingWaitMsMax).catch(parts.fault);
-    },
-    onCancel: null,
-    onEnding: null,
-  };
-}
-
-async function cancel(wire: Wire, { target, login }: Ready, parts: HandshakeParts): Promise<void> {
-  if (wire.onCancel?.()) return;
-  await cancelAtTarget(target, login, parts.limits.endingWaitMsMax);
-}
-
-function welcome({ closing, login }: Ready, key: CancelKey): Buffer {
-  return Buffer.concat([
-    closing,
-    authenticationOk(),
-    ...[...login.parameters].map(([name, value]) => parameterStatus(name, value)),
-    backendKeyData(key.processId, key.secret),
-    readyForQuery(login.transactionStatus),
-  ]);
 }
