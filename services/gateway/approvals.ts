@@ -34,10 +34,15 @@ export interface Answered {
   readonly subject: Subject;
 }
 
+/** Per identity; more than any limit on them. */
+const lapsesKeptMax = 100;
+
 export class Approvals {
   readonly #people: People;
   readonly #asked = new Map<string, Asked>();
   readonly #byBinding = new Map<string, string>();
+  /** Identity → when approvals of its lapsed (refused, expired, given up), newest last. */
+  readonly #lapsed = new Map<string, number[]>();
 
   constructor(people: People) {
     this.#people = people;
@@ -46,7 +51,8 @@ export class Approvals {
   /** @returns what came of it, when the entry is an answer */
   fold(entry: Entry): Answered | null {
     if (entry.type === "approval.asked") this.#ask(entry.subject.identity ?? "", entry.data);
-    else if (entry.type === "approval.used" || entry.type === "approval.expired") this.#forget(entry.data.approval);
+    else if (entry.type === "approval.used") this.#forget(entry.data.approval);
+    else if (entry.type === "approval.expired") this.#lapse(entry.data.approval, entry.atMs);
     else if (entry.type === "approval.answered") return this.#answer(entry);
     return null;
   }
@@ -60,8 +66,12 @@ export class Approvals {
     return this.get(this.#byBinding.get(binding) ?? "");
   }
 
-  openOf(identity: string, nowMs: number): number {
-    let count = 0;
+  /**
+   * What this identity asks of people now: open ones, and those that came to nothing a while ago, or asking and giving
+   * up in turns would tire people without end.
+   */
+  pressureOf(identity: string, nowMs: number, whileMs: number): number {
+    let count = (this.#lapsed.get(identity) ?? []).filter((atMs) => atMs > nowMs - whileMs).length;
     for (const asked of this.#asked.values()) if (asked.identity === identity && nowMs <= asked.expiresAtMs) count += 1;
     return count;
   }
@@ -98,6 +108,13 @@ export class Approvals {
     this.#byBinding.set(binding, id);
   }
 
+  #lapse(id: string, atMs: number): void {
+    const identity = this.#asked.get(id)?.identity;
+    if (identity === undefined) return;
+    this.#lapsed.set(identity, [...(this.#lapsed.get(identity) ?? []).slice(1 - lapsesKeptMax), atMs]);
+    this.#forget(id);
+  }
+
   #forget(id: string): void {
     const asked = this.#asked.get(id);
     if (asked === undefined) return;
@@ -113,7 +130,7 @@ export class Approvals {
     if (asked === undefined || objection !== null)
       return { ...about, outcome: "objection", objection: objection ?? "" };
     if (data.answer === "refuse") {
-      this.#forget(asked.id);
+      this.#lapse(asked.id, atMs);
       return { ...about, outcome: "refused", objection: "" };
     }
     asked.answers.push(approver);

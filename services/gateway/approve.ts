@@ -45,7 +45,7 @@ export function approve(parts: ApproveParts, question: Question, sofar: Verdict)
     if (!recordVoided(parts, question, asked, excluded)) return parts.waiting.wait(question, sofar, asked);
   }
   if (asked !== null) expire(parts, question, asked.id);
-  if (parts.feed.approvals.openOf(question.session.grant.identity.key, question.nowMs) >= parts.holdsPerIdentityMax)
+  if (pressure(parts, question) >= parts.holdsPerIdentityMax)
     return strictest(sofar, tooMany(parts.holdsPerIdentityMax));
   const sealed = parts.sealed(question);
   const finish = (done: SealedCommand) =>
@@ -126,8 +126,12 @@ function expire({ appender }: ApproveParts, { subject }: Question, approval: str
   appender.append({ type: "approval.expired", subject, data: { approval } });
 }
 
+function pressure({ feed, approvalMs }: ApproveParts, { session, nowMs }: Question): number {
+  return feed.approvals.pressureOf(session.grant.identity.key, nowMs, approvalMs);
+}
+
 function tooMany(max: number): Verdict {
-  const sentence = `${max} commands of this identity wait for approval already; nothing more is asked until some are answered.`;
+  const sentence = `${max} commands of this identity wait for approval, or did a while ago for nothing; nothing more is asked for now.`;
   return { ruling: "block", stage: "approve", because: ["holds.too_many"], sentence, masks: [] };
 }
 

@@ -15,6 +15,7 @@ import type { Command, Effect, Reading, ResourceUri } from "../../schemas/comman
 import type { Subject } from "../../schemas/event.ts";
 import type { CommandFacts, EventData, Sealed } from "../../schemas/event-data.ts";
 import type { Verdict } from "../../schemas/verdict.ts";
+import { Bounded } from "./bounded.ts";
 import { withoutPasswords } from "./password.ts";
 import type { Question, SealedCommand } from "./question.ts";
 import type { Session } from "./session.ts";
@@ -37,8 +38,11 @@ export interface Recorded {
 const inlineBytesMax = 8 * 1024;
 /** What the appender and the envelope add. */
 const envelopeBytesMax = 4 * 1024;
-/** Distinct texts whose ciphertext is kept, per session. */
-const textsKeptMax = 256;
+/** What a session keeps of its repeated texts; a few dozen ordinary ones. */
+const textBytesKeptMax = 64 * 1024;
+const fragmentBytesKeptMax = 128 * 1024;
+/** A fragment beside its JSON. */
+const fragmentBytes = 512;
 
 interface Fragment {
   readonly kind: string;
@@ -52,8 +56,8 @@ interface Fragment {
 interface Kept {
   readonly decided: Buffer;
   readonly finished: Buffer;
-  readonly texts: Map<string, Sealed>;
-  readonly fragments: WeakMap<Reading, Fragment>;
+  readonly texts: Bounded<string, Sealed>;
+  readonly fragments: Bounded<Reading, Fragment>;
 }
 
 const nothingMore = Buffer.from(`,"parameters":null,"parameterCount":0,"approval":null,"intent":null}}`);
@@ -129,7 +133,7 @@ export class Recorder {
       known !== undefined && isFor(known, question, verdict) ? known : this.#fragment(question, verdict, sealed.text);
     if (fragment.bytes.length + inlineBytesMax * 2 > this.#parts.eventBytesMax - envelopeBytesMax)
       return this.#append(question, this.#widened(question, verdict, sealed.text), sealed.parameters);
-    kept.fragments.set(command.reading, fragment);
+    if (fragment !== known) kept.fragments.set(command.reading, fragment, fragment.bytes.length + fragmentBytes);
     return this.#append(question, fragment, sealed.parameters);
   }
 
@@ -190,15 +194,14 @@ export class Recorder {
     const known = texts.get(text);
     if (known !== undefined) return known;
     const keep = (sealed: Sealed): Sealed => {
-      if (texts.size >= textsKeptMax) texts.clear();
-      if (sealed.reference === undefined) texts.set(text, sealed);
+      if (sealed.reference === undefined) texts.set(text, sealed, text.length + (sealed.sealed?.length ?? 0));
       return sealed;
     };
     const sealed = this.#seal(session, withoutPasswords(text));
     return sealed instanceof Promise ? sealed.then(keep) : keep(sealed);
   }
 
-  #texts(session: Session): Map<string, Sealed> {
+  #texts(session: Session): Bounded<string, Sealed> {
     return this.#of(session).texts;
   }
 
@@ -234,8 +237,8 @@ export class Recorder {
       kept = {
         decided: prefix("command.decided", session.subject),
         finished: prefix("command.finished", session.subject),
-        texts: new Map(),
-        fragments: new WeakMap(),
+        texts: new Bounded(textBytesKeptMax),
+        fragments: new Bounded(fragmentBytesKeptMax),
       };
       this.#kept.set(session, kept);
     }

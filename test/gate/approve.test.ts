@@ -396,6 +396,22 @@ describe("people", () => {
     assert.deepEqual(verdict.because, ["holds.too_many"]);
   });
 
+  it("are not flooded by asking and giving up in turns either; what was approved does not count", async () => {
+    const world = chained();
+    const session = await world.session(load);
+    for (let index = 0; index < 30; index += 1) {
+      const text = `DELETE ok ${index}`;
+      answers(world, world.judge(session, command(session, text, deletes())), olga);
+      assert.equal(world.judge(session, command(session, text, deletes())).verdict.ruling, "allow");
+    }
+    for (let index = 0; index < 20; index += 1)
+      world.judge(session, command(session, `DELETE ${index}`, deletes())).held?.giveUp();
+    const again = () => world.judge(session, command(session, "DELETE more", deletes())).verdict.ruling;
+    assert.equal(again(), "block");
+    world.pass(900_000);
+    assert.equal(again(), "hold");
+  });
+
   it("are named at once when nobody of them is left, and the rule's others may answer", async () => {
     const world = chained();
     await world.session(person("extract", "owners"));
