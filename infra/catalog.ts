@@ -79,9 +79,9 @@ export function withAncestors(tags: readonly string[]): readonly string[] {
 /** @returns the URIs that contain this one, nearest first: table, schema, target. */
 export function containersOf(resource: string): readonly string[] {
   const containers: string[] = [];
-  let name = resource;
-  const column = name.indexOf("#");
-  if (column !== -1) containers.push((name = name.slice(0, column)));
+  const column = resource.indexOf("#");
+  const name = column === -1 ? resource : resource.slice(0, column);
+  if (column !== -1) containers.push(name);
   const slash = name.indexOf("/");
   if (slash === -1) return containers;
   const dot = name.indexOf(".", slash);
@@ -139,7 +139,10 @@ function skipStars(pattern: string, places: readonly number[]): ReadonlySet<numb
   const all = new Set<number>();
   for (let at of places) {
     all.add(at);
-    while (pattern[at] === "*") all.add((at += 1));
+    while (pattern[at] === "*") {
+      at += 1;
+      all.add(at);
+    }
   }
   return all;
 }
