@@ -36,6 +36,7 @@ export interface SocketLogOptions {
 const retryMsMin = 50;
 const retryMsMax = 2000;
 const fullRetryMs = 1000;
+const closeWaitMs = 5000;
 
 /**
  * Connects and proves its sources. Waits while the owner is not up yet.
@@ -68,6 +69,8 @@ export class SocketLog implements Log {
   #scheduled = false;
   #failed: Error | null = null;
   #closed = false;
+  /** Closing has waited long enough. */
+  #drained = false;
 
   constructor(options: SocketLogOptions, sources: Sources) {
     this.#options = options;
@@ -305,9 +308,9 @@ export class SocketLog implements Log {
     if (this.#closed) return;
     if (this.#failed === null) {
       // Only what was sent is under a head: first everything, then the checkpoints.
-      await this.#drain(this.#options.closeWaitMs ?? 5000);
-      this.#signer.sign();
-      await this.#drain(this.#options.closeWaitMs ?? 5000);
+      await this.#drain();
+      if (this.#isIdle) this.#signer.sign();
+      await this.#drain();
     }
     this.#signer.close();
     this.#closed = true;
@@ -320,10 +323,13 @@ export class SocketLog implements Log {
     if (lost) throw error;
   }
 
-  async #drain(waitMs: number): Promise<void> {
-    if (this.#isIdle) return;
+  async #drain(): Promise<void> {
+    if (this.#isIdle || this.#failed !== null || this.#drained) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, waitMs);
+      const timer = setTimeout(() => {
+        this.#drained = true;
+        resolve();
+      }, this.#options.closeWaitMs ?? closeWaitMs);
       this.#idle.push(() => {
         clearTimeout(timer);
         resolve();
