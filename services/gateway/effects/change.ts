@@ -23,9 +23,9 @@ export function readChange(statement: Node, outer: Env): readonly ScopeColumn[] 
   const inner = content.withClause
     ? { ...env, withs: readWith(content.withClause, { ...env, destination: "sink" }) }
     : env;
-  const columns = dispatch(statement, inner);
+  // In the order in which data moves: what WITH does, the statement itself, then what it sets off.
   outer.analysis.draft.effects.push(effect);
-  return columns;
+  return dispatch(statement, inner);
 }
 
 function dispatch(statement: Node, env: Env): readonly ScopeColumn[] {

@@ -73,8 +73,12 @@ function namedRole(node: Node, analysis: Analysis): void {
 
 function changeOwner(node: Node, analysis: Analysis): void {
   if (!("AlterOwnerStmt" in node)) return;
-  const relation = node.AlterOwnerStmt.relation ? lookUp(node.AlterOwnerStmt.relation, analysis) : null;
-  grantOn([relation?.uri ?? thingUri(analysis.catalog.target, "pg_object", null)], analysis);
+  const { relation: range, object, objectType } = node.AlterOwnerStmt;
+  const { target } = analysis.catalog;
+  const relation = range ? lookUp(range, analysis) : null;
+  const schema = objectType === "OBJECT_SCHEMA" && object ? (nameParts([object])[0] ?? null) : null;
+  const other = schema === null ? thingUri(target, "pg_object", null) : schemaUri(target, schema);
+  grantOn([relation?.uri ?? other], analysis);
 }
 
 function grantEverything(_node: Node, analysis: Analysis): void {

@@ -13,8 +13,7 @@ export function changeOfSetting(name: string, value: string | null, analysis: An
   if (key === "search_path") draft.changes.add("search_path");
   if (key === "role" || key === "session_authorization") {
     draft.changes.add("role");
-    if (isRole(value))
-      draft.add("execute").write([thingUri(catalog.target, "pg_role", value)]);
+    if (isRole(value)) draft.add("execute").write([thingUri(catalog.target, "pg_role", value)]);
   }
   if (key === "session_replication_role" || key.endsWith("_preload_libraries")) draft.darken(`the setting ${key}`);
 }
