@@ -36,7 +36,7 @@ function eventsBetween({ detection, between }: Absence, chain: readonly Step[], 
   for (let index = lastUnder(list, before); index >= 0; index -= 1) {
     const step = list[index];
     if (step === undefined || step.at <= after) break;
-    if (step.sure.includes(detection.index) && !insiders.has(step.subject.identity)) found.push(step);
+    if (!step.opaque && step.sure.includes(detection.index) && !insiders.has(step.subject.identity)) found.push(step);
   }
   return found;
 }

@@ -121,20 +121,21 @@ export class Lineage implements Edges {
   /** Adds what a step moves. @returns places that may have gained tags, each once */
   add(step: Step): readonly string[] {
     if (step.opaque || step.commit) return [];
-    const gained = new Set<string>();
-    for (const effect of step.effects) {
-      if (effect.withdrawn) continue;
-      for (const move of movesOf(effect)) if (this.#move(step, effect, move)) gained.add(move.to);
-    }
-    return [...gained];
+    // All of one command's moves happen at once: what each brings is looked up before any is made.
+    const moves = step.effects
+      .filter(({ withdrawn }) => !withdrawn)
+      .flatMap((effect) =>
+        movesOf(effect).map((move) => ({ effect, move, brought: this.taggedNow(move.from).members })),
+      );
+    const gained = moves.filter(({ effect, move, brought }) => this.#move(step, effect, move, brought));
+    return [...new Set(gained.map(({ move }) => move.to))];
   }
 
-  #move(step: Step, effect: StepEffect, { to, from, renamed }: Move): boolean {
+  #move(step: Step, effect: StepEffect, { to, from, renamed }: Move, brought: readonly string[]): boolean {
     const lanes = this.lanes.get(to) ?? this.#place(to);
     const key = `${renamed ? "renamed" : "moved"} ${from.join(" ")}`;
     const lane = lanes.get(key) ?? { from, renamed, flows: [] };
     lanes.set(key, lane);
-    const brought = this.taggedNow(from).members;
     lane.flows.push({ at: step.at, step, effect });
     if (lane.flows.length % laneFlowsMax === 0) this.#pruneLane(lane);
     const known = this.#carried.get(to);

@@ -1,0 +1,387 @@
+/**
+ * A small gateway for random streams: turns dice into records that a real one could have written, folds them into the
+ * engine, keeps the same history for the oracle, and compares every answer.
+ */
+import assert from "node:assert/strict";
+import { createCatalog } from "../../infra/catalog.ts";
+import type { Entry } from "../../infra/log/entry.ts";
+import type { Effect, ResourceUri, TransactionControl } from "../../schemas/command.ts";
+import type { CommittedEffect } from "../../schemas/event-data.ts";
+import { limits } from "../../schemas/limits.ts";
+import { type Correlator, createCorrelator, type Output } from "../../services/correlator/correlator.ts";
+import { isLasting } from "../../services/correlator/step.ts";
+import type { Dice } from "./dice.ts";
+import { allChains, type Event, latestChain, type OracleRule, type Part, type World } from "./oracle.ts";
+import type { RandomRule } from "./random-rule.ts";
+
+export const catalogs = [
+  [{ resource: "t/s.a#x", tags: ["pii"] }],
+  [
+    { resource: "t/s.a", tags: ["pii"] },
+    { resource: "t/s.c", tags: ["card"] },
+  ],
+];
+
+interface Running {
+  readonly event: Event;
+  /** Asked and allowed, not decided yet. */
+  undecided: boolean;
+  readonly control: TransactionControl;
+  readonly inTransaction: boolean;
+  readonly entry: Pick<Entry & { type: "command.intended" }, "subject" | "data">;
+  readonly intent: string;
+}
+
+interface OpenPart extends Part {
+  approved: CommittedEffect["approved"];
+  readonly owner: Event;
+}
+
+interface Session {
+  readonly id: string;
+  readonly identity: string;
+  readonly account: string;
+  readonly task: string;
+  running: Running | null;
+  open: OpenPart[] | null;
+}
+
+export class Simulation {
+  readonly entries: Entry[] = [];
+  readonly outputs: Output[] = [];
+  readonly #dice: Dice;
+  readonly #rule: RandomRule;
+  readonly #correlator: Correlator;
+  readonly #sessions: Session[];
+  readonly #events: Event[] = [];
+  readonly #clusters = new Map<string, string>();
+  readonly #tagsOf: (resource: string) => readonly string[];
+  #count = 0;
+  #atMs = 1_000;
+  /** How many answers named a chain: a run that never finds one proves nothing. */
+  found = 0;
+
+  constructor(dice: Dice, rule: RandomRule, catalog: (typeof catalogs)[number]) {
+    this.#dice = dice;
+    this.#rule = rule;
+    this.#tagsOf = createCatalog(catalog).tagsOf;
+    this.#correlator = createCorrelator({ emit: (output) => this.#emit(output), limits });
+    this.#correlator.goLive();
+    this.#sessions = [0, 1, 2, 3].map((n) => ({
+      id: `s${n}`,
+      identity: `i${dice(3)}`,
+      account: `acc${n % 3}`,
+      task: `task${dice(2)}`,
+      running: null,
+      open: null,
+    }));
+    const files = { "rules/r.yml": rule.text, "catalog.yaml": JSON.stringify(catalog) };
+    this.#fold({ type: "policy.changed", subject: {}, data: { digest: "", engine: "", files } });
+    assert.equal(this.#correlator.problem, null);
+  }
+
+  get digest(): string {
+    return this.#correlator.digest();
+  }
+
+  step(): void {
+    const dice = this.#dice;
+    this.#atMs += [0, 0, 400, 1_000, 2_500][dice(5)] ?? 0;
+    const session = this.#sessions[dice(this.#sessions.length)]!;
+    const what = dice(24);
+    if (what === 0) this.#restart();
+    else if (what === 1) this.#link();
+    else if (what < 6 && session.running) this.#advance(session);
+    else {
+      while (session.running) this.#advance(session);
+      if (session.open === null && what < 9) this.#command(session, "begin", []);
+      else if (session.open !== null && what < 10) this.#command(session, "commit", []);
+      else if (session.open !== null && what < 12) this.#command(session, "rollback", []);
+      else this.#command(session, "none", this.#effects());
+    }
+  }
+
+  #fold(entry: Record<string, unknown> & Pick<Entry, "type" | "subject">): string {
+    this.#count += 1;
+    const id = `e${this.#count}`;
+    const whole = { id, atMs: this.#atMs, source: "gateway/g", role: "gateway", ...entry } as Entry;
+    this.entries.push(whole);
+    this.#correlator.fold(whole);
+    return whole.id;
+  }
+
+  #emit(output: Output): void {
+    this.outputs.push(output);
+    this.#fold({ ...output, source: "correlator/c", role: "correlator" });
+  }
+
+  #restart(): void {
+    this.#fold({ type: "service.started", subject: {}, data: { role: "gateway", version: "", positions: {} } });
+    for (const session of this.#sessions) {
+      if (session.running?.undecided) for (const part of session.running.event.parts) part.gone = true;
+      session.running = null;
+      session.open = null;
+    }
+  }
+
+  #link(): void {
+    const identities = [`i${this.#dice(3)}`, `i${this.#dice(3)}`].sort();
+    this.#fold({
+      type: "identity.linked",
+      role: "api",
+      source: "api/a",
+      subject: {},
+      data: { identities, strength: "strong", evidence: [] },
+    } as never);
+    const roots = identities.map((identity) => this.#clusterOf(identity));
+    for (const identity of ["i0", "i1", "i2"])
+      if (roots.includes(this.#clusterOf(identity))) this.#clusters.set(identity, [...roots].sort()[0]!);
+  }
+
+  #clusterOf(identity: string): string {
+    return this.#clusters.get(identity) ?? identity;
+  }
+
+  #effects(): Effect[] {
+    const dice = this.#dice;
+    const names = ["t/s.a", "t/s.a#x", "t/s.a#y", "t/s.b", "t/s.b#x", "t/s.c", "t/s.d"] as ResourceUri[];
+    const name = () => names[dice(names.length)]!;
+    const [from, to] = [name(), name()];
+    const base = { reads: [], writes: [], ends: [], destroys: false };
+    switch (dice(12)) {
+      case 0:
+      case 1:
+      case 2:
+        return [{ ...base, operation: "read", reads: [from] }];
+      case 3:
+      case 4:
+      case 5:
+        return [{ ...base, operation: "transform", reads: [from], writes: [to] }];
+      case 6: {
+        const [other, sink] = [name(), name()];
+        const flows = [
+          [from, to],
+          [other, sink],
+        ] as const;
+        return [{ ...base, operation: "write", reads: [from, other], writes: [to, sink], destroys: true, flows }];
+      }
+      case 7:
+      case 8:
+        return [{ ...base, operation: "delete", writes: [to], destroys: true }];
+      case 9:
+        return [{ ...base, operation: "delete", writes: [to], ends: [to], destroys: true }];
+      case 10:
+        return [
+          { ...base, operation: "read", reads: [from] },
+          { ...base, operation: "delete", writes: [to], destroys: true },
+        ];
+      default:
+        return [{ ...base, operation: "write", writes: [to] }];
+    }
+  }
+
+  #command(session: Session, kind: "none" | "begin" | "commit" | "rollback", effects: readonly Effect[]): void {
+    const dice = this.#dice;
+    const command = `c${this.#count + 1}`;
+    const isOpaque = kind === "none" && dice(14) === 0;
+    const whole = ["t"] as ResourceUri[];
+    const own = isOpaque
+      ? (["read", "write"] as const).map((operation) => ({
+          operation,
+          reads: operation === "read" ? whole : [],
+          writes: operation === "write" ? whole : [],
+          ends: [],
+          destroys: true,
+        }))
+      : effects;
+    const { id, identity, account, task } = session;
+    const subject = { session: id, command, identity, account, task, target: "t" };
+    const facts = {
+      kind: "query",
+      effects: own,
+      opaque: isOpaque ? "dice" : null,
+      undoable: !isOpaque,
+      transaction: { kind } as TransactionControl,
+    };
+    const open = kind === "commit" ? (session.open ?? []).filter(({ gone }) => !gone) : [];
+    const commits = open.map(({ effect, of, approved }) => ({
+      command: of,
+      effect,
+      ...(approved ? { approved } : {}),
+    }));
+    const parts = [
+      ...own.map((effect) => ({ effect, of: command, gone: false })),
+      ...open.map(({ effect, of }) => ({ effect, of, gone: false })),
+    ];
+    const event = (at: number, eventId: string): Event => ({
+      id: eventId,
+      at,
+      atMs: this.#atMs,
+      identity,
+      account,
+      task,
+      command,
+      opaque: isOpaque,
+      commit: kind === "commit",
+      parts,
+      decidedAt: at,
+      finishedAt: Number.POSITIVE_INFINITY,
+      lastedAt: Number.POSITIVE_INFINITY,
+    });
+    const start = (made: Event, undecided: boolean, intent: string): Running => ({
+      event: made,
+      undecided,
+      control: facts.transaction,
+      inTransaction: session.open !== null,
+      entry: { subject, data: { ...facts, commits } },
+      intent,
+    });
+    if (dice(3) > 0 && kind !== "begin") {
+      const asked = event(this.#count + 1, `e${this.#count + 1}`);
+      const intent = this.#fold({ type: "command.intended", subject, data: { ...facts, commits } });
+      const expected = this.#compare(asked, intent, open);
+      if (expected === null) {
+        if (parts.length > 0) this.#events.push(asked);
+        session.running = start(asked, true, intent);
+      } else if (dice(2) === 0) this.#decide(subject, facts, "hold", intent);
+      else {
+        const made = event(this.#count + 1, `e${this.#count + 1}`);
+        this.#decide(subject, facts, "allow", intent);
+        if (parts.length > 0) this.#events.push(made);
+        session.running = start(made, false, intent);
+        this.#after(session, made, facts, {
+          rule: "r",
+          before: expected.filter((one) => one !== asked).map((one) => one.id),
+        });
+      }
+      return;
+    }
+    const made = event(this.#count + 1, `e${this.#count + 1}`);
+    const before = this.outputs.length;
+    this.#decide(subject, facts, "allow", null);
+    this.#compareTold(made, before);
+    if (parts.length > 0) this.#events.push(made);
+    session.running = start(made, false, "");
+    this.#after(session, made, facts, undefined);
+  }
+
+  #decide(subject: Entry["subject"], facts: object, ruling: "allow" | "hold", intent: string | null): void {
+    this.#fold({ type: "command.decided", subject, data: { ...facts, ruling, approval: null, intent } });
+  }
+
+  /** What the session's transaction gains by an allowed command. */
+  #after(
+    session: Session,
+    event: Event,
+    facts: { readonly undoable: boolean; readonly transaction: TransactionControl },
+    approved: CommittedEffect["approved"],
+  ): void {
+    if (facts.transaction.kind === "begin") session.open = [];
+    else if (facts.transaction.kind === "none" && facts.undoable && session.open)
+      for (const part of event.parts)
+        if (isLasting(part.effect)) session.open.push(Object.assign(part, { approved, owner: event }));
+  }
+
+  #advance(session: Session): void {
+    const { running } = session;
+    if (!running) return;
+    if (running.undecided) {
+      running.undecided = false;
+      running.event.decidedAt = this.#count + 1;
+      this.#decide(running.entry.subject, running.entry.data, "allow", running.intent);
+      this.#after(session, running.event, running.entry.data, undefined);
+      return;
+    }
+    session.running = null;
+    this.#finish(session, running);
+  }
+
+  #finish(session: Session, { event, control, inTransaction, entry }: Running): void {
+    const failed = this.#dice(6) === 0;
+    const shown = !failed || this.#dice(2) === 0;
+    const open = session.open ?? [];
+    const owners = [...new Set(open.map(({ owner }) => owner))];
+    const ended = control.kind === "commit" || control.kind === "rollback";
+    const undone = ended && (failed || control.kind === "rollback");
+    const ids = owners.map(({ command }) => command);
+    const lasts = !event.opaque && control.kind === "none" && !inTransaction && !failed;
+    const data = {
+      outcome: failed ? "error" : "ok",
+      rows: 0,
+      bytes: 0,
+      tag: "",
+      code: null,
+      durationUs: 0,
+      shown,
+      undone: undone ? ids : [],
+      lasted: ended && !undone ? ids : lasts ? [event.command] : [],
+    };
+    this.#fold({ type: "command.finished", subject: entry.subject, data });
+    event.finishedAt = this.#count;
+    if (failed && !event.opaque)
+      for (const part of event.parts)
+        if (isLasting(part.effect) || (!shown && !event.commit) || event.commit) part.gone = true;
+    if (lasts) event.lastedAt = this.#count;
+    if (!ended) return;
+    for (const owner of owners) {
+      if (undone) for (const part of owner.parts) part.gone ||= isLasting(part.effect);
+      else owner.lastedAt = this.#count;
+    }
+    if (undone && event.commit) for (const part of event.parts) part.gone = true;
+    session.open = null;
+  }
+
+  get #world(): World {
+    return { events: this.#events, catalogTags: this.#tagsOf, clusterOf: (identity) => this.#clusterOf(identity) };
+  }
+
+  /** @returns the chain that holds, or null. Fails when engine and oracle differ. */
+  #compare(asked: Event, intent: string, open: readonly OpenPart[]): Event[] | null {
+    const answer = this.outputs.findLast((output) => output.type === "command.answered");
+    assert.ok(answer?.type === "command.answered" && answer.data.intent === intent);
+    const all = allChains(this.#world, this.#rule.oracle, asked);
+    const strong =
+      this.#rule.action === "block" ? allChains(this.#world, { ...this.#rule.oracle, strongOnly: true }, asked) : [];
+    let expected = latestChain(strong.length > 0 ? strong : all);
+    if (expected !== null && asked.commit && this.#wasApproved(asked, expected, open)) expected = null;
+    assert.deepEqual(
+      answer.data.enforced.map(({ steps }) => steps.map(({ event }) => event)),
+      expected === null ? [] : [expected.map(({ id }) => id)],
+    );
+    const ruling = expected === null ? "allow" : strong.length > 0 ? "block" : "hold";
+    assert.equal(answer.data.ruling, ruling);
+    if (expected !== null) {
+      this.found += 1;
+      const people = new Set([asked, ...all.flat()].map(({ identity }) => this.#clusterOf(identity)));
+      const excluded = ["i0", "i1", "i2"].filter((identity) => people.has(this.#clusterOf(identity)));
+      assert.deepEqual(answer.data.excluded, excluded);
+    }
+    return expected;
+  }
+
+  #wasApproved(asked: Event, expected: readonly Event[], open: readonly OpenPart[]): boolean {
+    const before = expected.filter((event) => event !== asked).map(({ id }) => id);
+    const completing = open.filter((part) => {
+      const alone = { ...asked, parts: [{ effect: part.effect, of: part.of, gone: false }] };
+      return this.#rule.lastPlaces.some((place) => this.#rule.matchesAt(this.#world, place, alone, asked));
+    });
+    return completing.every(
+      ({ approved }) => approved !== undefined && JSON.stringify(approved.before) === JSON.stringify(before),
+    );
+  }
+
+  #compareTold(made: Event, before: number): void {
+    const told = this.outputs.slice(before).flatMap((output) => (output.type === "chain.completed" ? [output] : []));
+    const all = allChains(this.#world, this.#rule.oracle, made);
+    const strong =
+      this.#rule.action === "block" ? allChains(this.#world, { ...this.#rule.oracle, strongOnly: true }, made) : [];
+    const expected = made.parts.length === 0 ? null : latestChain(strong.length > 0 ? strong : all);
+    if (expected !== null) this.found += 1;
+    assert.deepEqual(
+      told.map(({ data }) => data.chain.steps.map(({ event }) => event)),
+      expected === null ? [] : [expected.map(({ id }) => id)],
+    );
+  }
+}
+
+export type { OracleRule };
