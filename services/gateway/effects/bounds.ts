@@ -82,7 +82,10 @@ function* words(text: string): Generator<string> {
     else if (letter === '"') at = quoteEnd(text, at + 1, '"', false);
     else if (/[eE]/.test(letter) && next === "'") at = quoteEnd(text, at + 2, "'", true);
     else if (letter === "$") at = dollarEnd(text, at);
-    else {
+    else if (letter === ":" && next === ":") {
+      yield "::";
+      at += 2;
+    } else {
       word.lastIndex = at;
       const found = word.exec(text)?.[0] ?? letter;
       if (found.length > 1 || sign.test(letter) || /[()[\],;]/.test(letter)) yield found;

@@ -98,9 +98,11 @@ function sourcesOf(tableOid: number, attribute: number, bodies: Bodies): readonl
   const relation = bodies.catalog.relations.get(tableOid);
   if (!relation) return null;
   if (attribute < 0) return [];
-  const index = relation.columns.findIndex((column) => column.attribute === attribute);
   const names = resolveNames(bodies.catalog, { searchPath: [], role: "", definesPending: false });
-  const column = columnsOf(relation, createAnalysis(bodies, names, new ReadingDraft()), true)[index];
+  const columns = columnsOf(relation, createAnalysis(bodies, names, new ReadingDraft()), true);
+  // A whole row has the table's oid and no number.
+  if (attribute === 0) return urisOf(columns.flatMap(({ plain, from }) => [...plain, ...from]));
+  const column = columns[relation.columns.findIndex((one) => one.attribute === attribute)];
   return column ? urisOf([...column.plain, ...column.from]) : null;
 }
 
