@@ -244,6 +244,7 @@ function answer(...rows: string[][] | [string][]): Buffer {
     ...rows.map((row) => dataRow(...row)),
     complete("SHOW"),
     closeComplete,
+    closeComplete,
   ]);
 }
 

@@ -44,12 +44,16 @@ export class Asked {
 
 export const askedName = "throughline:ask";
 
-/** @returns Parse, Bind, Execute, Close: four replies */
+/** What question() is answered with, in order. */
+export const questionReplies = ["parse", "bind", "execute", "close", "close"] as const;
+
+/** Both are closed: inside a transaction a portal lives on, and the next question needs its name. */
 export function question(text: string): Buffer {
   return Buffer.concat([
     parse(askedName, text),
     bind({ portal: askedName, statement: askedName }),
     execute(askedName),
+    close("P", askedName),
     close("S", askedName),
   ]);
 }

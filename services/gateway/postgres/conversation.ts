@@ -8,7 +8,7 @@ import { ThroughlineError } from "../../../schemas/errors.ts";
 import type { Reader } from "../effects/reader.ts";
 import type { Gate } from "../gate.ts";
 import type { Session } from "../session.ts";
-import { Asked, question } from "./asked.ts";
+import { Asked, question, questionReplies } from "./asked.ts";
 import { nameKey } from "./codec.ts";
 import { Masking } from "./masking.ts";
 import { sync } from "./messages.ts";
@@ -138,7 +138,7 @@ export class Conversation {
     const asked = new Asked();
     const inBatch = this.outlet.batchOpen;
     for (const text of questions) {
-      for (const kind of ["parse", "bind", "execute", "close"] as const) this.replies.push({ kind, asked });
+      for (const kind of questionReplies) this.replies.push({ kind, asked });
       this.outlet.extended(question(text));
     }
     if (inBatch) this.outlet.urge();

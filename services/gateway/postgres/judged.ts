@@ -81,7 +81,9 @@ function obey(talk: Conversation, request: Request, judgement: Judgement): Done 
 }
 
 function run(talk: Conversation, request: Request, judgement: Judgement): Done {
-  const waits = mayRunBeforeRecord(talk, judgement.command.reading) ? null : talk.durable(judgement.ticket);
+  // What runs under an approval waits whatever it is: `approval.used` must be durable before it is forwarded.
+  const early = judgement.approved === null && mayRunBeforeRecord(talk, judgement.command.reading);
+  const waits = early ? null : talk.durable(judgement.ticket);
   if (waits !== null) return waits.then(() => start(talk, request, judgement));
   return start(talk, request, judgement);
 }
