@@ -1,7 +1,10 @@
 /**
  * The hash chain of one source and stream ("lane"), and of the writer's merged order: batch by batch,
- * head' = SHA-256(head ‖ SHA-256(bytes of the batch)). Changing, removing or swapping anything before a signed head
- * gives another head. It cannot see what was cut after the last signed head.
+ * head' = SHA-256(head ‖ SHA-256(bytes of the batch)). The bytes are, for a lane, the parts its source said; for the
+ * writer, of every record the two headers and the source's name, and behind the last record of each batch the lane's
+ * head, which stands for all that was said in it: nothing is hashed twice.
+ * Changing, removing or swapping anything before a signed head gives another head. It cannot see what was cut after the
+ * last signed head.
  */
 import { hash } from "node:crypto";
 import type { Stream } from "../../schemas/event.ts";

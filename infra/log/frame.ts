@@ -114,6 +114,11 @@ export function frameLength(bytes: Buffer, at: number, limit: number): number {
   return bytes.readUInt32LE(at + 4) === crc32(bytes.subarray(at + 8, at + length)) ? length : -1;
 }
 
+/** Behind a record's two headers and its source: what the writer's chain hashes of it (chain.ts). */
+export function spineEnd(bytes: Buffer, at: number): number {
+  return at + headBytes + bytes.readUInt16LE(at + 38);
+}
+
 export function framePosition(bytes: Buffer, at: number): number {
   return bytes.readUIntLE(at + 10, 6);
 }

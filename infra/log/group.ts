@@ -1,6 +1,7 @@
 /** The records that the writer will write and sync together: framed, numbered and timed, in one growing buffer. */
+import { ByteWriter } from "./bytes.ts";
 import { batchHash } from "./chain.ts";
-import { closeFrame, lastOfBatch, lastOfGroup, openFrame, writerBytes } from "./frame.ts";
+import { closeFrame, lastOfBatch, lastOfGroup, openFrame, spineEnd, writerBytes } from "./frame.ts";
 import type { Lane } from "./lane.ts";
 
 export class Group {
@@ -9,6 +10,9 @@ export class Group {
   #last = 0;
   /** Where each touched lane's last record starts. */
   readonly #lanes = new Map<Lane, number>();
+  /** The heads of batches that ended here, by where their last record starts. */
+  readonly #heads = new Map<number, Uint8Array>();
+  readonly #spine = new ByteWriter(64 * 1024);
 
   /** Frames the part that stands in `lane.pending` from `start` on. */
   add(lane: Lane, start: number, position: number, synced: number, atMs: number): void {
@@ -36,6 +40,7 @@ export class Group {
     if (at === undefined) return;
     this.bytes[at + 9] = lastOfBatch;
     lane.seal(lane.nextHead());
+    this.#heads.set(at, lane.head);
     this.#lanes.delete(lane);
   }
 
@@ -43,7 +48,16 @@ export class Group {
   close(): Buffer {
     for (const lane of this.#lanes.keys()) this.end(lane);
     this.bytes[this.#last + 9] = lastOfBatch | lastOfGroup;
-    for (let at = 0; at < this.used; ) at = closeFrame(this.bytes, at);
-    return batchHash(this.bytes.subarray(0, this.used));
+    const spine = this.#spine;
+    spine.used = 0;
+    for (let at = 0; at < this.used; ) {
+      const end = closeFrame(this.bytes, at);
+      spine.copy(this.bytes.subarray(at, spineEnd(this.bytes, at)));
+      const head = this.#heads.get(at);
+      if (head !== undefined) spine.copy(head);
+      at = end;
+    }
+    this.#heads.clear();
+    return batchHash(spine.taken());
   }
 }

@@ -6,7 +6,7 @@
 import { createHash, type Hash } from "node:crypto";
 import type { Stream } from "../../schemas/event.ts";
 import { firstHead, nextHead } from "./chain.ts";
-import { lastOfBatch, lastOfGroup } from "./frame.ts";
+import { lastOfBatch, lastOfGroup, spineEnd } from "./frame.ts";
 import type { LaneState } from "./lane.ts";
 import type { StoredRecord } from "./record.ts";
 
@@ -86,9 +86,10 @@ export class Walk {
     lane.batch ??= createHash("sha256");
     lane.batch.update(record.said);
     this.#touched.add(lane);
-    this.#group.update(record.frame);
+    this.#group.update(record.frame.subarray(0, spineEnd(record.frame, 0)));
     if (flags & lastOfBatch) {
       lane.head = nextHead(lane.head, lane.batch.digest());
+      this.#group.update(lane.head);
       lane.batch = null;
     }
     return flags & lastOfGroup ? this.#closeGroup() : null;

@@ -88,7 +88,7 @@ describe("session keys", () => {
     const first = await keys.create("session-1");
     await keys.create("session-2");
     await keys.close();
-    truncateSync(file, statSync(file).size - 100);
+    truncateSync(file, statSync(file).size - 200);
     keys = await openKeys(folder);
     const third = await keys.create("session-3");
     assert.deepEqual(await keys.get("session-1"), first);
