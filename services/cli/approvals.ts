@@ -54,7 +54,7 @@ function detailLines(context: Context, detail: ApprovalDetail): string[] {
       ["asked by", `${detail.by.name} as ${detail.account} on ${detail.target}, ${localTime(detail.askedAtMs)}`],
       ["task", `${detail.task.justification} (${detail.task.id})`],
       ["session", detail.session],
-      ["needs", `${detail.humans} of ${detail.approvers.join(", ")}`],
+      ...needsOf(detail).map((need) => ["needs", need] satisfies [string, string]),
       ...detail.answers.map(
         (a) => [`${a.answer}d`, `${localTime(a.atMs)} by ${a.by.name}: ${a.reason}`] satisfies [string, string],
       ),
@@ -78,4 +78,10 @@ export async function answerApproval(
   await api.tell("POST", `${pathOf(id)}/answer`, { answer, reason });
   const sentence = answer === "approve" ? `Approved ${id}: exactly that command, once.` : `Refused ${id}.`;
   done(context, { approval: id, answer, reason }, sentence);
+}
+
+/** One line per reason; all must be met, and one human fills one place. */
+function needsOf(approval: ApprovalInfo): string[] {
+  const needs = approval.needs ?? [approval];
+  return needs.map((need) => `${need.humans} of ${need.approvers.join(", ")}`);
 }

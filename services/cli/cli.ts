@@ -194,8 +194,11 @@ function evidenceCommands(program: Command, start: Start): void {
     .action((options: ExportOptions) => exportLog(start(), options));
   program
     .command("verify <folder>")
-    .description("check an export: signatures, both hash chains, sequences")
-    .requiredOption("--key <file...>", "public keys you trust, had from elsewhere than the export")
+    .description("check an export, or a data folder: signatures, both hash chains, sequences")
+    .requiredOption(
+      "--key <file...>",
+      "sources.json with the public keys you trust, had from elsewhere than the export",
+    )
     .action((folder: string, options: VerifyOptions) => verify(start(), folder, options));
 }
 

@@ -1,6 +1,6 @@
 /**
- * `throughline export`: the exact records of the log into a folder, records.ndjson and manifest.json, as the api
- * streams them. An export that broke off is left as `.partial` and fails: half an export must not look like one.
+ * `throughline export`: the exact records of the log into a folder, records.ndjson and manifest.json (with text keys.json
+ * too), as the api streams them. An export that broke off is left as `.partial` and fails: half an export must not look like one.
  */
 
 import { once } from "node:events";
@@ -18,6 +18,12 @@ export interface ExportOptions {
   readonly withText?: boolean;
 }
 
+interface Ending {
+  readonly manifest: unknown;
+  /** Keys that open recorded text; only with --with-text. */
+  readonly keys: unknown;
+}
+
 export async function exportLog(context: Context, options: ExportOptions): Promise<void> {
   const api = await context.api();
   const now = context.parts.now();
@@ -26,17 +32,23 @@ export async function exportLog(context: Context, options: ExportOptions): Promi
     ...(options.until ? { until: momentOf(options.until, now) } : {}),
     ...(options.withText ? { withText: true } : {}),
   });
-  await mkdir(options.out, { recursive: true, mode: 0o700 });
-  const partial = join(options.out, "records.ndjson.partial");
-  const { manifest, count } = await store(lines, partial);
-  await writeFile(join(options.out, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
-  await rename(partial, join(options.out, "records.ndjson"));
-  const sentence = `${count.toLocaleString("en-US")} records in ${options.out}. Check them: throughline verify ${options.out} --key FILE`;
-  done(context, { out: options.out, records: count, manifest }, sentence);
+  const { out } = options;
+  await mkdir(out, { recursive: true, mode: 0o700 });
+  const partial = join(out, "records.ndjson.partial");
+  const { ending, count } = await store(lines, partial);
+  await writeJson(join(out, "manifest.json"), ending.manifest);
+  if (ending.keys !== undefined) await writeJson(join(out, "keys.json"), ending.keys);
+  await rename(partial, join(out, "records.ndjson"));
+  const sentence = `${count.toLocaleString("en-US")} records in ${out}. Check them: throughline verify ${out} --key FILE`;
+  done(context, { out, records: count, manifest: ending.manifest }, sentence);
 }
 
-/** Every line but the last is a record; the last is the manifest. */
-async function store(lines: AsyncIterable<string>, path: string): Promise<{ manifest: unknown; count: number }> {
+async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeFile(path, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+}
+
+/** Every line but the last is a record; the last says what was sent. */
+async function store(lines: AsyncIterable<string>, path: string): Promise<{ ending: Ending; count: number }> {
   const file = createWriteStream(path, { mode: 0o600 });
   let held: string | null = null;
   let count = 0;
@@ -49,13 +61,14 @@ async function store(lines: AsyncIterable<string>, path: string): Promise<{ mani
   }
   file.end();
   await once(file, "close");
-  return { manifest: manifestOf(held), count };
+  return { ending: endingOf(held), count };
 }
 
-function manifestOf(line: string | null): unknown {
+function endingOf(line: string | null): Ending {
   if (line?.startsWith('{"manifest":')) {
     const value: unknown = JSON.parse(line);
-    if (value && typeof value === "object" && "manifest" in value) return value.manifest;
+    if (value && typeof value === "object" && "manifest" in value)
+      return { manifest: value.manifest, keys: "keys" in value ? value.keys : undefined };
   }
   throw failed(
     "export.damaged",

@@ -3,13 +3,14 @@
  * a workload by client credentials. The API is asked who that is before anything is stored.
  */
 import { readFile } from "node:fs/promises";
+import type { TokenFlows, Tokens } from "../../infra/identity/oidc.ts";
 import { type Me, type Meta, meSchema, metaSchema } from "../../schemas/api.ts";
 import { type Api, createApi } from "./api.ts";
 import { type Context, tell } from "./context.ts";
 import { failed, misused } from "./failure.ts";
 import { listenLoopback } from "./loopback.ts";
 import { fromNow, paint, shown } from "./paint.ts";
-import type { CliParts, TokenFlows, Tokens } from "./parts.ts";
+import type { CliParts } from "./parts.ts";
 import { type CliSession, readSession, writeSession } from "./session-file.ts";
 
 export interface LoginOptions {

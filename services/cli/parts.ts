@@ -4,6 +4,8 @@
  * Nothing under services/cli reads the environment, the clock or the terminal by itself, so a test holds the whole
  * program in its hand.
  */
+import type { TokenClient, TokenFlows } from "../../infra/identity/oidc.ts";
+
 export interface Terminal {
   /** One line to standard output. */
   readonly out: (line: string) => void;
@@ -31,51 +33,7 @@ export interface RuleFiring {
   readonly chain: readonly string[];
 }
 
-/** Tokens as the identity provider gave them; nobody has verified them yet, the API does. */
-export interface Tokens {
-  readonly accessToken: string;
-  readonly refreshToken: string | null;
-  readonly expiresAtMs: number;
-}
-
-/** The ways to a token, for one client of one issuer. Each rejects with ThroughlineError `identity.provider`. */
-export interface TokenFlows {
-  /** Authorization code with PKCE. `finish` takes the whole address the browser came back to; it checks state and nonce. */
-  browser(redirectUri: string): Promise<{ readonly url: string; finish(callback: URL): Promise<Tokens> }>;
-  /** Device flow: the person opens `url` anywhere and enters `userCode`; `finish` waits for it. */
-  device(): Promise<{ readonly url: string; readonly userCode: string; finish(signal: AbortSignal): Promise<Tokens> }>;
-  /** Client credentials. */
-  workload(clientSecret: string): Promise<Tokens>;
-  refresh(refreshToken: string): Promise<Tokens>;
-}
-
-export interface TokenClient {
-  readonly issuer: string;
-  readonly clientId: string;
-  /** Asked of the issuer as `resource`, so that the token is for this API alone. */
-  readonly audience: string;
-}
-
-export interface VerifyReport {
-  readonly ok: boolean;
-  readonly records: number;
-  /** Keys that signatures were checked with: source and fingerprint. */
-  readonly trusted: readonly string[];
-  /** The first record that is missing or changed; null when the export is intact. */
-  readonly finding: string | null;
-  /** Per source, what came after its last signed head. */
-  readonly unsigned: readonly string[];
-  /** What no check of this file can tell. */
-  readonly cannotKnow: readonly string[];
-}
-
 export interface OfflineParts {
-  /** @param job.keys texts of public key files that the person trusts */
-  readonly verify: (job: {
-    readonly lines: AsyncIterable<string>;
-    readonly manifest: unknown;
-    readonly keys: readonly string[];
-  }) => Promise<VerifyReport>;
   /** Runs the inline tests of rule files; none named = all that are shipped. */
   readonly testRules: (files: readonly string[]) => Promise<readonly RuleTestResult[]>;
   /** Evaluates rules over a file of plain events, in log order, then rule order. */
@@ -107,6 +65,7 @@ export interface CliParts {
   readonly serviceFile: string;
   /** `$THROUGHLINE_URL`, or null. */
   readonly url: string | null;
+  /** `openFlows` of infra/identity/oidc.ts, with the clock. */
   readonly flows: (client: TokenClient) => Promise<TokenFlows>;
   readonly offline: OfflineParts;
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Double, startDouble } from "../console/double.ts";
@@ -149,34 +149,6 @@ test("an export becomes records and manifest; one that broke off fails and leave
   assert.equal(code, 1);
   assert.match(err, /^error export\.damaged/);
   await assert.rejects(stat(join(broken, "records.ndjson")));
-});
-
-test("verify exits 1 on damage, names the first wrong record, and needs a key from outside", async () => {
-  const folder = join(desk.folder, "verify");
-  await mkdir(folder);
-  await writeFile(join(folder, "manifest.json"), "{}");
-  await writeFile(join(folder, "records.ndjson"), "");
-  const key = join(desk.folder, "key.pem");
-  await writeFile(key, "key");
-  assert.equal((await desk.run("verify", folder)).code, 2);
-  const parts = desk.parts;
-  const report = {
-    ok: false,
-    records: 7,
-    trusted: ["gateway/one ab12"],
-    finding: "position 4 (gateway/one s 2): changed",
-    unsigned: [],
-    cannotKnow: ["what was cut after 7"],
-  };
-  desk.parts = { ...parts, offline: { ...parts.offline, verify: async () => report } };
-  const { code, out, err } = await desk.run("verify", folder, "--key", key);
-  desk.parts = parts;
-  assert.equal(code, 1);
-  assert.equal(
-    out,
-    "damaged  7 records\ntrusted key  gateway/one ab12\nfirst wrong  position 4 (gateway/one s 2): changed\ncannot know  what was cut after 7",
-  );
-  assert.match(err, /^error export\.damaged: position 4/);
 });
 
 test("rules and configuration: findings are printed and fail; misuse exits 2", async () => {

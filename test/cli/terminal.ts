@@ -2,8 +2,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TokenFlows } from "../../infra/identity/oidc.ts";
 import { runCli } from "../../services/cli/cli.ts";
-import type { CliParts, TokenFlows } from "../../services/cli/parts.ts";
+import type { CliParts } from "../../services/cli/parts.ts";
 
 export const t0 = 1_790_000_000_000;
 
@@ -57,7 +58,6 @@ export async function openDesk(): Promise<Desk> {
     url: null,
     flows: async () => flows,
     offline: {
-      verify: async () => ({ ok: true, records: 0, trusted: [], finding: null, unsigned: [], cannotKnow: [] }),
       testRules: async () => [],
       runRules: async function* () {},
       configCheck: async () => [],
