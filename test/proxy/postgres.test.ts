@@ -153,7 +153,7 @@ test("refused: the transaction fails as the target's own would, a savepoint resc
   await client.query("ROLLBACK TO s");
   await client.query("SELECT 1");
   await client.query("COMMIT");
-  assert.ok(!/execute|statement: DELETE FROM t WHERE (false|id)/.test(await readFile(database.log, "utf8")));
+  assert.ok(!/(statement|execute [^:]*): DELETE FROM t WHERE (false|id)/.test(await readFile(database.log, "utf8")));
 });
 
 test("masked: simple, extended, prepared and executed again, cursor; NULL stays; the gateway's Describe is not seen", async () => {
@@ -210,7 +210,7 @@ test("held until approved, cancelled by the client's own CancelRequest", async (
   gate.verdict = () => allowed;
   waiting.answer("approved");
   assert.equal((await truncating).command, "TRUNCATE");
-  gate.verdict = () => hold;
+  gate.verdict = (command) => (command.text.startsWith("DROP") ? hold : allowed);
   gate.nextHeld = new FakeHeld("wait");
   const { user, secret } = world!.grant();
   const url = { ...process.env, PGPASSWORD: secret, PGSSLMODE: "disable" };
@@ -223,7 +223,7 @@ test("held until approved, cancelled by the client's own CancelRequest", async (
   });
   await new Promise((resolve) => child.on("close", resolve));
   assert.match(said, /canceling statement due to user request/);
-  await client.query("SELECT 1").catch(() => undefined);
+  await client.query("SELECT 1");
 });
 
 test("psql: \\d, COPY both ways, a failing statement, FETCH_COUNT", async () => {
