@@ -145,15 +145,26 @@ describe("the projector", () => {
     assert.equal(said("sink.recovered").length, 1);
   });
 
-  test("skips nothing when it is closed while the store fails", async () => {
+  test("skips nothing when it is closed while the store fails, though the store is back at that moment", async () => {
+    let isAway = true;
+    const tried = Promise.withResolvers<void>();
     const away: Store = Object.assign(Object.create(real) as Store, {
-      write: () => Promise.reject(new ThroughlineError("store.unavailable", "The store is away")),
+      write: async (records: readonly LogRecord[], texts: never) => {
+        tried.resolve();
+        if (isAway) throw new ThroughlineError("store.unavailable", "away");
+        await real.write(records, texts);
+      },
       writtenUpTo: () => real.writtenUpTo(),
       timeline: real.timeline.bind(real),
+      forgetText: real.forgetText.bind(real),
     });
     decide(log, "extract", "s1", "c5", read, { text: sealed("SELECT 5") });
+    log.say("api/test", { type: "key.erased", subject: {}, data: { keyId: "key-other", by: "x", reason: "r" } });
     const projector = await start(away);
-    await projector.close();
+    await tried.promise;
+    const closed = projector.close();
+    isAway = false;
+    await closed;
     await projector.ended;
     decide(log, "extract", "s1", "c6", read, { text: sealed("SELECT 6") });
     await project();
