@@ -18,7 +18,7 @@ const stateColours: Readonly<Record<ChainInfo["state"], Colour>> = {
 
 export async function listChains(context: Context, limit: string): Promise<void> {
   const api = await context.api();
-  const page = await api.read(chainsPageSchema, "/api/chains", { limit: wholeNumber(limit, 1, 1_000) });
+  const page = await api.read(chainsPageSchema, "/api/chains", { limit: wholeNumber(limit, 1, 500) });
   const { terminal } = context.parts;
   tell(context, page, () =>
     page.chains.length === 0

@@ -81,6 +81,11 @@ async function serve(double: Double, request: IncomingMessage, response: ServerR
   const url = new URL(request.url ?? "/", double.url);
   let body = "";
   for await (const chunk of request) body += chunk;
+  if (request.method === "POST" && url.pathname === "/logout") {
+    double.me = null;
+    response.writeHead(204).end();
+    return;
+  }
   if (!url.pathname.startsWith("/api/")) return page(url.pathname, response);
   double.asked.push(`${request.method} ${decodeURIComponent(url.pathname + url.search)}${body ? ` ${body}` : ""}`);
   const meta = url.pathname === "/api/meta";

@@ -3,16 +3,18 @@ import type { ApprovalInfo } from "../../../schemas/api.ts";
 import { Moment } from "./moment.tsx";
 import { address, Link } from "./route.tsx";
 
-export function AnswerFacts({ approval }: { readonly approval: ApprovalInfo }) {
+export function AnswerFacts({ approval, link = true }: { readonly approval: ApprovalInfo; readonly link?: boolean }) {
   return (
     <ol className="course">
       <li>
         <Moment ms={approval.askedAtMs} />
         <span>
-          {approval.humans === 1 ? "One" : approval.humans} of {approval.approvers.join(", ")} asked.{" "}
-          <Link to={address(["approvals", approval.approval])}>
-            {approval.state === "open" ? "Answer it" : "Show it"}
-          </Link>
+          Asked: {needsOf(approval)}.{" "}
+          {link && (
+            <Link to={address(["approvals", approval.approval])}>
+              {approval.state === "open" ? "Answer it" : "Show it"}
+            </Link>
+          )}
         </span>
       </li>
       {approval.refusedAttempts.map((attempt) => (
@@ -46,4 +48,12 @@ export function AnswerFacts({ approval }: { readonly approval: ApprovalInfo }) {
       )}
     </ol>
   );
+}
+
+/** All of these must approve; one human fills one place. */
+function needsOf(approval: ApprovalInfo): string {
+  const needs = approval.needs ?? [approval];
+  return needs
+    .map((need) => `${need.humans === 1 ? "one" : need.humans} of ${need.approvers.join(", ")}`)
+    .join(", and ");
 }

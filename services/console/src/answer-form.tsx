@@ -15,8 +15,8 @@ export function AnswerForm({ approval }: { readonly approval: ApprovalDetail }) 
           <p>
             <strong>You may not answer this one.</strong>
           </p>
-          <p>{approval.whyNot ?? `It is for ${approval.approvers.join(" or ")}.`}</p>
-          {approval.escalate.length > 0 && <p>If nobody can: {approval.escalate.join(", ")}.</p>}
+          <p className="more">{approval.whyNot ?? `It is for ${approval.approvers.join(" or ")}.`}</p>
+          {approval.escalate.length > 0 && <p className="more">If nobody can: {approval.escalate.join(", ")}.</p>}
         </div>
       </div>
     );

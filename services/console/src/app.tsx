@@ -7,9 +7,9 @@ import { ApprovalsPage } from "./approvals-page.tsx";
 import { BlocksPage } from "./blocks-page.tsx";
 import { ChainPage } from "./chain-page.tsx";
 import { ChainsPageView } from "./chains-page.tsx";
-import { useMe, useRead, useTitle } from "./data.ts";
+import { useMe, useRead, useSay, useTitle } from "./data.ts";
 import { useScheme } from "./kit.tsx";
-import { Link, usePlace } from "./route.tsx";
+import { Link, loginHere, usePlace } from "./route.tsx";
 import { SessionPage } from "./session-page.tsx";
 import { SessionsPageView } from "./sessions-page.tsx";
 import { Empty, Failed } from "./states.tsx";
@@ -36,15 +36,18 @@ export function App() {
       </a>
       <Rail me={me.data} />
       <main className="page" id="page">
-        <Page />
+        <Page me={me.data} />
       </main>
     </div>
   );
 }
 
-function Page() {
+/** Where one lands: approvers who may not investigate have nothing to read on the timeline. */
+const homeOf = (me: Me): string => (me.roles.includes("investigate") ? "timeline" : "approvals");
+
+function Page({ me }: { readonly me: Me }) {
   const { path } = usePlace();
-  const [noun = "timeline", id] = path;
+  const [noun = homeOf(me), id] = path;
   switch (noun) {
     case "timeline":
       return <TimelinePageView />;
@@ -69,12 +72,17 @@ function Page() {
 
 function Rail({ me }: { readonly me: Me }) {
   const { path } = usePlace();
-  const open = useRead<Approvals>("/api/approvals", { state: "open" });
+  const open = useRead<Approvals>("/api/approvals", { state: "open" }, me.roles.includes("approve"));
   const waiting = open.data?.approvals.length ?? 0;
-  const current = path[0] ?? "timeline";
+  const current = path[0] ?? homeOf(me);
+  const leave = useSay<undefined>(
+    "POST",
+    () => "/logout",
+    () => window.location.assign("/"),
+  );
   return (
     <header className="rail">
-      <Link to="/timeline" className="brand" aria-label="Throughline">
+      <Link to="/" className="brand" aria-label="Throughline">
         <Mark />
         <span>Throughline</span>
       </Link>
@@ -92,10 +100,12 @@ function Rail({ me }: { readonly me: Me }) {
         ))}
       </nav>
       <div className="rail-foot">
-        <form className="who" method="post" action="/logout">
+        <div className="who">
           <strong>{me.identity.name}</strong>
-          <button type="submit">Log out</button>
-        </form>
+          <button type="button" className="link" onClick={() => leave.say(undefined)}>
+            Log out
+          </button>
+        </div>
         <SchemeTurn />
       </div>
     </header>
@@ -143,7 +153,7 @@ function SignedOut({ problem }: { readonly problem: Parameters<typeof Failed>[0]
         {problem ? (
           <Failed problem={problem} />
         ) : (
-          <Button component="a" href="/login">
+          <Button component="a" href={loginHere()}>
             Log in
           </Button>
         )}

@@ -74,7 +74,7 @@ function Beside({ approval }: { readonly approval: ApprovalDetail }) {
         <div className="panel-body">
           <Facts
             of={[
-              ["Identity", <Narrow key="i" by="identity" value={approval.by.identity} children={approval.by.name} />],
+              ["Identity", <Narrow key="i" by="identity" value={approval.by.identity} words={approval.by.name} />],
               ["Account", <As key="a" account={approval.account} target={approval.target} />],
               ["Task", approval.task.justification],
               ["Task id", <Narrow key="t" by="task" value={approval.task.id} />],
@@ -89,7 +89,7 @@ function Beside({ approval }: { readonly approval: ApprovalDetail }) {
           <StateMark state={approval.state} />
         </header>
         <div className="panel-body">
-          <AnswerFacts approval={approval} />
+          <AnswerFacts approval={approval} link={false} />
         </div>
       </section>
       <Excluded approval={approval} />

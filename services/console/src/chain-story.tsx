@@ -4,7 +4,7 @@
  */
 import { Fragment } from "react";
 import type { ChainEvidence, ChainLink, ChainStep } from "../../../schemas/chain.ts";
-import { LaneCell, LaneGap } from "./lane-cell.tsx";
+import { LaneCell, LaneGap, laneStyle } from "./lane-cell.tsx";
 import type { LaneRow } from "./lanes.ts";
 import { As, Narrow } from "./marks.tsx";
 import { Moment, spanWords } from "./moment.tsx";
@@ -19,8 +19,6 @@ interface ChainStoryProps {
   /** How the last step is coloured: hold, block, or allow. */
   readonly ruling: string;
 }
-
-const laneWidth = 92;
 
 export function ChainStory({ chain, names, texts, ruling }: ChainStoryProps) {
   const accounts = [...new Set(chain.steps.map((step) => step.account))];
@@ -38,12 +36,9 @@ export function ChainStory({ chain, names, texts, ruling }: ChainStoryProps) {
     ],
   });
   return (
-    <div
-      className="story"
-      style={{ "--lanes": `${accounts.length * laneWidth}px`, "--lane": `${laneWidth}px` } as object}
-    >
+    <div className="story" style={laneStyle(accounts.length)}>
       <div className="story-head" aria-hidden="true">
-        <span className="lane-names">
+        <span className={accounts.length > 4 ? "lane-names narrow" : "lane-names"}>
           {accounts.map((account) => (
             <span key={account} title={account}>
               {account}
@@ -56,18 +51,12 @@ export function ChainStory({ chain, names, texts, ruling }: ChainStoryProps) {
           <Fragment key={step.event}>
             {i > 0 && (
               <li className="story-row ties">
-                <LaneGap row={rowOf(i - 1)} lanes={accounts.length} laneWidth={laneWidth} />
+                <LaneGap row={rowOf(i - 1)} lanes={accounts.length} />
                 <Ties chain={chain} to={i} />
               </li>
             )}
             <li className="story-row">
-              <LaneCell
-                row={rowOf(i)}
-                lanes={accounts.length}
-                laneWidth={laneWidth}
-                ruling={i === last ? ruling : ""}
-                emphasis=""
-              />
+              <LaneCell row={rowOf(i)} lanes={accounts.length} ruling={i === last ? ruling : ""} emphasis="" />
               <Step
                 step={step}
                 name={names.get(step.identity) ?? step.identity}
@@ -105,7 +94,7 @@ function Step({ step, name, text, last }: StepProps) {
           {step.resources.map((uri, i) => (
             <Fragment key={uri}>
               {i > 0 && ", "}
-              <Narrow by="resource" value={uri} children={<span className="code">{uri}</span>} />
+              <Narrow by="resource" value={uri} words={<span className="code">{uri}</span>} />
             </Fragment>
           ))}
         </span>

@@ -43,7 +43,8 @@ async function ask<T>(method: string, path: string, body?: unknown): Promise<T> 
     );
   });
   if (!response.ok) throw await problemOf(response);
-  return response.status === 204 ? (undefined as T) : response.json();
+  // What was said is read again by the pages; the body of an answer to it is not needed.
+  return method === "GET" ? response.json() : (undefined as T);
 }
 
 async function problemOf(response: Response): Promise<ApiProblem> {

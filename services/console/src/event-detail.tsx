@@ -1,5 +1,4 @@
 /** An opened row: the whole text, who and for which task, what came of it, and the ways on from here. */
-import { Button } from "@mantine/core";
 import { useState } from "react";
 import type { Line } from "../../../schemas/lines.ts";
 import { storyOf } from "../../../schemas/story.ts";
@@ -17,7 +16,7 @@ export function EventDetail({ line }: { readonly line: Line }) {
           of={[
             [
               "Identity",
-              <Narrow key="i" by="identity" value={lead.identity} children={lead.identityName || lead.identity} />,
+              <Narrow key="i" by="identity" value={lead.identity} words={lead.identityName || lead.identity} />,
             ],
             [
               "Identity key",
@@ -28,15 +27,24 @@ export function EventDetail({ line }: { readonly line: Line }) {
             [
               "Account",
               lead.account ? (
-                <Narrow key="a" by="account" value={lead.account} children={`${lead.account}@${lead.target}`} />
+                <Narrow key="a" by="account" value={lead.account} words={`${lead.account}@${lead.target}`} />
               ) : (
                 ""
               ),
             ],
             ["Task", lead.task ? <Narrow key="t" by="task" value={lead.task} /> : ""],
             ["Operations", lead.operations.join(", ")],
-            ["Resources", lead.resources.length > 0 ? <Resources of={lead.resources} /> : ""],
-            ["Command", lead.command ? <span className="code">{lead.command}</span> : ""],
+            ["Resources", lead.resources.length > 0 ? <Resources key="r" of={lead.resources} /> : ""],
+            [
+              "Command",
+              lead.command ? (
+                <span key="c" className="code">
+                  {lead.command}
+                </span>
+              ) : (
+                ""
+              ),
+            ],
             ["Recorded by", lead.source],
           ]}
         />
@@ -52,7 +60,7 @@ function Resources({ of }: { readonly of: readonly string[] }) {
     <ul>
       {of.map((uri) => (
         <li key={uri}>
-          <Narrow by="resource" value={uri} children={<span className="code">{uri}</span>} />
+          <Narrow by="resource" value={uri} words={<span className="code">{uri}</span>} />
         </li>
       ))}
     </ul>
@@ -92,9 +100,9 @@ function Ways({ line }: { readonly line: Line }) {
           </Link>
         ))}
         {lead.identity && <Link to={address(["blocks"], { identity: lead.identity })}>Block this identity</Link>}
-        <Button variant="subtle" size="compact-xs" aria-expanded={raw} onClick={() => setRaw(!raw)}>
+        <button type="button" className="link" aria-expanded={raw} onClick={() => setRaw(!raw)}>
           {raw ? "Hide the record" : "Show the record"}
-        </Button>
+        </button>
       </div>
       {raw && <pre className="sql">{JSON.stringify(line.rows.length === 1 ? lead : line.rows, null, 2)}</pre>}
     </>

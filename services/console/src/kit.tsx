@@ -38,7 +38,7 @@ export function Kit({ children }: { readonly children: ReactNode }) {
 
 /** @returns the scheme that is shown and how to turn to the other one. */
 export function useScheme(): { readonly scheme: "light" | "dark"; readonly turn: () => void } {
-  const { setColorScheme } = useMantineColorScheme();
+  const { setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const scheme = useComputedColorScheme("light");
   return { scheme, turn: () => setColorScheme(scheme === "dark" ? "light" : "dark") };
 }

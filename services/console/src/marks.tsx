@@ -78,16 +78,16 @@ export function Facts({ of }: { readonly of: readonly (readonly [string, ReactNo
 export function Narrow({
   by,
   value,
-  children,
+  words,
 }: {
   readonly by: string;
   readonly value: string;
-  readonly children?: ReactNode;
+  readonly words?: ReactNode;
 }) {
   if (!value) return null;
   return (
     <Link to={address(["timeline"], { [by]: value })} title={`Timeline with this ${by} only`}>
-      {children ?? value}
+      {words ?? value}
     </Link>
   );
 }

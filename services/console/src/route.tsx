@@ -63,3 +63,9 @@ export function Link({ to, onClick, ...rest }: LinkProps) {
   };
   return <a href={to} onClick={follow} {...rest} />;
 }
+
+/** Logging in leads back to where the reader was. */
+export function loginHere(): string {
+  const { pathname, search, hash } = window.location;
+  return pathname === "/" ? "/login" : address(["login"], { to: pathname + search + hash });
+}

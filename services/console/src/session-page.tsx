@@ -52,7 +52,7 @@ function SessionFacts({ replay: { session } }: { readonly replay: Replay }) {
   return (
     <Facts
       of={[
-        ["Identity", <Narrow key="i" by="identity" value={session.identity} children={session.identityName} />],
+        ["Identity", <Narrow key="i" by="identity" value={session.identity} words={session.identityName} />],
         ["Account", <As key="a" account={session.account} target={session.target} />],
         ["Task", <Narrow key="t" by="task" value={session.task} />],
         ["Opened", <Moment key="o" ms={session.openedAtMs} show="day" />],

@@ -3,6 +3,7 @@ import { Button, Loader } from "@mantine/core";
 import type { ReactNode } from "react";
 import type { ApiProblem, Reading } from "./data.ts";
 import { spanWords, useNow } from "./moment.tsx";
+import { loginHere } from "./route.tsx";
 
 interface EmptyProps {
   readonly title: string;
@@ -28,12 +29,12 @@ export function Failed({ problem }: { readonly problem: ApiProblem }) {
         <p>
           <strong>{problem.message}</strong>
         </p>
-        <p>
+        <p className="more">
           {problem.hint} <span className="faint code">{problem.code}</span>
         </p>
         {lost && (
           <p>
-            <Button component="a" href="/login" size="xs" mt={8}>
+            <Button component="a" href={loginHere()} size="xs" mt={8}>
               Log in again
             </Button>
           </p>

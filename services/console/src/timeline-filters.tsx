@@ -1,5 +1,5 @@
 /** The filters above the timeline. They live in the address; choices come from what is shown, rarer ones are typed. */
-import { Button, NativeSelect, SegmentedControl, Switch, TextInput } from "@mantine/core";
+import { NativeSelect, SegmentedControl, Switch, TextInput } from "@mantine/core";
 import { useEffect, useState } from "react";
 import type { TimelineRow } from "../../../schemas/api.ts";
 import { catalogue } from "../../../schemas/event.ts";
@@ -30,9 +30,9 @@ export function TimelineFilters({ rows }: { readonly rows: readonly TimelineRow[
           onChange={(range) => refine({ range, since: "", until: "", before: "" })}
           data={ranges.map(({ key, words }) => ({ value: key, label: words }))}
         />
-        <Button variant="subtle" size="compact-xs" aria-expanded={more} onClick={() => setMore(!more)}>
+        <button type="button" className="link" aria-expanded={more} onClick={() => setMore(!more)}>
           {more ? "Fewer filters" : "More filters"}
-        </Button>
+        </button>
       </div>
       {more && (
         <div className="filter-row">

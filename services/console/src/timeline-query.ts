@@ -51,7 +51,9 @@ export function timelineAsk(query: URLSearchParams): TimelineAsk {
     key: { ...fixed, since, range },
     at(nowMs) {
       const backMs = ranges.find((one) => one.key === range)?.ms ?? null;
-      const sinceMs = since ?? (backMs === null || until !== undefined ? undefined : nowMs - backMs);
+      // By the whole minute: the same question again is one record in the audit, not one per poll.
+      const minute = nowMs - (nowMs % 60_000);
+      const sinceMs = since ?? (backMs === null || until !== undefined ? undefined : minute - backMs);
       return { ...fixed, sinceMs };
     },
   };

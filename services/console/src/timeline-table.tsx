@@ -1,10 +1,9 @@
 /** The rows: time, lanes, ruling, what and who. A row opens to the whole event; arrow keys go from row to row. */
-import { useMediaQuery } from "@mantine/hooks";
 import { Fragment, type KeyboardEvent, useState } from "react";
 import type { Line } from "../../../schemas/lines.ts";
 import { storyOf } from "../../../schemas/story.ts";
 import { EventDetail } from "./event-detail.tsx";
-import { LaneCell, LaneGap } from "./lane-cell.tsx";
+import { LaneCell, LaneGap, laneStyle } from "./lane-cell.tsx";
 import { type LaneRow, lanesOf } from "./lanes.ts";
 import { As, Ruling } from "./marks.tsx";
 import { dayKey, dayWords, Moment } from "./moment.tsx";
@@ -19,22 +18,17 @@ interface TimelineTableProps {
 }
 
 export function TimelineTable({ lines, emphasis }: TimelineTableProps) {
-  const phone = useMediaQuery("(max-width: 860px)") ?? false;
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const lanes = lanesOf(lines, chainsDrawnMax);
-  const laneWidth = phone ? 14 : Math.max(20, Math.min(92, Math.floor(400 / Math.max(1, lanes.names.length))));
   const toggle = (key: string): void =>
     setOpen((before) =>
       before.has(key) ? new Set([...before].filter((one) => one !== key)) : new Set([...before, key]),
     );
   return (
-    <div
-      className="lines"
-      style={{ "--lanes": `${lanes.names.length * laneWidth}px`, "--lane": `${laneWidth}px` } as object}
-    >
+    <div className="lines" style={laneStyle(lanes.names.length)}>
       <div className="lines-head" aria-hidden="true">
         <span>Time</span>
-        <span className={laneWidth < 52 ? "lane-names narrow" : "lane-names"}>
+        <span className={lanes.names.length > 6 ? "lane-names narrow" : "lane-names"}>
           {lanes.names.map((name) => (
             <span key={name} title={name}>
               {name}
@@ -53,7 +47,6 @@ export function TimelineTable({ lines, emphasis }: TimelineTableProps) {
               line={line}
               row={lanes.rows[i] ?? noLane}
               lanes={lanes.names.length}
-              laneWidth={laneWidth}
               emphasis={emphasis}
               open={open.has(line.key)}
               toggle={() => toggle(line.key)}
@@ -83,13 +76,12 @@ interface LineItemProps {
   readonly line: Line;
   readonly row: LaneRow;
   readonly lanes: number;
-  readonly laneWidth: number;
   readonly emphasis: string;
   readonly open: boolean;
   readonly toggle: () => void;
 }
 
-function LineItem({ line, row, lanes, laneWidth, emphasis, open, toggle }: LineItemProps) {
+function LineItem({ line, row, lanes, emphasis, open, toggle }: LineItemProps) {
   const { lead } = line;
   const classes = ["line", line.ruling, row.strands.some((strand) => strand.step) ? "in-chain" : ""].join(" ");
   return (
@@ -98,7 +90,7 @@ function LineItem({ line, row, lanes, laneWidth, emphasis, open, toggle }: LineI
         <span className="time-cell">
           <Moment ms={line.atMs} />
         </span>
-        <LaneCell row={row} lanes={lanes} laneWidth={laneWidth} ruling={line.ruling} emphasis={emphasis} />
+        <LaneCell row={row} lanes={lanes} ruling={line.ruling} emphasis={emphasis} />
         <span className="ruling-cell">
           <Ruling ruling={line.ruling} words={line.rulingWords} />
         </span>
@@ -106,16 +98,16 @@ function LineItem({ line, row, lanes, laneWidth, emphasis, open, toggle }: LineI
         <span className="who-cell">
           <span className="name">{lead.identityName || lead.source}</span>
           {lead.account && (
-            <>
+            <span className="as">
               {" "}
               <As account={lead.account} target="" />
-            </>
+            </span>
           )}
         </span>
       </button>
       {open && (
         <div className="opened">
-          <LaneGap row={row} lanes={lanes} laneWidth={laneWidth} />
+          <LaneGap row={row} lanes={lanes} />
           <EventDetail line={line} />
         </div>
       )}
@@ -132,10 +124,18 @@ function WhatCell({ line }: { readonly line: Line }) {
         <span className="words">{story}</span>
       </span>
     );
+  const stopped = line.ruling === "hold" || line.ruling === "block";
   return (
     <span className="what-cell">
       <code>{line.text.replace(/\s+/g, " ")}</code>
-      {finish && <span className="result">{storyOf(finish.type, finish.data)}</span>}
+      {stopped && <span className="words">{sentenceOf(line.lead.data) || story}</span>}
+      {!stopped && finish && <span className="result">{storyOf(finish.type, finish.data)}</span>}
     </span>
   );
+}
+
+/** The sentence the user at the client read, without the words that the ruling already says. */
+function sentenceOf(data: unknown): string {
+  const sentence: unknown = data && typeof data === "object" && "sentence" in data ? data.sentence : "";
+  return typeof sentence === "string" ? sentence : "";
 }
