@@ -68,3 +68,18 @@ test("EFFECTS.md lists exactly the kinds of statement that are understood", asyn
   const listed = new Set([...text.matchAll(/^\| `(\w+Stmt)`/gm)].map((match) => match[1] ?? ""));
   assert.deepEqual([...listed].sort(), [...understood].sort());
 });
+
+test("what psql asks to describe tables is read, and reveals nothing", () => {
+  const text = readFileSync(new URL("psql.sql", import.meta.url), "utf8");
+  const queries = text.split(/\n;\n/);
+  assert.ok(queries.length > 40);
+  for (const query of queries) {
+    const reading = world.reader.read(query, names);
+    assert.equal(reading.opaque, null, query);
+    assert.deepEqual(reading.reveals, [], query);
+    assert.ok(
+      reading.effects.every(({ operation }) => operation === "read"),
+      query,
+    );
+  }
+});

@@ -45,6 +45,9 @@ const schema = `
   CREATE TABLE "a.b" (id int);
   CREATE TABLE "customers#email" (id int);
   CREATE SEQUENCE seq1;
+  CREATE TABLE made (id int, email text, twin text GENERATED ALWAYS AS (email || '') STORED);
+  CREATE FUNCTION part(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;
+  CREATE TABLE split (id int) PARTITION BY RANGE (part(id));
   GRANT SELECT ON customers TO extract;
   GRANT SELECT (id, name) ON staging TO loader;
   GRANT USAGE ON SCHEMA other TO extract;`;

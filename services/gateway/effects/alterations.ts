@@ -44,13 +44,15 @@ function readCommand(command: AlterTableCmd, relation: Relation, env: Env) {
       return;
     case "AT_AddColumn":
       if (command.def && "ColumnDef" in command.def) {
-        effect.write([columnUri(relation.uri, command.def.ColumnDef.colname ?? "")]);
+        effect.write([columnUri(relation.uri, columnName(command))]);
       }
-      return checkExpressions(command.def, env);
+      checkExpressions(command.def, env);
+      return generate(relation, columnName(command), command.def, env);
     case "AT_SetExpression":
       effect.write(uris(writtenBy(relation, [command.name ?? ""], env.analysis)));
       effect.destroys = true;
-      return consume(command.def, env);
+      consume(command.def, env);
+      return generate(relation, command.name ?? "", command.def, env);
     case "AT_EnableTrig":
     case "AT_EnableAlwaysTrig":
     case "AT_EnableReplicaTrig":
@@ -107,6 +109,21 @@ function changeType(command: AlterTableCmd, relation: Relation, env: Env): void 
   move.write(sinks);
   move.flow(from, sinks);
   move.destroys = true;
+}
+
+function columnName(command: AlterTableCmd): string {
+  return command.def && "ColumnDef" in command.def ? (command.def.ColumnDef.colname ?? "") : "";
+}
+
+/** GENERATED … AS fills the new column from others of the row, now and later. */
+function generate(relation: Relation, name: string, definition: Node | undefined, env: Env) {
+  const from = [...env.effect.reads];
+  if (from.length === 0 || definition === undefined) return;
+  const sink = columnUri(relation.uri, name);
+  const move = env.analysis.draft.add("transform");
+  move.read(from);
+  move.write([sink]);
+  move.flow(from, [sink]);
 }
 
 /** The rows of one relation join or leave another's: the tags of both must be asked for. */

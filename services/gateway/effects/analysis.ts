@@ -3,7 +3,7 @@
  * by itself (view bodies, defaults, policies), each once per catalog.
  */
 import type { Grammar, SelectStmt } from "../../../infra/sql/grammar.ts";
-import type { Relation, TargetCatalog } from "./catalog.ts";
+import type { Column, Relation, Source, TargetCatalog } from "./catalog.ts";
 import { readChange } from "./change.ts";
 import { type EffectDraft, ReadingDraft } from "./draft.ts";
 import type { Analysis, Destination, Env, ViewBody } from "./env.ts";
@@ -18,10 +18,11 @@ export interface Bodies {
   readonly catalog: TargetCatalog;
   readonly views: Map<Relation, ViewBody>;
   readonly attached: Map<string, ReadingDraft>;
+  readonly generated: Map<Column, readonly Source[]>;
 }
 
 export function createBodies(grammar: Grammar, catalog: TargetCatalog): Bodies {
-  return { grammar, catalog, views: new Map(), attached: new Map() };
+  return { grammar, catalog, views: new Map(), attached: new Map(), generated: new Map() };
 }
 
 export function createAnalysis(bodies: Bodies, names: Names, draft: ReadingDraft): Analysis {
@@ -33,6 +34,7 @@ export function createAnalysis(bodies: Bodies, names: Names, draft: ReadingDraft
     select: readSelect,
     change: readChange,
     body: (relation) => viewBody(relation, bodies),
+    generated: (column) => generatedFrom(column, bodies),
     attached: (relation, kind) => attachedCode(relation, kind, bodies),
   };
 }
@@ -60,13 +62,29 @@ function attachedCode(relation: Relation, kind: RawExpression["kind"], bodies: B
   if (known) return known;
   const draft = new ReadingDraft();
   bodies.attached.set(key, draft);
-  const columns = relation.columns.map((column) => ({ name: column.name, plain: [], from: [column] }));
-  const table = { alias: relation.raw.name, schema: relation.raw.schema, columns, others: null };
-  const scope: Scope = { tables: [table], columns, parent: null };
+  const scope = rowScope(relation);
   for (const expression of relation.raw.expressions) {
     if (expression.kind === kind) readOwn(`SELECT ${expression.text}`, draft, bodies, scope);
   }
   return draft;
+}
+
+function generatedFrom(column: Column, bodies: Bodies): readonly Source[] {
+  if (column.generated === null) return [];
+  const known = bodies.generated.get(column);
+  if (known) return known;
+  const draft = new ReadingDraft();
+  const columns = readOwn(`SELECT ${column.generated}`, draft, bodies, rowScope(column.relation));
+  const from = draft.opaque === null ? columns.flatMap((one) => one.from) : [bodies.catalog.everything];
+  bodies.generated.set(column, from);
+  return from;
+}
+
+/** The relation's own columns, as code that is attached to it names them. */
+function rowScope(relation: Relation): Scope {
+  const columns = relation.columns.map((column) => ({ name: column.name, plain: [], from: [column] }));
+  const table = { alias: relation.raw.name, schema: relation.raw.schema, columns, others: null };
+  return { tables: [table], columns, parent: null };
 }
 
 /** Reads SQL that the target itself has printed: every name is qualified. */

@@ -164,6 +164,5 @@ export function constantText(node: Node | undefined): string | null {
 }
 
 export function systemThing(catalog: TargetCatalog, name: string): Source {
-  const uri = relationUri(catalog.target, "pg_catalog", name);
-  return { uri, relation: catalog.relation("pg_catalog", name) };
+  return { uri: relationUri(catalog.target, "pg_catalog", name), relation: null };
 }

@@ -19,6 +19,7 @@ export interface Column extends Source {
   readonly name: string;
   readonly attribute: number;
   readonly userType: number | null;
+  readonly generated: string | null;
 }
 
 export interface Relation {
@@ -102,6 +103,7 @@ function makeRelation(target: string, raw: RawRelation): Relation {
       name: row.name,
       attribute: row.attribute,
       userType: row.userType,
+      generated: row.generated,
     };
     columns.push(column);
     byName.set(row.name, column);

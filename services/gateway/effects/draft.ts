@@ -3,7 +3,7 @@
  * turns them into a Reading. The only mutable state of the analysis, made anew for each text.
  */
 import type { Handle, Operation, Reading, ResourceUri, TransactionControl } from "../../../schemas/command.ts";
-import type { Relation, Source } from "./catalog.ts";
+import { isSystemSchema, type Relation, type Source } from "./catalog.ts";
 
 export type Change = Reading["changes"][number];
 
@@ -76,8 +76,11 @@ export class ReadingDraft {
     this.opaque ??= reason;
   }
 
+  /** Columns of PostgreSQL's own catalog hold names; those that hold values stand here without their relation. */
   reveal(sources: Iterable<Source>): void {
-    for (const source of sources) this.reveals.add(source);
+    for (const source of sources) {
+      if (source.relation === null || !isSystemSchema(source.relation.raw.schema)) this.reveals.add(source);
+    }
   }
 
   resolve(relation: Relation): void {

@@ -4,7 +4,7 @@
  * imports in a circle.
  */
 import type { Grammar, Node, SelectStmt } from "../../../infra/sql/grammar.ts";
-import type { Relation, TargetCatalog } from "./catalog.ts";
+import type { Column, Relation, Source, TargetCatalog } from "./catalog.ts";
 import type { EffectDraft, ReadingDraft } from "./draft.ts";
 import type { Names } from "./names.ts";
 import type { RawExpression } from "./raw-catalog.ts";
@@ -25,6 +25,8 @@ export interface Analysis {
   /** INSERT, UPDATE, DELETE, MERGE inside WITH. @returns the columns of RETURNING */
   readonly change: (statement: Node, env: Env) => readonly ScopeColumn[];
   readonly body: (relation: Relation) => ViewBody;
+  /** What a generated column is made of; empty for others. */
+  readonly generated: (column: Column) => readonly Source[];
   readonly attached: (relation: Relation, kind: RawExpression["kind"]) => ReadingDraft;
 }
 

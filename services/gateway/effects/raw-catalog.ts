@@ -55,6 +55,8 @@ export interface RawColumn {
   readonly attribute: number;
   /** Set when the type is not of pg_catalog. */
   readonly userType: number | null;
+  /** Expression of a generated column: its value is made of others of the same row. */
+  readonly generated: string | null;
 }
 
 export type WriteEvent = "insert" | "update" | "delete" | "truncate";

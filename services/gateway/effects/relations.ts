@@ -97,7 +97,9 @@ export function columnsOf(relation: Relation, analysis: Analysis, children: bool
   if (isSystemSchema(relation.raw.schema)) return relation.columns.map((column) => systemColumn(column, analysis));
   const relatives = relativesOf(relation, analysis.catalog, children);
   return relation.columns.map((column) => {
-    const all = relatives.flatMap((other) => other.byName.get(column.name) ?? []);
+    const twins = relatives.flatMap((other) => other.byName.get(column.name) ?? []);
+    // A generated column shows what it is made of: a mask of either covers it.
+    const all = [...new Set<Source>(twins.flatMap((twin) => [twin, ...analysis.generated(twin)]))];
     return { name: column.name, plain: all, from: all };
   });
 }
@@ -125,7 +127,8 @@ function systemColumn(column: Column, analysis: Analysis): ScopeColumn {
   if (!values || (values.columns !== null && !values.columns.has(column.name))) {
     return { name: column.name, plain: [column], from: [column] };
   }
-  const from: readonly Source[] = values.everywhere ? [column, analysis.catalog.everything] : [column];
+  const value: Source = { uri: column.uri, relation: null };
+  const from: readonly Source[] = values.everywhere ? [value, analysis.catalog.everything] : [value];
   return { name: column.name, plain: [], from };
 }
 

@@ -61,14 +61,17 @@ export function mergeColumns(name: string, columns: readonly ScopeColumn[]): Sco
   };
 }
 
+/** A function's rows may have a column of any name, so what they are made of joins whatever else has that name. */
 export function findColumn(scope: Scope | null, name: string): ScopeColumn | null {
-  const open: Source[] = [];
+  const open: ScopeColumn[] = [];
   for (let level = scope; level !== null; level = level.parent) {
     const found = level.columns.filter((column) => column.name === name);
-    for (const table of level.tables) if (!table.qualifiedOnly) open.push(...(table.others ?? nothing));
-    if (found.length > 0) return mergeColumns(name, open.length > 0 ? [...found, expressionColumn(name, open)] : found);
+    for (const table of level.tables) {
+      if (!table.qualifiedOnly && table.others !== null) open.push(expressionColumn(name, table.others));
+    }
+    if (found.length > 0) return mergeColumns(name, [...found, ...open.filter((column) => column.from.length > 0)]);
   }
-  return open.length > 0 ? expressionColumn(name, open) : null;
+  return open.length > 0 ? mergeColumns(name, open) : null;
 }
 
 export function findTable(scope: Scope | null, schema: string | null, alias: string): ScopeTable | null {

@@ -63,8 +63,9 @@ export const catalogQueries: { readonly [K in keyof CatalogRows]: string } = {
   columns: `
     SELECT a.attrelid::int8 AS relation, a.attname AS name, a.attnum AS attribute,
       CASE WHEN tn.nspname NOT IN ('pg_catalog', 'information_schema')
-        THEN (CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE t.oid END)::int8 END AS "userType"
-    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        THEN (CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE t.oid END)::int8 END AS "userType",
+      CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END AS generated
+    FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
       JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace
     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${shown}
     ORDER BY a.attrelid, a.attnum`,
@@ -90,7 +91,8 @@ export const catalogQueries: { readonly [K in keyof CatalogRows]: string } = {
       UNION ALL SELECT polrelid, 'policy', pg_get_expr(polqual, polrelid) FROM pg_policy
       UNION ALL SELECT polrelid, 'policy', pg_get_expr(polwithcheck, polrelid) FROM pg_policy
       UNION ALL SELECT indrelid, 'index', pg_get_expr(indexprs, indrelid) FROM pg_index
-      UNION ALL SELECT indrelid, 'index', pg_get_expr(indpred, indrelid) FROM pg_index) e
+      UNION ALL SELECT indrelid, 'index', pg_get_expr(indpred, indrelid) FROM pg_index
+      UNION ALL SELECT partrelid, 'index', pg_get_expr(partexprs, partrelid) FROM pg_partitioned_table) e
     JOIN pg_class c ON c.oid = relation JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE text IS NOT NULL AND ${users} ORDER BY relation, kind, text`,
   foreignKeys: `
