@@ -75,13 +75,15 @@ async function statementsOf(
 
 /** @param rows of one session, in order */
 export function statementsFrom(rows: readonly TimelineRow[], isClosed: boolean): Statement[] {
-  const byCommand = new Map<string, Statement>();
-  for (const row of rows) {
-    if (row.type === "command.decided") byCommand.set(row.command, decided(row, byCommand.get(row.command), isClosed));
-    const statement = byCommand.get(row.command);
-    if (statement) byCommand.set(row.command, followed(statement, row));
-  }
-  return [...byCommand.values()];
+  const byCommand = new Map<string, TimelineRow[]>();
+  for (const row of rows)
+    if (row.command !== "") byCommand.set(row.command, [...(byCommand.get(row.command) ?? []), row]);
+  return [...byCommand.values()].flatMap((own) => {
+    const decisions = own.filter((row) => row.type === "command.decided");
+    const last = decisions.reduce<Statement | undefined>((sofar, row) => decided(row, sofar, isClosed), undefined);
+    // What is asked of people stands before the decision, what came of it after.
+    return last ? [own.reduce(followed, last)] : [];
+  });
 }
 
 /** A command that was held and approved is decided twice; its place is where it was asked first. */
