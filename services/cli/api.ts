@@ -7,6 +7,7 @@
 import type { Static, TSchema } from "../../schemas/shape.ts";
 import { findings } from "../../schemas/shape.ts";
 import { CliFailure, failed } from "./failure.ts";
+import type { CliParts } from "./parts.ts";
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -22,9 +23,9 @@ export interface Api {
 }
 
 /** @param token null before login: only what needs none can be read. */
-export function createApi(fetch: typeof globalThis.fetch, url: string, token: string | null): Api {
+export function createApi(parts: Pick<CliParts, "fetch" | "signal">, url: string, token: string | null): Api {
   const ask = (method: string, path: string, query: Query, body?: unknown): Promise<Response> =>
-    request(fetch, method, new URL(path + searchOf(query), url), token, body);
+    request(parts, method, new URL(path + searchOf(query), url), token, body);
   return {
     url,
     read: async (schema, path, query = {}) => checked(schema, await ask("GET", path, query), path),
@@ -46,7 +47,7 @@ function searchOf(query: Query): string {
 }
 
 async function request(
-  fetch: typeof globalThis.fetch,
+  { fetch, signal }: Pick<CliParts, "fetch" | "signal">,
   method: string,
   url: URL,
   token: string | null,
@@ -59,6 +60,7 @@ async function request(
     method,
     headers,
     redirect: "error" as const,
+    signal,
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   };
   const response = await fetch(url, init).catch((error: unknown) => {

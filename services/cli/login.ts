@@ -27,10 +27,10 @@ export async function login(context: Context, options: LoginOptions): Promise<vo
   const { parts } = context;
   const url = context.url ?? parts.url;
   if (url === null) throw misused("Which Throughline?", "Give --url http://host:port, or set THROUGHLINE_URL.");
-  const meta = await createApi(parts.fetch, guarded(url), null).read(metaSchema, "/api/meta");
+  const meta = await createApi(parts, guarded(url), null).read(metaSchema, "/api/meta");
   const client = { issuer: meta.issuer, clientId: options.clientId ?? meta.clientId, audience: meta.audience };
   const tokens = await tokensBy(context, await parts.flows(client), options);
-  const me = await createApi(parts.fetch, url, tokens.accessToken).read(meSchema, "/api/me");
+  const me = await createApi(parts, url, tokens.accessToken).read(meSchema, "/api/me");
   await writeSession(parts.configFolder, context.profile, { ...client, ...tokens, url, name: me.identity.name });
   tell(context, { url, identity: me.identity, roles: me.roles, expiresAtMs: tokens.expiresAtMs }, () =>
     welcome(parts, me, meta, tokens),
@@ -59,7 +59,7 @@ async function secretOf(path: string): Promise<string> {
 }
 
 async function byBrowser(parts: CliParts, flows: TokenFlows): Promise<Tokens> {
-  const loopback = await listenLoopback(browserWaitMsMax);
+  const loopback = await listenLoopback(browserWaitMsMax, parts.signal);
   try {
     const { url, finish } = await flows.browser(loopback.redirectUri);
     parts.terminal.err("Log in here (opened in your browser, if there is one):");
@@ -88,7 +88,7 @@ export async function apiOf(context: Omit<Context, "api">): Promise<Api> {
       "Log in there, with --profile to keep both.",
     );
   const session = stored.expiresAtMs - renewBeforeMs > parts.now() ? stored : await renewed(parts, profile, stored);
-  return createApi(parts.fetch, guarded(session.url), session.accessToken);
+  return createApi(parts, guarded(session.url), session.accessToken);
 }
 
 async function renewed(parts: CliParts, profile: string, session: CliSession): Promise<CliSession> {

@@ -17,7 +17,8 @@ export interface Loopback {
 const page = `<!doctype html><meta charset="utf-8"><title>Throughline</title>
 <p>You are logged in. Close this tab and go back to the terminal.</p>`;
 
-export async function listenLoopback(waitMsMax: number): Promise<Loopback> {
+/** @param signal Ctrl-C: nobody waits for the browser any more */
+export async function listenLoopback(waitMsMax: number, signal: AbortSignal): Promise<Loopback> {
   const arrival = Promise.withResolvers<URL>();
   const server = createServer((request, response) => answer(request, response, origin(), arrival.resolve));
   const origin = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -36,6 +37,8 @@ export async function listenLoopback(waitMsMax: number): Promise<Loopback> {
       ),
     waitMsMax,
   );
+  const interrupt = (): void => arrival.reject(failed("login.expired", "The login was interrupted."));
+  signal.addEventListener("abort", interrupt);
   // A login that failed elsewhere leaves nobody to hear of the time-out.
   arrival.promise.catch(() => undefined);
   return {
@@ -43,6 +46,7 @@ export async function listenLoopback(waitMsMax: number): Promise<Loopback> {
     arrived: arrival.promise,
     close() {
       clearTimeout(timer);
+      signal.removeEventListener("abort", interrupt);
       server.close();
       server.closeAllConnections();
     },

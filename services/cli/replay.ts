@@ -27,6 +27,7 @@ export async function replay(context: Context, session: string, speed: string | 
     }
     if (number === 0) for (const line of header(terminal, page.session)) terminal.out(line);
     for (const statement of page.statements) {
+      if (context.parts.signal.aborted) return;
       if (factor !== null && previous !== null)
         await context.parts.wait(Math.min(pauseMsMax, (statement.atMs - previous) / factor));
       previous = statement.atMs;

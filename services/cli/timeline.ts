@@ -100,11 +100,11 @@ async function follow(
   let sinceMs = first[0]?.atMs ?? parts.now();
   while (!parts.signal.aborted) {
     await parts.wait(pollMs);
-    const page = await api.read(timelinePageSchema, "/api/timeline", {
-      ...query,
-      sinceMs,
-      order: "oldest",
-      limit: 1_000,
+    const asked = { ...query, sinceMs, order: "oldest", limit: 1_000 };
+    const page = await api.read(timelinePageSchema, "/api/timeline", asked).catch((error: unknown) => {
+      // Ctrl-C in the middle of a question is how following ends.
+      if (parts.signal.aborted) return { rows: [] };
+      throw error;
     });
     const fresh = page.rows.filter((row) => !seen.has(row.id));
     const last = page.rows.at(-1)?.atMs ?? sinceMs;
