@@ -18,6 +18,9 @@ export const correlationTypes = ["temporal_ordered", "temporal", "event_count", 
 export const chainActions = ["hold", "block", "alert"] as const;
 export const expectations = ["hold", "block", "alert", "allow"] as const;
 
+/** What a standing block that a rule places is limited to: of the identity that completed the chain. */
+export const blockScopes = ["identity", "account", "session", "task"] as const;
+
 const gateSchema = closed({
   action: Type.Union([Type.Literal("hold"), Type.Literal("block")]),
   approvers: Type.Optional(names),
@@ -26,6 +29,7 @@ const gateSchema = closed({
   unavailable: Type.Optional(Type.Union([Type.Literal("hold"), Type.Literal("block"), Type.Literal("allow")])),
   step: Type.Optional(Type.Union([name, names])),
   "may-approve": Type.Optional(names),
+  block: Type.Optional(closed({ scope: Type.Array(oneOf(blockScopes), { minItems: 1 }), for: duration })),
 });
 
 const absentSchema = closed({ rule: name, between: Type.Tuple([name, name]) });

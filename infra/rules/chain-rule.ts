@@ -180,6 +180,7 @@ function buildGate(context: Context, gate: ChainKey["gate"], type: ChainRule["ty
     unavailable: gate.unavailable ?? "hold",
     steps,
     mayApprove: gate["may-approve"] === undefined ? new Set() : places(gate["may-approve"], "may-approve"),
+    block: gate.block === undefined ? null : { scope: gate.block.scope, forMs: durationMs(gate.block.for) },
   };
 }
 

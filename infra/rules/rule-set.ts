@@ -1,6 +1,6 @@
 /** Rules as they are evaluated: references resolved to indexes, durations in milliseconds, conditions compiled. */
 import type { LinkKind } from "../../schemas/chain.ts";
-import type { InlineTest } from "../../schemas/rule.ts";
+import type { blockScopes, InlineTest } from "../../schemas/rule.ts";
 import type { CompiledDetection } from "./detection.ts";
 
 export interface Detection extends CompiledDetection {
@@ -41,6 +41,8 @@ export interface Gate {
   readonly steps: ReadonlySet<number> | null;
   /** Steps whose identities may approve. */
   readonly mayApprove: ReadonlySet<number>;
+  /** A standing block on whoever completed a strong chain: the fields of the subject that it names, and how long. */
+  readonly block: { readonly scope: readonly (typeof blockScopes)[number][]; readonly forMs: number } | null;
 }
 
 export interface ChainRule {

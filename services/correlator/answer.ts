@@ -62,7 +62,7 @@ export function answerFor(asking: Asking, last: Step): Answer {
       continue;
     }
     const found = find(ground, rule, last, places);
-    if (found !== null && !wasApproved(rule, last, found, places))
+    if (found !== null && !wasApproved(asking, rule, last, found, places))
       observed.push({ rule, found, chain: toChain(rule, found, last, ground.links, false) });
   }
   return { enforced, observed };
@@ -102,7 +102,7 @@ function heldBy(
   gated: readonly number[],
 ): Completion | null {
   const found = strongest(asking, ground, rule, last, gated);
-  if (found !== null && wasApproved(rule, last, found, gated)) return null;
+  if (found !== null && wasApproved(asking, rule, last, found, gated)) return null;
   if (found !== null) return { rule, found, chain: toChain(rule, found, last, ground.links, true) };
   const lost = rule.steps.some((step) => asking.steps.lacks(step, last.atMs - rule.timespanMs));
   if (!ground.budget.spent && !lost) return null;
@@ -139,15 +139,41 @@ function strongest(
 
 /**
  * A COMMIT whose effects ran under approvals is not asked again, unless the chain found now differs in a step before the
- * last, or an effect that nobody approved completes it too.
+ * last, or an effect that nobody approved completes it too. Steps of the very transaction that commits are not such a
+ * difference (who approves a DELETE knows that its transaction goes on), as long as nobody else's step in that chain came
+ * after what was approved, and without them the chain is the approved one.
  */
-function wasApproved(rule: ChainRule, last: Step, found: readonly Step[], places: readonly number[]): boolean {
+function wasApproved(
+  asking: Asking,
+  rule: ChainRule,
+  last: Step,
+  found: readonly Step[],
+  places: readonly number[],
+): boolean {
   if (!last.commit) return false;
-  const before = found.filter((step) => step !== last).map(({ id }) => id);
-  const completing = new Set(places.flatMap((place) => (rule.steps[place] ? matchedBy(last, rule.steps[place]) : [])));
-  return [...completing].every(({ approved }) =>
-    approved.some((chain) => chain.rule === rule.name && sameIds(chain.before, before)),
-  );
+  const completing = [
+    ...new Set(places.flatMap((place) => (rule.steps[place] ? matchedBy(last, rule.steps[place]) : []))),
+  ];
+  const isCovered = (steps: readonly Step[]) => {
+    const before = steps.filter((step) => step !== last).map(({ id }) => id);
+    return completing.every(({ approved }) =>
+      approved.some((chain) => chain.rule === rule.name && sameIds(chain.before, before)),
+    );
+  };
+  if (isCovered(found)) return true;
+  const apart = new Set(last.effects.map(({ of }) => of));
+  const others = found.filter((step) => step !== last && !apart.has(step.command));
+  if (others.length === found.length - 1) return false;
+  const approvedAt = Math.min(...completing.map(({ of }) => placeOf(asking, rule, places, of)));
+  if (others.some(({ at }) => at > approvedAt)) return false;
+  const without = findChain(groundOf(asking), { rule, last, places, apart });
+  return without !== null && isCovered(without);
+}
+
+/** Where a command that is committed now stood when it ran; before everything when that is not kept. */
+function placeOf({ steps }: Asking, rule: ChainRule, places: readonly number[], command: string): number {
+  const kept = places.flatMap((place) => (rule.steps[place] ? steps.of(rule.steps[place]) : []));
+  return kept.find((step) => step.command === command)?.at ?? Number.NEGATIVE_INFINITY;
 }
 
 function sameIds(one: readonly string[], other: readonly string[]): boolean {

@@ -7,11 +7,11 @@
  */
 import { type Catalog, createCatalog, parseCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
-import type { Draft } from "../../infra/log/log.ts";
 import { loadRules } from "../../infra/rules/load.ts";
 import type { RuleSet } from "../../infra/rules/rule-set.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
-import { catalogue, type EventType } from "../../schemas/event.ts";
+import { catalogue } from "../../schemas/event.ts";
+import type { BlockScope } from "../../schemas/event-data.ts";
 import type { Identity, Task } from "../../schemas/identity.ts";
 import type { Limits } from "../../schemas/limits.ts";
 import type { Ruling } from "../../schemas/verdict.ts";
@@ -28,15 +28,12 @@ import { createClusters, createTasks } from "./cluster.ts";
 import { digestOf } from "./digest.ts";
 import { hash } from "./evidence.ts";
 import { Lineage } from "./lineage.ts";
+import { isOutput, type Output, Outputs } from "./outputs.ts";
 import type { Step } from "./step.ts";
 import { type StepLimits, Steps } from "./steps.ts";
 import { type EntryOf, Timeline } from "./timeline.ts";
 
-export type CorrelatorLimits = StepLimits & Pick<Limits, "digestRecordsEvery" | "chainLooksMax">;
-
-type OutputType = "command.answered" | "chain.completed" | "resource.tagged" | "correlator.digested";
-/** What the correlator says; the id is a hash of the evidence, the same on every replica. */
-export type Output = { [T in OutputType]: Draft<T> & { readonly type: T; readonly id: string } }[OutputType];
+export type CorrelatorLimits = StepLimits & Pick<Limits, "digestRecordsEvery" | "chainLooksMax" | "clockJumpMsMax">;
 
 export interface CorrelatorParts {
   /** Appends to the log; may fold the appended record before it returns. Never called during replay. */
@@ -61,12 +58,6 @@ export function createCorrelator(parts: CorrelatorParts): Correlator {
   return new Fold(parts);
 }
 
-const ownTypes: ReadonlySet<EventType> = new Set<OutputType>([
-  "command.answered",
-  "chain.completed",
-  "resource.tagged",
-  "correlator.digested",
-]);
 /** Chains told in one answer; an event has a size. The ruling counts all of them. */
 const chainsToldMax = 8;
 /** Ids remembered to drop duplicates. */
@@ -92,14 +83,13 @@ class Fold implements Correlator {
   #folded = 0;
   #seen = new Set<string>();
   #seenBefore = new Set<string>();
-  #live = false;
-  #flushing = false;
-  /** Outputs by id that the log must hold, until their record is folded. */
-  readonly #expected = new Map<string, Output>();
-  readonly #queue: Output[] = [];
+  /** Of the latest tick in this run of the process. */
+  #tickedMs: number | null = null;
+  readonly #outputs: Outputs;
 
   constructor(parts: CorrelatorParts) {
     this.#parts = parts;
+    this.#outputs = new Outputs(parts.emit);
     this.#steps = new Steps(parts.limits);
     this.#lineage = new Lineage(this.#catalog);
     this.#timeline = new Timeline(this.#steps, this.#lineage);
@@ -120,11 +110,11 @@ class Fold implements Correlator {
   fold(entry: Entry): void {
     if (this.#isDuplicate(entry.id)) return;
     this.#at += 1;
-    if (ownTypes.has(entry.type) && entry.role === "correlator") this.#claim(entry);
+    if (isOutput(entry)) this.#outputs.claim(entry);
     else this.#take(entry);
     if (this.#at % sweepRecordsEvery === 0) this.#sweep(entry.atMs);
     if (catalogue[entry.type].stream === "steps") this.#count();
-    this.#flush();
+    this.#outputs.flush();
   }
 
   /** Forgets what no window reaches any more. */
@@ -139,9 +129,7 @@ class Fold implements Correlator {
   }
 
   goLive(): void {
-    this.#live = true;
-    this.#queue.push(...this.#expected.values());
-    this.#flush();
+    this.#outputs.goLive();
   }
 
   digest(): string {
@@ -170,10 +158,27 @@ class Fold implements Correlator {
     else if (entry.type === "command.finished") this.#timeline.finish(entry, this.#at);
     else if (entry.type === "policy.changed") this.#load(entry);
     else if (entry.type === "session.closed") this.#timeline.close(entry.subject.session ?? "");
-    else if (entry.type === "service.started" && entry.role === "gateway") this.#timeline.restart(entry.source);
+    else if (entry.type === "service.started") this.#restart(entry);
+    else if (entry.type === "clock.ticked") this.#tick(entry);
     else if (entry.type === "grant.issued" || entry.type === "session.opened") this.#learn(entry.data);
     else if (entry.type === "identity.linked") this.#link(entry);
     else if (entry.type === "resource.untagged") this.#untag(entry);
+  }
+
+  #restart({ role, source }: EntryOf<"service.started">): void {
+    this.#tickedMs = null;
+    if (role === "gateway") this.#timeline.restart(source);
+  }
+
+  /** Between two ticks of one run the clock must not jump: windows, holds and blocks are measured by it. */
+  #tick({ id, atMs }: EntryOf<"clock.ticked">): void {
+    const jumpMs = this.#tickedMs === null ? 0 : atMs - this.#tickedMs;
+    this.#tickedMs = atMs;
+    if (jumpMs <= this.#parts.limits.clockJumpMsMax) return;
+    const alert = hash(["clock.jumped", id]);
+    const sentence = `The log's time went forward by ${Math.round(jumpMs / 1000)} s at once; what had to happen in between is late.`;
+    const data = { alert, kind: "clock.jumped" as const, level: "medium", title: "Clock jumped", sentence, about: id };
+    this.#outputs.add({ type: "alert.raised", subject: {}, data, id: alert });
   }
 
   /** Who acts for whom, and which task belongs to which: as the api and the gateway signed it. */
@@ -209,7 +214,12 @@ class Fold implements Correlator {
       excluded: [...excludedFor(this.#asking(), step, answer.enforced)],
       sentence: this.#rules === null ? "No rules have been loaded." : enforced.map((chain) => chain.sentence).join(" "),
     };
-    this.#emit({ type: "command.answered", subject: entry.subject, data, id: hash(["answered", this.#version, data]) });
+    this.#outputs.add({
+      type: "command.answered",
+      subject: entry.subject,
+      data,
+      id: hash(["answered", this.#version, data]),
+    });
     if (ruling === "allow") this.#tell(step, this.#timeline.allow(step));
     this.#complete(step, answer, ruling);
   }
@@ -234,8 +244,33 @@ class Fold implements Correlator {
     const completions = [...answer.enforced, ...answer.observed].sort((a, b) => a.rule.index - b.rule.index);
     for (const { rule, chain } of completions) {
       const data = { rule: rule.name, chain, ruling };
-      this.#emit({ type: "chain.completed", subject: step.subject, data, id: hash(["completed", chain.id, ruling]) });
+      this.#outputs.add({
+        type: "chain.completed",
+        subject: step.subject,
+        data,
+        id: hash(["completed", chain.id, ruling]),
+      });
     }
+    for (const completion of answer.enforced) this.#block(step, completion);
+  }
+
+  /** A rule may place a standing block on whoever completed it, on strong evidence only. */
+  #block(step: Step, { rule, chain }: Completion): void {
+    const terms = rule.gate?.block ?? null;
+    if (terms === null || chain.strength === "weak") return;
+    const parts = terms.scope.map((field) => [field, step.subject[field]] as const);
+    // A field that the event lacks would make the block wider than the rule says.
+    if (parts.some(([, value]) => value === undefined)) return;
+    const block = hash(["block", chain.id]);
+    const data = {
+      block,
+      scope: Object.fromEntries(parts) as BlockScope,
+      by: `rule ${rule.name}`,
+      reason: chain.sentence,
+      expiresAtMs: step.atMs + terms.forMs,
+      approvers: [...(rule.gate?.approvers ?? [])],
+    };
+    this.#outputs.add({ type: "block.placed", subject: step.subject, data, id: block });
   }
 
   /** Tags that came to a place by travel for the first time. */
@@ -249,7 +284,7 @@ class Fold implements Correlator {
       this.#told.set(resource, known);
       const from = members.filter((member) => member !== resource).slice(0, 20);
       const data = { resource, tags: fresh, from, event: step.id };
-      this.#emit({ type: "resource.tagged", subject: step.subject, data, id: hash(["tagged", data]) });
+      this.#outputs.add({ type: "resource.tagged", subject: step.subject, data, id: hash(["tagged", data]) });
     }
   }
 
@@ -290,45 +325,6 @@ class Fold implements Correlator {
     this.#folded += 1;
     if (this.#folded % this.#parts.limits.digestRecordsEvery !== 0) return;
     const data = { folded: this.#folded, digest: this.digest() };
-    this.#emit({ type: "correlator.digested", subject: {}, data, id: `digest-${this.#folded}` });
-  }
-
-  #emit(draft: Output): void {
-    this.#expected.set(draft.id, draft);
-    this.#queue.push(draft);
-  }
-
-  /** An output of this correlator or of a replica: it must be what this fold made at that place. */
-  #claim(entry: Entry): void {
-    const expected = this.#expected.get(entry.id);
-    this.#expected.delete(entry.id);
-    if (entry.type === "correlator.digested" && expected?.type === "correlator.digested") {
-      const made = expected.data;
-      if (made.digest === entry.data.digest) return;
-      throw new ThroughlineError(
-        "log.digest_differs",
-        `after ${entry.data.folded} records: ${made.digest}, recorded ${entry.data.digest}`,
-      );
-    }
-    if (expected === undefined)
-      throw new ThroughlineError(
-        "log.digest_differs",
-        `the log holds ${entry.type} ${entry.id}, which this fold does not make`,
-      );
-  }
-
-  /** Outputs leave when the state is whole; folding one may bring more, which wait in line. */
-  #flush(): void {
-    if (!this.#live) {
-      this.#queue.length = 0;
-      return;
-    }
-    if (this.#flushing) return;
-    this.#flushing = true;
-    try {
-      for (let draft = this.#queue.shift(); draft !== undefined; draft = this.#queue.shift()) this.#parts.emit(draft);
-    } finally {
-      this.#flushing = false;
-    }
+    this.#outputs.add({ type: "correlator.digested", subject: {}, data, id: `digest-${this.#folded}` });
   }
 }

@@ -36,6 +36,8 @@ export interface Question {
   readonly places: readonly number[];
   /** Only strong links, no opaque step. */
   readonly strongOnly?: boolean;
+  /** Commands whose steps do not count, but for the last. */
+  readonly apart?: ReadonlySet<string>;
   /** Somebody who must have done one of these steps. */
   readonly pinned?: { readonly place: number; readonly identity: string };
 }
@@ -118,7 +120,8 @@ class Search {
 
   /** @returns what the chain agrees in with this step, or null when it cannot stand here */
   #admits(place: number, step: Step, agreed: Agreement | null): Agreement | null {
-    const { strongOnly, pinned } = this.#question;
+    const { strongOnly, pinned, apart, last } = this.#question;
+    if (step !== last && apart?.has(step.command)) return null;
     if (strongOnly && step.opaque) return null;
     if (pinned?.place === place && step.subject.identity !== pinned.identity) return null;
     if (!this.#ordered && this.#chosen.includes(step)) return null;

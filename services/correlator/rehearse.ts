@@ -15,7 +15,8 @@ import type { RuleFile } from "../../infra/rules/source.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { limits } from "../../schemas/limits.ts";
 import type { InlineTest } from "../../schemas/rule.ts";
-import { createCorrelator, type Output } from "./correlator.ts";
+import { createCorrelator } from "./correlator.ts";
+import type { Output } from "./outputs.ts";
 import { readScene } from "./scene.ts";
 import { Stage } from "./stage.ts";
 

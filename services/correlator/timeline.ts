@@ -202,7 +202,9 @@ export class Timeline {
     const { data, subject } = entry;
     const command = subject.command ?? "";
     const own = data.effects.map((effect) => ({ effect, of: command, approved: [], withdrawn: false, tags: [] }));
-    if (state.commits !== null) return [...own, ...state.commits.map(committed)];
+    // The facts of a COMMIT are the sum of what it makes lasting: each effect counts once, with its approval.
+    const isSum = data.transaction.kind === "commit" && (state.commits?.length ?? 0) > 0;
+    if (state.commits !== null) return [...(isSum ? [] : own), ...state.commits.map(committed)];
     if (data.transaction.kind !== "commit") return own;
     const open = this.#open.get(subject.session ?? "") ?? [];
     const lasting = open.flatMap((step) => step.effects.filter((part) => !part.withdrawn && isLasting(part.effect)));
