@@ -3,21 +3,17 @@ import { spawn } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
 import { loadConfig } from "../infra/config.ts";
 import { openFlows } from "../infra/identity/oidc.ts";
-import { manifestSchema } from "../infra/log/export.ts";
-import { parseSources } from "../infra/log/sources.ts";
-import { verifyExport } from "../infra/log/verify-export.ts";
 import type { RuleFile } from "../infra/rules/source.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
-import { findings } from "../schemas/shape.ts";
 import { runCli } from "./cli/cli.ts";
 import type { OfflineParts } from "./cli/parts.ts";
 import { runRules } from "./correlator/offline.ts";
-import { testRules } from "./correlator/rule-tests.ts";
+import { testRules } from "./correlator/rehearse.ts";
 import { readPolicyFiles } from "./main-policy.ts";
 
 const shippedRules = new URL("../schemas/rules/", import.meta.url).pathname;
@@ -60,32 +56,19 @@ function openBrowser(url: string): void {
 }
 
 const offline: OfflineParts = {
-  async verify({ lines, manifest, keys }) {
-    const [wrong] = findings(manifestSchema, manifest);
-    if (wrong) throw new ThroughlineError("export.damaged", `manifest.json: ${wrong.path.join(".")}: ${wrong.message}`);
-    const trusted = new Map(keys.flatMap((text) => [...parseSources(text).known]));
-    const report = await verifyExport({
-      lines,
-      manifest: manifest as Parameters<typeof verifyExport>[0]["manifest"],
-      trusted,
-    });
-    const { problem } = report;
-    return {
-      ok: report.ok,
-      records: report.records,
-      trusted: report.trusted.map(
-        ({ source, fingerprint, signatures }) => `${source} ${fingerprint} (${signatures} signatures)`,
-      ),
-      finding:
-        problem &&
-        `position ${problem.position}, ${problem.source} ${problem.stream} ${problem.sequence}: ${problem.what}`,
-      unsigned: report.unsigned.map(({ source, stream, from, count }) => `${source} ${stream}: ${count} from ${from}`),
-      cannotKnow: report.cannotKnow,
-    };
-  },
   async testRules(files) {
-    const named = files.length > 0 ? files : await shipped();
-    return testRules(await Promise.all(named.map(ruleFile)));
+    const named = files.length > 0 ? files.map((file) => resolve(file)) : await rulesIn(shippedRules);
+    // Rules name rules of other files: their neighbours are loaded too, but only what was named is tried.
+    const folders = [...new Set(named.map((file) => dirname(file)))];
+    const neighbours = (await Promise.all(folders.map(rulesIn))).flat();
+    const loaded = await Promise.all([...new Set([...neighbours, ...named])].map(ruleFile));
+    return testRules(loaded)
+      .filter(({ file }) => named.includes(file))
+      .map(({ rule, test, ok, expected, found, detail }) => ({
+        name: `${rule}: ${test}`,
+        ok,
+        finding: `expected ${expected}, found ${found}${detail ? `: ${detail}` : ""}`,
+      }));
   },
   async *runRules({ rules, catalog, events, warn }) {
     const lines = createInterface({ input: createReadStream(events), crlfDelay: Number.POSITIVE_INFINITY });
@@ -108,11 +91,9 @@ const offline: OfflineParts = {
   up: startBoth,
 };
 
-async function shipped(): Promise<string[]> {
-  return (await readdir(shippedRules))
-    .filter((name) => name.endsWith(".yml"))
-    .sort()
-    .map((name) => join(shippedRules, name));
+async function rulesIn(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => /\.ya?ml$/.test(name)).sort();
+  return names.map((name) => join(folder, name));
 }
 
 async function ruleFile(path: string): Promise<RuleFile> {

@@ -65,12 +65,15 @@ async function runOn(journal: Journal, config: Config, files: PolicyFiles, aroun
     grants: feed.grants,
     record: (data, clientaddress) =>
       void appender.append({ type: "session.refused", subject: { clientaddress }, data }),
-    open: (grant, facts) => openSession(sessions, grant, facts),
+    async open(grant, facts) {
+      await readers.readerOf(grant.target);
+      return openSession(sessions, grant, facts);
+    },
     close: (session, facts) => closeSession(sessions, session, facts),
-    serve: async (wire) =>
+    serve: (wire) =>
       proxy(wire, {
         gate,
-        reader: await readers.readerOf(wire.session.grant.target),
+        reader: readers.known(wire.session.grant.target),
         now: () => performance.now(),
         nextCommandId: () => around.newId() as CommandId,
         tagsOf: feed.tags.of,

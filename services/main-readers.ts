@@ -10,6 +10,8 @@ import type { Surroundings } from "./main-surroundings.ts";
 export interface Readers {
   /** Null while the catalog of that target has not been loaded. */
   readonly loaded: (target: string) => Reader | null;
+  /** Of a target whose reader was opened before. */
+  readonly known: (target: string) => Reader;
   /** @throws ThroughlineError `target.unknown`, `target.unreachable`, `target.refused` */
   readonly readerOf: (target: string) => Promise<Reader>;
   close(): Promise<void>;
@@ -42,6 +44,12 @@ export function openReaders(config: Config, { fault }: Surroundings): Readers {
   for (const name of targets.keys()) readerOf(name).catch(fault);
   return {
     loaded: (name) => readers.get(name) ?? null,
+    known(name) {
+      const reader = readers.get(name);
+      if (!reader)
+        throw new ThroughlineError("internal.bug", `a session was opened before the catalog of ${name} was read`);
+      return reader;
+    },
     readerOf,
     async close() {
       clearInterval(timer);

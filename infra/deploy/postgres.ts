@@ -172,15 +172,21 @@ async function accepting(child: ChildProcess, port: number, log: string): Promis
   }
 }
 
-/** An SSLRequest is answered with one byte as soon as the postmaster takes connections, with no line in its log. */
+/** Whether it asks for a password: before that it takes connections, but no sessions. */
 function answers(port: number): Promise<boolean> {
   return new Promise((done) => {
     const socket = createConnection(port, "127.0.0.1");
-    socket.once("connect", () => socket.write(Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])));
-    socket.once("data", () => done(true));
+    const words = Buffer.from(`user\0${superuser}\0database\0postgres\0\0`);
+    const head = Buffer.alloc(8);
+    head.writeInt32BE(8 + words.length, 0);
+    head.writeInt32BE(3 << 16, 4);
+    socket.once("connect", () => socket.write(Buffer.concat([head, words])));
+    socket.once("data", (answer) => {
+      done(answer[0] === 0x52); // AuthenticationSASL; an ErrorResponse begins with E
+      socket.destroy();
+    });
     socket.once("error", () => done(false));
     socket.once("close", () => done(false));
-    socket.once("data", () => socket.destroy());
   });
 }
 

@@ -26,6 +26,8 @@ export async function forgeApproval(world: World, approval: string, role: Role):
         by: "forger",
         byName: "Olga",
         reason: "forged",
+        kind: "person" as const,
+        groups: ["data-owners"],
       };
       await appender.synced(appender.append({ type: "approval.answered", subject: {}, data }));
     } finally {

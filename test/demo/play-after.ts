@@ -1,6 +1,6 @@
 /** Scenario points 5 to 7: a block reaches an open session, Ivan reads it all back, and what is not a chain is not held. */
 import assert from "node:assert/strict";
-import type { BlockInfo, ChainsPage, Me, SessionsPage, TimelinePage } from "../../schemas/api.ts";
+import type { BlockInfo, ChainsPage, Me, TimelinePage } from "../../schemas/api.ts";
 import { eventually, type Player, refusalOf } from "./cast.ts";
 import { throughline } from "./command-line.ts";
 import { customers } from "./database.ts";
@@ -94,13 +94,11 @@ async function investigated(stage: Stage): Promise<void> {
   assert.ok(story.some(({ type, data }) => type === "approval.answered" && JSON.stringify(data).includes("Olga")));
   const masked = await page(ivan, "/api/timeline?account=extract&type=output.masked&limit=5");
   assert.ok(masked.rows.length > 0 && !JSON.stringify(masked.rows).includes("example.com"));
-  await readWithCommandLine(stage);
+  await readWithCommandLine(stage, held.session);
 }
 
-async function readWithCommandLine(stage: Stage): Promise<void> {
+async function readWithCommandLine(stage: Stage, session: string): Promise<void> {
   const { ivan } = stage.players;
-  const { sessions } = (await ivan.api("GET", "/api/sessions?account=load")).body as unknown as SessionsPage;
-  const session = sessions[0]?.session ?? assert.fail("no session of load");
   const terminal = await throughline(stage.world, "ivan");
   const rows = await terminal.run("timeline", "--account", "load", "--limit", "50");
   assert.match(rows, /load/);

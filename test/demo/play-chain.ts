@@ -65,17 +65,17 @@ export const chainSteps: Step[] = [
     },
   },
   {
-    title: "1  extract reads 5,000 customers: e-mail and card arrive masked, simple and prepared alike; so does Ana",
+    title: "1  extract reads 5,000 customers: e-mail and card arrive masked, simple and prepared alike, and Ana's too",
     async run(stage) {
+      const ana = await stage.join(stage.players.ana, "analyst");
+      assertMasked((await ana.client.query("SELECT * FROM customers")).rows, customers);
+      const guess = await refusalOf(ana.client.query("SELECT count(*) FROM customers WHERE email LIKE 'person1%'"));
+      assert.equal(guess.code, "42501");
       const { client } = stage.actors.extract;
       assertMasked((await client.query("SELECT * FROM customers")).rows, customers);
       const prepared = { name: "all", text: "SELECT * FROM customers WHERE id > $1", values: [0] };
       assertMasked((await client.query(prepared)).rows, customers);
       assertMasked((await client.query(prepared)).rows, customers);
-      const ana = await stage.join(stage.players.ana, "analyst");
-      assertMasked((await ana.client.query("SELECT * FROM customers")).rows, customers);
-      const guess = await refusalOf(ana.client.query("SELECT count(*) FROM customers WHERE email LIKE 'person1%'"));
-      assert.equal(guess.code, "42501");
     },
   },
   {

@@ -1,0 +1,72 @@
+/**
+ * The second process of one machine: it owns the store's engine, projects the log into it and serves api and console.
+ * It appends to the log over the local socket with its own keys. When it dies, nothing that is decided waits for it.
+ */
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { readReceiver } from "../infra/alerts/webhook.ts";
+import { openBlobs } from "../infra/blobs/blobs-folder.ts";
+import { openFlows } from "../infra/identity/oidc.ts";
+import { createTokens } from "../infra/identity/tokens.ts";
+import { openGrantKeys } from "../infra/keys/grant-keys.ts";
+import { openKeys } from "../infra/keys/keys-folder.ts";
+import { openSocketLog } from "../infra/log/socket-client.ts";
+import { openChdbStore } from "../infra/store/chdb.ts";
+import type { Config } from "../schemas/config.ts";
+import { createApi } from "./api/api.ts";
+import { readPolicyFiles } from "./main-policy.ts";
+import type { Process, Surroundings } from "./main-surroundings.ts";
+import { runProjector } from "./projector/project.ts";
+
+const consoleFolder = fileURLToPath(new URL("./console/dist", import.meta.url));
+
+export async function runStore(config: Config, around: Surroundings): Promise<Process> {
+  const { now, version } = around;
+  const { policy } = await readPolicyFiles(config);
+  const log = await openSocketLog({ folder: config.data, name: config.name, roles: ["projector", "api"], now });
+  const [projecting, speaking] = [await log.appender("projector", config.name), await log.appender("api", config.name)];
+  const store = await openChdbStore(join(config.data, "store"), (position) => log.encodePosition(position));
+  const keys = await openKeys(config.data);
+  const shared = { log, store, keys, blobs: openBlobs(config.data), now, wait };
+  const projector = await runProjector({ ...shared, appender: projecting });
+  const api = await createApi({
+    ...shared,
+    config,
+    version,
+    appender: speaking,
+    grantKeys: await openGrantKeys(join(config.data, "keys", "grant.keys")),
+    policy: () => policy,
+    tokens: createTokens(config.identity, now),
+    openFlows: () => openFlows(config.identity, now),
+    alerts: config.alerts ? await readReceiver(config.alerts.url, config.alerts.secretFile) : null,
+    consoleFolder,
+    onFault: around.fault,
+  });
+  let stopping = false;
+  for (const ended of [projector.ended, api.ended]) {
+    ended.catch(
+      (error: unknown) => stopping || around.fatal(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+  const started = (role: string) => ({ role, version, positions: {} });
+  projecting.append({ type: "service.started", subject: {}, data: started("projector") });
+  speaking.append({ type: "service.started", subject: {}, data: started("api") });
+  await api.listen();
+  return {
+    async close(reason) {
+      stopping = true;
+      speaking.append({ type: "service.stopped", subject: {}, data: { role: "api", reason } });
+      await api.close();
+      await projector.close();
+      await log.close();
+      await store.close();
+      await keys.close();
+    },
+  };
+}
+
+/** Resolves after so many milliseconds, or at once when the signal says so. */
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  return sleep(ms, undefined, { signal }).catch(() => undefined);
+}
