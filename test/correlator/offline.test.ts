@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Firing } from "../../schemas/rule.ts";
+import { runRules } from "../../services/correlator/offline.ts";
+import { chainRule, steps, usual } from "./play.ts";
+
+const tags = { name: "catalog.yaml", text: '[{ resource: "orders/public.customers", tags: [pii] }]' };
+const rules = [
+  { name: "s.yml", text: steps },
+  { name: "z.yml", text: chainRule(usual) },
+];
+
+const line = (id: string, minute: number, account: string, operation: string, more: object) =>
+  JSON.stringify({
+    id,
+    time: `2026-01-01T00:${String(minute).padStart(2, "0")}:00Z`,
+    identity: account,
+    account,
+    task: "t",
+    operation,
+    reads: [],
+    writes: [],
+    ends: [],
+    outcome: "ok",
+    ...more,
+  });
+
+async function run(events: readonly string[], files = rules): Promise<{ firings: Firing[]; warnings: string[] }> {
+  const warnings: string[] = [];
+  const firings: Firing[] = [];
+  for await (const firing of runRules({
+    rules: files,
+    catalog: tags,
+    events,
+    warn: (warning) => warnings.push(warning),
+  }))
+    firings.push(firing);
+  return { firings, warnings };
+}
+
+const night = [
+  line("e1", 0, "extract", "read", { reads: ["orders/public.customers"], rows: 500 }),
+  line("e2", 1, "transform", "transform", { reads: ["orders/public.customers"], writes: ["orders/public.staging"] }),
+  line("e3", 9, "load", "delete", { writes: ["orders/public.staging"] }),
+];
+
+test("one line per firing: rule, event, action, chain in step order", async () => {
+  const { firings } = await run([...night, line("e4", 10, "load", "delete", { writes: ["orders/public.staging"] })]);
+  assert.deepEqual(
+    firings.map((firing) => JSON.stringify(firing)),
+    [
+      '{"rule":"chain","event":"e3","action":"hold","chain":["e1","e2","e3"]}',
+      '{"rule":"chain","event":"e4","action":"hold","chain":["e1","e2","e4"]}',
+    ],
+  );
+});
+
+test("at one event, firings come in the order of the rules; an observed rule alerts", async () => {
+  const files = [...rules, { name: "zz.yml", text: chainRule(`mode: observe\n${usual}`, "", "second") }];
+  const firings = (await run(night, [...files.slice(0, 1), ...files.slice(1).reverse()])).firings;
+  assert.deepEqual(
+    firings.map(({ rule, action }) => `${rule} ${action}`),
+    ["second alert", "chain hold"],
+  );
+});
+
+test("an error withdraws writes, and reads unless rows came", async () => {
+  const failed = (index: number, more: object) =>
+    night.map((text, at) => (at === index ? JSON.stringify({ ...JSON.parse(text), outcome: "error", ...more }) : text));
+  assert.equal((await run(failed(0, { rows: 0 }))).firings.length, 0);
+  assert.equal((await run(failed(0, { rows: 3 }))).firings.length, 1);
+  assert.equal((await run(failed(1, { rows: 3 }))).firings.length, 0);
+  assert.equal((await run(failed(2, {}))).firings.length, 0);
+});
+
+test("time that goes back is read as the line before it, with a warning; an id counts once", async () => {
+  const back = line("e2b", 0, "extract", "read", { reads: ["orders/public.customers"] });
+  const { firings, warnings } = await run([...night.slice(0, 2), back, night[1] ?? "", night[2] ?? ""]);
+  assert.deepEqual(warnings, [
+    "line 3: its time is before the line before it and is read as that",
+    "line 4: e2 was read before and is left out",
+  ]);
+  assert.deepEqual(
+    firings.map(({ chain }) => chain),
+    [["e1", "e2", "e3"]],
+  );
+});
+
+test("further fields match by name", async () => {
+  const rule =
+    "title: t\nname: t\nlogsource: { category: command }\ndetection:\n  s: { region: eu, rows|gte: 3 }\n  condition: s\n";
+  const files = [{ name: "t.yml", text: rule }];
+  const event = (id: string, more: object) => line(id, 0, "a", "read", { reads: ["x/y"], region: "EU", ...more });
+  const { firings } = await run([event("e1", { rows: 3 }), event("e2", { rows: 2 }), event("e3", {})], files);
+  assert.deepEqual(firings, [{ rule: "t", event: "e1", action: "alert", chain: ["e1"] }]);
+});
+
+test("a line that is no event is an error with its number", async () => {
+  await assert.rejects(run(["{"]), { code: "request.invalid", message: "line 1: is not a JSON object" });
+  await assert.rejects(
+    run(['{"id":"e1","time":"2026-01-01T00:00:00Z","operation":"erase"}']),
+    /line 1: operation is one of read/,
+  );
+  await assert.rejects(run(['{"id":"e1","time":"soon","operation":"read"}']), /line 1: has no time/);
+});
