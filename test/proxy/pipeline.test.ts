@@ -159,6 +159,17 @@ test("each Execute of a portal is a Command with the bound values; binary values
   await talk.bye();
 });
 
+test("values that differ in their bytes differ in the record", async () => {
+  const talk = await opened();
+  const values = [Buffer.from([0xff]), Buffer.from([0xfe]), Buffer.from("\\b:AP8="), Buffer.from("é")];
+  const message = bind({ portal: "", statement: "s", parameters: values });
+  talk.client.say(parse("s", "SELECT $1"), message, execute(""), sync());
+  await talk.target.hears(parse("s", "SELECT $1"), message, execute(""), sync());
+  assert.deepEqual(last(talk).parameters, ["\\b:/w==", "\\b:/g==", "\\b:XGI6QVA4PQ==", "é"]);
+  talk.client.stream.destroy();
+  talk.target.stream.destroy();
+});
+
 test("a statement the gateway never saw, or one closed, is opaque", async () => {
   const talk = await opened();
   talk.client.say(parse("s", "SELECT 1"), close("S", "s"), bind({ portal: "", statement: "s" }), execute(""), sync());
@@ -170,6 +181,40 @@ test("a statement the gateway never saw, or one closed, is opaque", async () => 
     sync(),
   );
   assert.notEqual(last(talk).reading.opaque, null);
+  talk.client.stream.destroy();
+  talk.target.stream.destroy();
+});
+
+test("a portal whose names mean something else by the time it runs is opaque", async () => {
+  const talk = await opened();
+  talk.client.say(parse("", "SELECT v"), bind({ portal: "", statement: "" }), sync());
+  await talk.target.hears(parse("", "SELECT v"), bind({ portal: "", statement: "" }), sync());
+  talk.target.say(parseComplete, bindComplete, ready("T"));
+  await talk.client.hears(parseComplete, bindComplete, ready("T"));
+  talk.reader.texts.set("SELECT v", reading({ effects: [effect("read", "orders/public.other")], resolution: "r2" }));
+  talk.client.say(execute(""), sync());
+  await talk.target.hears(execute(""), sync());
+  assert.notEqual(last(talk).reading.opaque, null);
+  talk.client.stream.destroy();
+  talk.target.stream.destroy();
+});
+
+test("after an opaque command inside BEGIN the target is asked at once, and again when it has ended", async () => {
+  const talk = await opened();
+  await runs(talk, "BEGIN", "T");
+  await runs(talk, "DO magic", "T");
+  talk.client.say(query("SELECT 1"));
+  await talk.namesAndMore([], "T");
+  await talk.target.hears(query("SELECT 1"));
+  const { names } = talk.reader.asked.at(-1)!;
+  assert.deepEqual([names.definesPending, names.pending], [true, undefined]); // it may have defined anything
+  talk.target.say(complete("SELECT 1"), ready("T"));
+  await talk.client.hears(complete("SELECT 1"), ready("T"));
+  await runs(talk, "COMMIT", "I");
+  talk.client.say(query("SELECT 2"));
+  await talk.namesAndMore([], "I", ["shadow"]);
+  await talk.target.hears(query("SELECT 2"));
+  assert.deepEqual(talk.reader.asked.at(-1)!.names.pending, ["orders/pg_temp.shadow"]);
   talk.client.stream.destroy();
   talk.target.stream.destroy();
 });
@@ -279,7 +324,33 @@ test("COPY by Execute: the Sync sent with it is not answered, the one after Copy
   await talk.target.hears(frame("d", Buffer.from("1\n")), frame("c"), sync());
   talk.target.say(complete("COPY 1"), ready("I"));
   await talk.client.hears(complete("COPY 1"), ready("I"));
+  await runs(talk, "SELECT 1");
   await talk.bye();
+});
+
+test("a Sync while COPY takes data stays here, as the target would ignore it", async () => {
+  const talk = await opened();
+  talk.client.say(query("INSERT copy"));
+  await talk.target.hears(query("INSERT copy"));
+  talk.target.say(copyInResponse);
+  await talk.client.hears(copyInResponse);
+  talk.client.say(sync(), frame("H"), frame("d", Buffer.from("1\n")), frame("c"));
+  await talk.target.hears(frame("d", Buffer.from("1\n")), frame("c"));
+  talk.target.say(complete("COPY 1"), ready("I"));
+  await talk.client.hears(complete("COPY 1"), ready("I"));
+  await runs(talk, "SELECT 1");
+  await talk.bye();
+});
+
+test("another command where COPY data is due ends the session", async () => {
+  const talk = await opened();
+  talk.client.say(query("INSERT copy"));
+  await talk.target.hears(query("INSERT copy"));
+  talk.target.say(copyInResponse);
+  await talk.client.hears(copyInResponse);
+  talk.client.say(query("SELECT 1"));
+  assert.equal((await talk.client.report()).get("C"), "08P01");
+  assert.equal(talk.cancelled, 1);
 });
 
 test("garbage from either side ends the session with a clear error", async () => {

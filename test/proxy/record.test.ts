@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bind, errorResponse, execute, parse, query, sync } from "../../services/gateway/postgres/messages.ts";
+import { effect, reading } from "./doubles.ts";
 import {
   bindComplete,
   complete,
@@ -98,6 +99,23 @@ test("what is opaque or not undone by ROLLBACK waits for its record, inside BEGI
   await talk.target.hearsNothing();
   talk.gate.sync();
   await talk.target.hears(query("DO something"));
+  talk.client.stream.destroy();
+  talk.target.stream.destroy();
+});
+
+test("only what is known to have no effect of its own may begin or end a transaction before its record", async () => {
+  const talk = await inTransaction();
+  const transaction = { kind: "savepoint", name: "s" } as const;
+  talk.reader.texts.set("SAVEPOINT odd", reading({ transaction, effects: [effect("write")] }));
+  talk.reader.texts.set("SELECT odd", reading({ opaque: "odd", effects: [effect("read")] }));
+  for (const text of ["SAVEPOINT odd", "SELECT odd"]) {
+    talk.client.say(query(text));
+    await talk.target.hearsNothing();
+    talk.gate.sync();
+    await talk.target.hears(query(text));
+    talk.target.say(complete("OK"), ready("T"));
+    await talk.client.hears(complete("OK"), ready("T"));
+  }
   talk.client.stream.destroy();
   talk.target.stream.destroy();
 });

@@ -125,7 +125,23 @@ test("a refused Parse of the unnamed statement makes the target forget the old o
   await talk.target.hears(parse("", "refused_by_throughline"), sync());
   talk.target.say(syntaxError, ready("I"));
   await refused(talk);
+  await talk.client.hears(ready("I"));
   await talk.bye();
+});
+
+test("a refused Parse of the unnamed statement is forgotten here too", async () => {
+  const talk = await opened();
+  talk.client.say(parse("", "SELECT old"), sync());
+  await talk.target.hears(parse("", "SELECT old"), sync());
+  talk.target.say(parseComplete, ready("I"));
+  await talk.client.hears(parseComplete, ready("I"));
+  talk.gate.preview_ = (command) => (command.text.startsWith("DELETE") ? block : { ...block, ruling: "allow" });
+  talk.client.say(parse("", "DELETE x"), sync(), bind({ portal: "", statement: "" }), execute(""), sync());
+  await talk.target.hears(parse("", "refused_by_throughline"), sync());
+  await talk.target.hears(bind({ portal: "", statement: "" }), execute(""), sync());
+  assert.notEqual(talk.gate.judged.at(-1)?.command.reading.opaque, null);
+  talk.client.stream.destroy();
+  talk.target.stream.destroy();
 });
 
 test("a refused FunctionCall becomes a call of no function", async () => {
@@ -149,6 +165,16 @@ test("a refusal whose substitute did not fail ends the session: then we know not
   const error = await talk.client.report();
   assert.equal(error.get("S"), "FATAL");
   await talk.client.isClosed();
+});
+
+test("a refused Execute whose substitute succeeds ends the session as well", async () => {
+  const talk = await opened();
+  talk.client.say(parse("", "DELETE x"), bind({ portal: "", statement: "" }), execute(""), sync());
+  await talk.target.hears(parse("", "DELETE x"), bind({ portal: "", statement: "" }), substituteParse, sync());
+  talk.target.say(parseComplete, bindComplete);
+  await talk.client.hears(parseComplete, bindComplete);
+  talk.target.say(parseComplete);
+  assert.equal((await talk.client.report()).get("S"), "FATAL");
 });
 
 test("a statement over the limit is refused unread, and the session lives", async () => {

@@ -197,7 +197,11 @@ export class Talk {
   }
 
   /** After an opaque command it also asks what was prepared and what is temporary. */
-  async namesAndMore(statements: [string, string][] = [], unsynced: "I" | "T" | null = "I"): Promise<void> {
+  async namesAndMore(
+    statements: [string, string][] = [],
+    unsynced: "I" | "T" | null = "I",
+    temporary: string[] = [],
+  ): Promise<void> {
     let message = await this.target.message();
     const texts: string[] = [];
     while (!["S", "H"].includes(String.fromCharCode(message[0]!))) {
@@ -207,7 +211,7 @@ export class Talk {
     }
     assert.equal(texts.length, 7);
     for (const value of Object.values(plain)) this.target.say(answer([value]));
-    this.target.say(answer(...statements), answer());
+    this.target.say(answer(...statements), answer(...temporary.map((name) => [name])));
     if (unsynced !== null) this.target.say(ready(unsynced));
   }
 

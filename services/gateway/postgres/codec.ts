@@ -1,7 +1,7 @@
 /**
  * Frames from the client → what they ask. Decodes names, texts and bound values; never encodes: what is allowed
  * passes as the bytes it came in. Strict to the last byte, because a message that the target would read otherwise
- * than we do is a way round. Values keep their bytes: text as text, binary as base64 behind `\b:`.
+ * than we do is a way round. Values keep their bytes: text as text, binary (and what is no UTF-8) as base64 behind `\b:`.
  * It cannot see what a name stands for (prepared.ts) nor what a text does (effects/).
  */
 import { ThroughlineError } from "../../../schemas/errors.ts";
@@ -41,6 +41,9 @@ export interface FunctionMessage {
   readonly oid: number;
   readonly parameters: readonly (string | null)[];
 }
+
+/** Before a value that is written in base64. */
+const binaryMark = "\\b:";
 
 /** NAMEDATALEN − 1: the target finds statements and portals by their first 63 bytes. */
 const nameBytesMax = 63;
@@ -179,8 +182,11 @@ function values(fields: Fields): (string | null)[] {
   return found;
 }
 
+/** Different bytes are different strings, or an approval for one value would cover another. */
 function value(bytes: Buffer, binary: boolean): string {
-  return binary ? `\\b:${bytes.toString("base64")}` : bytes.toString("utf8");
+  const read = binary ? null : text(bytes);
+  if (read?.valid === true && !read.value.startsWith(binaryMark)) return read.value;
+  return binaryMark + bytes.toString("base64");
 }
 
 /** Describe and Close. */

@@ -104,8 +104,7 @@ export class Names {
       if (this.#pending === null) this.#doubted = true;
       else this.#define(this.#pending.filter((uri) => uri.startsWith(this.#temporary)));
     }
-    if (this.#setSomething) this.sure = false;
-    this.#setSomething = false;
+    this.#setSomething = false; // whoever ended it has asked for the names already (forwarded, ending)
   }
 
   questions(): readonly string[] {
