@@ -102,7 +102,8 @@ test("connect writes a service entry and a pass file that psql reads, and prints
 });
 
 test("connecting again replaces its own entry and leaves the others alone", async () => {
-  await desk.run("connect", "orders", "--as", "loader", "--task", "again");
+  const { out } = await desk.run("--json", "connect", "orders", "--as", "loader", "--task", "again");
+  assert.doesNotMatch(out, /secret/);
   const text = await readFile(desk.parts.serviceFile, "utf8");
   assert.equal(text.match(/\[throughline-orders-loader\]/g)?.length, 1);
   assert.match(text, /^\[mine\]\nhost=db\n/);
