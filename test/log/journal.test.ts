@@ -66,6 +66,12 @@ describe("durability", () => {
     assert.equal(gateway.durable, 0);
     assert.equal(followed.length, 0);
     assert.equal(await journal.head(), null);
+    // Nor does one that starts now, though the bytes are in the file already.
+    const late = journal.follow({ after: null, streams: ["steps"] }, (records) => void followed.push(...records));
+    await late.caughtUp;
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    await late.close();
+    assert.equal(followed.length, 0);
     disk.waiting.shift()?.();
     await synced;
     assert.equal(gateway.durable, 1);

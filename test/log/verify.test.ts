@@ -120,6 +120,19 @@ describe("verify of an export", () => {
     }
   });
 
+  it("does not believe a signed head whose signature is another, also in the unsigned tail", async () => {
+    const made = await exported();
+    const at = made.lines.findLastIndex(({ type }) => type === "log.checkpoint");
+    const line = made.lines[at];
+    assert.ok(line);
+    const envelope = JSON.parse(line.json);
+    const signature = Buffer.alloc(64, 9).toString("base64");
+    const json = JSON.stringify({ ...envelope, data: { ...envelope.data, signature } });
+    const report = await verify(refit({ ...made, lines: made.lines.with(at, { ...line, json }) }));
+    assert.equal(report.problem?.position, line.position);
+    assert.match(report.problem?.what ?? "", /signature is wrong/);
+  });
+
   it("finds records that were swapped and renumbered", async () => {
     const made = await exported();
     const [a, b] = [made.lines[30], made.lines[33]];
