@@ -92,7 +92,11 @@ test("inside a pipeline it asks without a Sync of its own", async () => {
   talk.target.say(parseComplete, bindComplete, complete("SELECT 1"), ready("I"));
   const one = [parseComplete, bindComplete, complete("SET")];
   await talk.client.hears(...one, parseComplete, bindComplete, complete("SELECT 1"), ready("I"));
-  await talk.bye();
+  talk.client.say(query("SELECT 2")); // a SET LOCAL has fallen back at Sync
+  await talk.names();
+  await talk.target.hears(query("SELECT 2"));
+  talk.client.stream.destroy();
+  talk.target.stream.destroy();
 });
 
 test("a text the target would read otherwise is opaque: other encodings, other backslashes, invalid UTF-8", async () => {
