@@ -37,9 +37,13 @@ export function approvalRoutes(desk: Desk, parts: ApprovalParts): Route[] {
       "What is held, newest first; one's own requests for who may not approve",
       { query: stateQuery, answer: approvalsSchema },
       async ({ caller, query }) => {
-        const all = desk.state.asked.all().filter((approval) => seesIt(desk, caller, approval));
-        const infos = all.map((approval) => approvalInfo(desk, approval, caller));
-        const wanted = infos.filter((info) => query.state !== "open" || info.state === "open").slice(0, listedMax);
+        const { asked } = desk.state;
+        const everybodys = seesAll(desk, caller);
+        const found = asked
+          .all()
+          .filter((one) => everybodys || one.subject.identity === caller.identity.key)
+          .filter((one) => query.state !== "open" || asked.stateOf(one, desk.now()) === "open");
+        const wanted = found.slice(0, listedMax).map((one) => approvalInfo(desk, one, caller));
         await desk.reads.record(caller, "approvals", query, wanted.map(fingerprint));
         return { approvals: wanted };
       },
@@ -80,17 +84,13 @@ function about(caller: Caller, { session, command, task, target }: Approval["sub
   return subjectOfCaller(caller, Object.fromEntries(known));
 }
 
-function seesIt(desk: Desk, caller: Caller, approval: Approval): boolean {
-  return (
-    desk.permits.may(caller, "approve") ||
-    desk.permits.may(caller, "investigate") ||
-    approval.subject.identity === caller.identity.key
-  );
+function seesAll(desk: Desk, caller: Caller): boolean {
+  return desk.permits.may(caller, "approve") || desk.permits.may(caller, "investigate");
 }
 
 function visible(desk: Desk, caller: Caller, id: string): Approval {
   const approval = desk.state.asked.get(id);
-  if (!approval || !seesIt(desk, caller, approval))
+  if (!approval || !(seesAll(desk, caller) || approval.subject.identity === caller.identity.key))
     throw new ThroughlineError("not.found", `No approval that you may see has the id ${id}`);
   return approval;
 }

@@ -43,6 +43,8 @@ const attemptsKeptMax = 200;
 export class Asked {
   readonly #people: People;
   readonly #approvals = new Map<string, Approval>();
+  /** Chain → the newest approval that was asked because of it. */
+  readonly #ofChain = new Map<string, string>();
   readonly #sessions = new Map<string, Session>();
 
   constructor(people: People) {
@@ -78,7 +80,7 @@ export class Asked {
 
   /** The newest that was asked because of this chain. */
   ofChain(chain: string): Approval | null {
-    return this.all().find((approval) => approval.asked.chains.some((one) => one.id === chain)) ?? null;
+    return this.get(this.#ofChain.get(chain) ?? "");
   }
 
   /** @param nowMs an approval is over at its end, whether or not the gateway has said so yet */
@@ -94,8 +96,8 @@ export class Asked {
     const { data, subject, atMs } = entry;
     if (this.#approvals.has(data.approval)) return;
     const session = this.#sessions.get(subject.session ?? "");
-    const oldest = this.#approvals.keys().next().value;
-    if (this.#approvals.size >= approvalsKeptMax && oldest !== undefined) this.#approvals.delete(oldest);
+    this.#makeRoom();
+    for (const chain of data.chains) this.#ofChain.set(chain.id, data.approval);
     this.#approvals.set(data.approval, {
       id: data.approval,
       asked: data,
@@ -109,6 +111,13 @@ export class Asked {
       expired: false,
       usedAtMs: null,
     });
+  }
+
+  #makeRoom(): void {
+    const [oldest] = this.#approvals.values();
+    if (this.#approvals.size < approvalsKeptMax || !oldest) return;
+    this.#approvals.delete(oldest.id);
+    for (const { id } of oldest.asked.chains) if (this.#ofChain.get(id) === oldest.id) this.#ofChain.delete(id);
   }
 
   #answer({ data, atMs }: Extract<Entry, { type: "approval.answered" }>): void {
