@@ -17,18 +17,8 @@ import {
 
 const rows = [rowDescription({ name: "a" }), dataRow("1"), complete("SELECT 1"), ready("I")];
 
-async function opened(options: ConstructorParameters<typeof Talk>[0] = {}): Promise<Talk> {
-  const talk = new Talk(options);
-  talk.client.say(query("SELECT 0"));
-  await talk.names();
-  await talk.target.hears(query("SELECT 0"));
-  talk.target.say(complete("SELECT 0"), ready("I"));
-  await talk.client.hears(complete("SELECT 0"), ready("I"));
-  return talk;
-}
-
 test("a read is forwarded at once, and no row of it leaves before its record is durable", async () => {
-  const talk = await opened();
+  const talk = await Talk.opened();
   talk.gate.instant = false;
   talk.client.say(query("SELECT 1"));
   await talk.target.hears(query("SELECT 1"));
@@ -40,7 +30,7 @@ test("a read is forwarded at once, and no row of it leaves before its record is 
 });
 
 test("an autocommitted write waits for its record before it is forwarded", async () => {
-  const talk = await opened();
+  const talk = await Talk.opened();
   talk.gate.instant = false;
   talk.client.say(query("INSERT x"));
   await talk.target.hearsNothing();
@@ -52,7 +42,7 @@ test("an autocommitted write waits for its record before it is forwarded", async
 });
 
 async function inTransaction(): Promise<Talk> {
-  const talk = await opened();
+  const talk = await Talk.opened();
   talk.client.say(query("BEGIN"));
   await talk.target.hears(query("BEGIN"));
   talk.target.say(complete("BEGIN"), ready("T"));
@@ -89,8 +79,7 @@ test("a write behind a ROLLBACK that is still running waits: it may be on its ow
   await talk.target.hearsNothing();
   talk.gate.sync();
   await talk.target.hears(query("INSERT x"));
-  talk.client.stream.destroy();
-  talk.target.stream.destroy();
+  talk.drop();
 });
 
 test("what is opaque or not undone by ROLLBACK waits for its record, inside BEGIN too", async () => {
@@ -99,8 +88,7 @@ test("what is opaque or not undone by ROLLBACK waits for its record, inside BEGI
   await talk.target.hearsNothing();
   talk.gate.sync();
   await talk.target.hears(query("DO something"));
-  talk.client.stream.destroy();
-  talk.target.stream.destroy();
+  talk.drop();
 });
 
 test("only what is known to have no effect of its own may begin or end a transaction before its record", async () => {
@@ -116,12 +104,11 @@ test("only what is known to have no effect of its own may begin or end a transac
     talk.target.say(complete("OK"), ready("T"));
     await talk.client.hears(complete("OK"), ready("T"));
   }
-  talk.client.stream.destroy();
-  talk.target.stream.destroy();
+  talk.drop();
 });
 
 test("an error text waits for the record of its command; a failed Parse gets a record of its own", async () => {
-  const talk = await opened();
+  const talk = await Talk.opened();
   talk.gate.instant = false;
   const error = errorResponse({ severity: "ERROR", code: "42703", message: 'column "x" does not exist' });
   talk.client.say(query("SELECT x"));
@@ -141,7 +128,7 @@ test("an error text waits for the record of its command; a failed Parse gets a r
 });
 
 test("errors that may carry values leave without them", async () => {
-  const talk = await opened();
+  const talk = await Talk.opened();
   talk.gate.scrubbing = true;
   talk.client.say(query("INSERT x"));
   await talk.target.hears(query("INSERT x"));
@@ -165,7 +152,7 @@ test("errors that may carry values leave without them", async () => {
 });
 
 test("COPY FROM STDIN: data streams, CopyDone waits for the record", async () => {
-  const talk = await opened();
+  const talk = await Talk.opened();
   talk.client.say(query("INSERT copy"));
   await talk.target.hears(query("INSERT copy"));
   talk.target.say(copyInResponse);
@@ -184,7 +171,7 @@ test("COPY FROM STDIN: data streams, CopyDone waits for the record", async () =>
 });
 
 test("rows that wait for a record pause the target when they grow over the bound", async () => {
-  const talk = await opened({ bounds: { withheldBytesMax: 10_000 } });
+  const talk = await Talk.opened({ bounds: { withheldBytesMax: 10_000 } });
   talk.gate.instant = false;
   talk.client.say(query("SELECT 1"));
   await talk.target.hears(query("SELECT 1"));
@@ -201,7 +188,7 @@ test("rows that wait for a record pause the target when they grow over the bound
 });
 
 test("a client that does not read pauses the target", async () => {
-  const talk = await opened();
+  const talk = await Talk.opened();
   talk.client.say(query("SELECT 1"));
   await talk.target.hears(query("SELECT 1"));
   talk.client.stream.pause();
@@ -212,8 +199,7 @@ test("a client that does not read pauses the target", async () => {
   talk.client.stream.resume();
   await talk.client.hears(big, big, big, big, big);
   assert.ok(!talk.wire.target.isPaused());
-  talk.client.stream.destroy();
-  talk.target.stream.destroy();
+  talk.drop();
 });
 
 test("a lost target leaves what ran unknown, and nothing proven undone", async () => {
@@ -236,7 +222,7 @@ test("a lost target leaves what ran unknown, and nothing proven undone", async (
 });
 
 test("a session that must end asks nothing more: FATAL 57P01 at its next message", async () => {
-  const talk = await opened();
+  const talk = await Talk.opened();
   talk.wire.session.ending = "the Grant has ended";
   talk.client.say(query("SELECT 1"));
   const error = await talk.client.report();
@@ -246,7 +232,7 @@ test("a session that must end asks nothing more: FATAL 57P01 at its next message
 });
 
 test("a prepared read and its pipeline pass byte for byte", async () => {
-  const talk = await opened();
+  const talk = await Talk.opened();
   const batch = [parse("s", "SELECT 1"), bind({ portal: "", statement: "s" }), execute(""), sync()];
   talk.client.say(...batch);
   await talk.target.hears(...batch);

@@ -17,14 +17,9 @@ const substituteQuery = query("refused_by_throughline");
 const substituteParse = parse("throughline:refused", "refused_by_throughline");
 const syntaxError = errorResponse({ severity: "ERROR", code: "42601", message: "syntax error" });
 
-async function opened(options: ConstructorParameters<typeof Talk>[0] = {}): Promise<Talk> {
-  const talk = new Talk(options);
+async function opened(options: Parameters<typeof Talk.opened>[0] = {}): Promise<Talk> {
+  const talk = await Talk.opened(options);
   talk.gate.verdict = (command) => (command.text.startsWith("DELETE") ? block : { ...block, ruling: "allow" });
-  talk.client.say(query("SELECT 0"));
-  await talk.names();
-  await talk.target.hears(query("SELECT 0"));
-  talk.target.say(complete("SELECT 0"), ready("I"));
-  await talk.client.hears(complete("SELECT 0"), ready("I"));
   return talk;
 }
 
@@ -140,8 +135,7 @@ test("a refused Parse of the unnamed statement is forgotten here too", async () 
   await talk.target.hears(parse("", "refused_by_throughline"), sync());
   await talk.target.hears(bind({ portal: "", statement: "" }), execute(""), sync());
   assert.notEqual(talk.gate.judged.at(-1)?.command.reading.opaque, null);
-  talk.client.stream.destroy();
-  talk.target.stream.destroy();
+  talk.drop();
 });
 
 test("a refused FunctionCall becomes a call of no function", async () => {

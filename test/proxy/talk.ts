@@ -1,11 +1,10 @@
 /** A conversation at the bytes of one session: the test plays the client and the target, the proxy stands between. */
 import assert from "node:assert/strict";
 import { type Duplex, duplexPair } from "node:stream";
-import type { CommandId } from "../../schemas/command.ts";
+import type { Command, CommandId } from "../../schemas/command.ts";
 import type { Grant, SessionId } from "../../schemas/identity.ts";
 import { question } from "../../services/gateway/postgres/asked.ts";
-import { Scanner } from "../../services/gateway/postgres/frames.ts";
-import { commandComplete, readyForQuery, reportFields, sync } from "../../services/gateway/postgres/messages.ts";
+import { commandComplete, query, readyForQuery, reportFields, sync } from "../../services/gateway/postgres/messages.ts";
 import { type ProxyParts, proxy, proxyBounds, type Served } from "../../services/gateway/postgres/proxy.ts";
 import type { Wire } from "../../services/gateway/postgres/wire.ts";
 import { FakeGate, FakeReader } from "./doubles.ts";
@@ -140,6 +139,12 @@ export class End {
   }
 }
 
+interface TalkOptions {
+  readonly status?: "I" | "T" | "E";
+  readonly bounds?: Partial<ProxyParts["bounds"]>;
+  readonly tags?: readonly string[];
+}
+
 export class Talk {
   readonly gate = new FakeGate();
   readonly reader = new FakeReader();
@@ -150,9 +155,7 @@ export class Talk {
   cancelled = 0;
   #commands = 0;
 
-  constructor(
-    options: { status?: "I" | "T" | "E"; bounds?: Partial<ProxyParts["bounds"]>; tags?: readonly string[] } = {},
-  ) {
+  constructor(options: TalkOptions = {}) {
     const [clientEnd, clientSide] = duplexPair();
     const [targetEnd, targetSide] = duplexPair();
     this.client = new End(clientEnd);
@@ -179,6 +182,36 @@ export class Talk {
       tagsOf: () => options.tags ?? [],
       bounds: { ...proxyBounds, ...options.bounds },
     });
+  }
+
+  /** A session whose names are known. */
+  static async opened(options: TalkOptions = {}): Promise<Talk> {
+    const talk = new Talk(options);
+    talk.client.say(query("SELECT 0"));
+    await talk.names();
+    await talk.target.hears(query("SELECT 0"));
+    talk.target.say(complete("SELECT 0"), ready("I"));
+    await talk.client.hears(complete("SELECT 0"), ready("I"));
+    return talk;
+  }
+
+  /** A Query that passes and succeeds. */
+  async runs(text: string, status: "I" | "T" = "I"): Promise<void> {
+    this.client.say(query(text));
+    await this.target.hears(query(text));
+    this.target.say(complete("OK"), ready(status));
+    await this.client.hears(complete("OK"), ready(status));
+  }
+
+  /** The command that was judged last. */
+  get last(): Command {
+    return this.gate.judged.at(-1)!.command;
+  }
+
+  /** Ends it in the middle of whatever it does. */
+  drop(): void {
+    this.client.stream.destroy();
+    this.target.stream.destroy();
   }
 
   /** The first command makes the gateway ask what names mean. */
@@ -265,12 +298,4 @@ function session(): Wire["session"] {
     role: "extract",
     ending: null,
   };
-}
-
-export function frames(bytes: Buffer): string {
-  const scanner = new Scanner("target");
-  scanner.feed(bytes);
-  let types = "";
-  while (scanner.next()) types += String.fromCharCode(scanner.type).repeat(scanner.count);
-  return types;
 }
