@@ -1,6 +1,6 @@
-/** Files that are whole or absent, whenever the machine stops: write beside, sync, link or rename, sync the folder. */
+/** Files that are whole or absent, whenever the machine stops: write beside, sync, link, sync the folder. */
 import { randomUUID } from "node:crypto";
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, linkSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Makes a new file entry (or removal) durable. */
@@ -13,13 +13,7 @@ export function syncFolder(folder: string): void {
   }
 }
 
-/** Writes a file of mode 0600, replacing one of that name at once or not at all. */
-export function replaceFile(path: string, content: string | Uint8Array): void {
-  renameSync(writeBeside(path, content), path);
-  syncFolder(dirname(path));
-}
-
-/** Like replaceFile, but only if none is there. @returns false when one is, which then stays as it is */
+/** Writes a file of mode 0600, if none is there. @returns false when one is, which then stays as it is */
 export function createFile(path: string, content: string | Uint8Array): boolean {
   const beside = writeBeside(path, content);
   const made = linkNew(beside, path);

@@ -193,14 +193,14 @@ describe("the folder", () => {
       here.open(),
       (error: Error) => isCode("log.locked")(error) && error.message.includes(`${process.pid}`),
     );
-    const child = fork(join(import.meta.dirname, "opener.ts"), [here.folder], { stdio: "pipe" });
+    const child = fork(new URL("./opener.ts", import.meta.url), [here.folder], { stdio: "pipe" });
     here.defer(() => child.kill());
     const [message] = await once(child, "message");
     assert.match(String(message), new RegExp(`^log.locked .*process ${process.pid}`));
   });
 
   it("is free again after a kill -9, and after its process id belongs to another program", async () => {
-    const child = fork(join(import.meta.dirname, "opener.ts"), [here.folder], { stdio: "pipe" });
+    const child = fork(new URL("./opener.ts", import.meta.url), [here.folder], { stdio: "pipe" });
     here.defer(() => child.kill());
     const [message] = await once(child, "message");
     assert.equal(message, "open");

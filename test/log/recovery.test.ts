@@ -159,7 +159,7 @@ describe("kill -9", () => {
     };
     const acknowledged = new Set<string>();
     for (let round = 0; round < kills; round++) {
-      const child: ChildProcess = fork(join(import.meta.dirname, "hammer.ts"), [here.folder, String(round)], {
+      const child: ChildProcess = fork(new URL("./hammer.ts", import.meta.url), [here.folder, String(round)], {
         stdio: "inherit",
       });
       const enough = Math.floor(random() * 40) + 1;
@@ -203,9 +203,9 @@ describe("a full disk", () => {
     skip: isRoot ? false : "mounting a small tmpfs needs root: run as root to see it",
   }, async () => {
     const mount = mkdtempSync(join(tmpdir(), "throughline-full-"));
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", mount]);
+    execFileSync("/bin/mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", mount]);
     here.defer(() => {
-      execFileSync("umount", [mount]);
+      execFileSync("/bin/umount", [mount]);
       rmSync(mount, { recursive: true });
     });
     const limits = { reservedBytes: 1024 * 1024 };
@@ -226,7 +226,7 @@ describe("a full disk", () => {
     const commands = (await all(journal)).filter((record) => record.type === "command.intended");
     assert.equal(commands.length, commands.at(-1)?.sequence);
     // Space comes back.
-    execFileSync("mount", ["-o", "remount,size=8m", mount]);
+    execFileSync("/bin/mount", ["-o", "remount,size=8m", mount]);
     const recovered = new Promise<void>((resolve) => {
       journal.fold((entry) => {
         if (entry.type === "sink.recovered" && entry.data.count > 0) resolve();
