@@ -94,7 +94,7 @@ function plan(talk: Conversation, run: Run, columns: readonly Column[]): string 
 
 /** Judged and recorded, but it never runs. */
 function unrun(talk: Conversation, run: Run): void {
-  run.skip("42501");
+  run.neverRan("42501");
   const nothing = { undone: [run.judgement.command.id], lasted: [] };
   talk.gate.finished(talk.session, run.judgement, run.outcome(talk.parts.now(), nothing, "known"));
 }

@@ -57,7 +57,7 @@ export class Reports {
 
   /** The target never looked at it, because something before it failed with `code`. */
   skipped(run: Run, code: string): void {
-    run.skip(code);
+    run.neverRan(code);
     this.#report(run, { undone: [run.judgement.command.id], lasted: [] }, "known");
   }
 

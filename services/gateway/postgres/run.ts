@@ -29,7 +29,7 @@ export class Run {
   /** Every plan that was used, for the counts. */
   readonly plans: MaskPlan[] = [];
   /** The target never looked at it: an earlier message of its pipeline failed. */
-  #skipped = false;
+  #untouched = false;
   /** COPY FROM STDIN takes data. */
   copying = false;
 
@@ -68,13 +68,13 @@ export class Run {
   }
 
   /** @param code of the error that made the target skip it */
-  skip(code: string): void {
-    this.#skipped = true;
+  neverRan(code: string): void {
+    this.#untouched = true;
     this.code = code;
   }
 
   #shown(): boolean {
-    if (this.#skipped) return false;
+    if (this.#untouched) return false;
     if (this.rows > 0 || this.code === null) return true;
     if (this.judgement.command.reading.opaque !== null) return true;
     return this.told && !beforeData.test(this.code);
