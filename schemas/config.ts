@@ -59,6 +59,12 @@ export const configSchema = closed({
   holds: closed({
     mode: Type.Union([Type.Literal("wait"), Type.Literal("retry")]),
     waitSeconds: Type.Integer({ minimum: 1, maximum: 900 }),
+    perIdentityMax: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: "Approvals that one identity may ask for in 15 minutes; then it is refused",
+      }),
+    ),
     approvers: Type.Array(text("Group"), {
       minItems: 1,
       description: "Groups that answer where neither policy nor rule names any: commands that cannot be read",

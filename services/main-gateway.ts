@@ -150,7 +150,7 @@ async function openGate({
   journalKeys,
 }: GateNeeds): Promise<RunningGate> {
   const rules = chainRules(files.rules);
-  const { mode, waitSeconds, approvers } = config.holds;
+  const { mode, waitSeconds, approvers, perIdentityMax = limits.holdsPerIdentityMax } = config.holds;
   const targets = new Map(config.targets.map((target) => [target.name, target]));
   return createGate({
     appender,
@@ -169,7 +169,7 @@ async function openGate({
       const timer = setTimeout(callback, ms);
       return () => clearTimeout(timer);
     },
-    limits,
+    limits: { ...limits, holdsPerIdentityMax: perIdentityMax },
   });
 }
 

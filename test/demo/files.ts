@@ -182,6 +182,7 @@ holds:
   mode: wait
   waitSeconds: ${holdSeconds}
   approvers: [data-owners]
+  perIdentityMax: 500 # the demo plays its story again and again
 alerts:
   url: http://127.0.0.1:${ports.alerts}/
   secretFile: secrets/webhook
