@@ -90,7 +90,10 @@ export async function createReader(options: ReaderOptions): Promise<TargetReader
 }
 
 function mayBeOld(reading: Reading, names: NameContext): boolean {
-  return !names.definesPending && /(that the catalog does not know|a schema that search_path does not name)$/.test(reading.opaque ?? "");
+  return (
+    !names.definesPending &&
+    /(that the catalog does not know|a schema that search_path does not name)$/.test(reading.opaque ?? "")
+  );
 }
 
 function sourcesOf(tableOid: number, attribute: number, bodies: Bodies): readonly ResourceUri[] | null {
