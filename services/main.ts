@@ -88,8 +88,9 @@ function surroundings(): Surroundings {
   };
 }
 
-/** Code, sentence, what to do, and the causes; for the operator. */
+/** Code, sentence, what to do, and the causes; for the operator. Where it is a bug, with the places in the code. */
 function complain(error: unknown): void {
+  const isBug = !(error instanceof ThroughlineError) || error.kind === "bug";
   if (error instanceof ThroughlineError) console.error(`${error.code}: ${error.message}\n  ${error.hint}`);
   else console.error(error);
   for (
@@ -97,6 +98,14 @@ function complain(error: unknown): void {
     cause;
     cause = cause instanceof Error ? cause.cause : undefined
   ) {
-    console.error(`  caused by: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`);
+    console.error(
+      `  caused by: ${isBug && cause instanceof Error ? (cause.stack ?? cause.message) : causeWords(cause)}`,
+    );
   }
+}
+
+/** A parser quotes what it could not read, and that may be a key file: of its words only the name leaves. */
+function causeWords(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  return cause instanceof SyntaxError ? cause.name : `${cause.name}: ${cause.message.split("\n")[0]}`;
 }
