@@ -4,6 +4,9 @@
  * Pure: state and outputs depend on the log alone; time, ids, rules and catalog come in through entries. Replay and live
  * run the same path: every output is made again at its place; during replay it is compared with what the log holds, and
  * what a crash left out is emitted once, when replay ends. It decides what to answer, never what the gateway does with it.
+ *
+ * Where the log's policy was put there by another engine, this one says nothing and takes what it hears: answers and tags
+ * as they are recorded, whether it would have made them or not. Its own begin at the next `policy.changed` of its own.
  */
 import { type Catalog, createCatalog, parseCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
@@ -26,6 +29,7 @@ import {
 } from "./answer.ts";
 import { createClusters, createTasks } from "./cluster.ts";
 import { digestOf } from "./digest.ts";
+import { engineVersion } from "./engine.ts";
 import { hash } from "./evidence.ts";
 import { Lineage } from "./lineage.ts";
 import { isOutput, type Output, Outputs } from "./outputs.ts";
@@ -86,6 +90,11 @@ class Fold implements Correlator {
   /** Of the latest tick in this run of the process. */
   #tickedMs: number | null = null;
   readonly #outputs: Outputs;
+  /** Whether the policy in force was put into the log by an engine of this version (before the first one: yes). */
+  #own = true;
+  /** Under another engine: intents by id whose answer has not been heard, and places that may have tags nobody told. */
+  readonly #asked = new Map<string, Step>();
+  readonly #untold = new Set<string>();
 
   constructor(parts: CorrelatorParts) {
     this.#parts = parts;
@@ -110,8 +119,9 @@ class Fold implements Correlator {
   fold(entry: Entry): void {
     if (this.#isDuplicate(entry.id)) return;
     this.#at += 1;
-    if (isOutput(entry)) this.#outputs.claim(entry);
-    else this.#take(entry);
+    if (!isOutput(entry)) this.#take(entry);
+    else if (this.#own) this.#outputs.claim(entry);
+    else this.#hear(entry);
     if (this.#at % sweepRecordsEvery === 0) this.#sweep(entry.atMs);
     if (catalogue[entry.type].stream === "steps") this.#count();
     this.#outputs.flush();
@@ -165,8 +175,28 @@ class Fold implements Correlator {
     else if (entry.type === "resource.untagged") this.#untag(entry);
   }
 
+  /** What another engine said is as it is: its answer counts, and so do the tags it told. */
+  #hear(entry: Entry): void {
+    if (entry.type === "command.answered") {
+      const step = this.#asked.get(entry.data.intent);
+      this.#asked.delete(entry.data.intent);
+      if (step !== undefined && entry.data.ruling === "allow") this.#tell(step, this.#timeline.allow(step));
+    } else if (entry.type === "resource.tagged") {
+      const { resource, tags } = entry.data;
+      const told = this.#told.get(resource) ?? new Set(this.#catalog.tagsOf(resource));
+      this.#told.set(resource, new Set([...told, ...tags]));
+      this.#timeline.hear(entry, this.#at);
+    }
+  }
+
+  /** Only what the engine in force makes enters the log. */
+  #say(output: Output): void {
+    if (this.#own) this.#outputs.add(output);
+  }
+
   #restart({ role, source }: EntryOf<"service.started">): void {
     this.#tickedMs = null;
+    this.#asked.clear();
     if (role === "gateway") this.#timeline.restart(source);
   }
 
@@ -178,7 +208,7 @@ class Fold implements Correlator {
     const alert = hash(["clock.jumped", id]);
     const sentence = `The log's time went forward by ${Math.round(jumpMs / 1000)} s at once; what had to happen in between is late.`;
     const data = { alert, kind: "clock.jumped" as const, level: "medium", title: "Clock jumped", sentence, about: id };
-    this.#outputs.add({ type: "alert.raised", subject: {}, data, id: alert });
+    this.#say({ type: "alert.raised", subject: {}, data, id: alert });
   }
 
   /** Who acts for whom, and which task belongs to which: as the api and the gateway signed it. */
@@ -199,6 +229,10 @@ class Fold implements Correlator {
 
   #intend(entry: EntryOf<"command.intended">): void {
     const step = this.#timeline.intend(entry, this.#at);
+    if (!this.#own) {
+      this.#asked.set(entry.id, step);
+      return;
+    }
     const answer = this.#answer(step);
     const strong = answer.enforced.some(({ chain }) => chain.action === "block");
     const ruling: Ruling =
@@ -214,7 +248,7 @@ class Fold implements Correlator {
       excluded: [...excludedFor(this.#asking(), step, answer.enforced)],
       sentence: this.#rules === null ? "No rules have been loaded." : enforced.map((chain) => chain.sentence).join(" "),
     };
-    this.#outputs.add({
+    this.#say({
       type: "command.answered",
       subject: entry.subject,
       data,
@@ -227,7 +261,7 @@ class Fold implements Correlator {
   #decide(entry: EntryOf<"command.decided">): void {
     const { unasked, gained, by } = this.#timeline.decide(entry, this.#at);
     if (by !== null) this.#tell(by, gained);
-    if (unasked !== null) this.#complete(unasked, this.#answer(unasked), "allow");
+    if (unasked !== null && this.#own) this.#complete(unasked, this.#answer(unasked), "allow");
   }
 
   #answer(step: Step): Answer {
@@ -244,7 +278,7 @@ class Fold implements Correlator {
     const completions = [...answer.enforced, ...answer.observed].sort((a, b) => a.rule.index - b.rule.index);
     for (const { rule, chain } of completions) {
       const data = { rule: rule.name, chain, ruling };
-      this.#outputs.add({
+      this.#say({
         type: "chain.completed",
         subject: step.subject,
         data,
@@ -270,12 +304,14 @@ class Fold implements Correlator {
       expiresAtMs: step.atMs + terms.forMs,
       approvers: [...(rule.gate?.approvers ?? [])],
     };
-    this.#outputs.add({ type: "block.placed", subject: step.subject, data, id: block });
+    this.#say({ type: "block.placed", subject: step.subject, data, id: block });
   }
 
   /** Tags that came to a place by travel for the first time. */
-  #tell(step: Step, gained: readonly string[]): void {
+  #tell(by: Pick<Step, "id" | "subject">, gained: readonly string[]): void {
     for (const resource of gained) {
+      if (!this.#own) this.#untold.add(resource);
+      if (!this.#own) continue;
       const { tags, members } = this.#lineage.tagged(resource);
       const known = this.#told.get(resource) ?? new Set(this.#catalog.tagsOf(resource));
       const fresh = tags.filter((tag) => !known.has(tag));
@@ -283,13 +319,15 @@ class Fold implements Correlator {
       for (const tag of fresh) known.add(tag);
       this.#told.set(resource, known);
       const from = members.filter((member) => member !== resource).slice(0, 20);
-      const data = { resource, tags: fresh, from, event: step.id };
-      this.#outputs.add({ type: "resource.tagged", subject: step.subject, data, id: hash(["tagged", data]) });
+      const data = { resource, tags: fresh, from, event: by.id };
+      this.#say({ type: "resource.tagged", subject: by.subject, data, id: hash(["tagged", data]) });
     }
   }
 
   /** New rules and catalog take over at this position; a file that is wrong leaves the old ones in force. */
-  #load({ data: { files } }: EntryOf<"policy.changed">): void {
+  #load(entry: EntryOf<"policy.changed">): void {
+    const { files, engine } = entry.data;
+    this.#own = engine === engineVersion;
     const names = Object.keys(files).sort();
     const isRule = (name: string) => /(^|\/)rules\/[^/]+\.ya?ml$/.test(name);
     const texts = names.filter(isRule).map((name) => ({ name, text: files[name] ?? "" }));
@@ -303,6 +341,15 @@ class Fold implements Correlator {
       if (!(error instanceof ThroughlineError)) throw error;
       this.#problem = `${error.code}: ${error.message}`;
     }
+    if (this.#own) this.#begin(entry);
+  }
+
+  /** From here on it speaks for itself: first about tags that it sees and the engine before did not tell. */
+  #begin(entry: EntryOf<"policy.changed">): void {
+    const untold = [...this.#untold].sort();
+    this.#untold.clear();
+    this.#asked.clear();
+    this.#tell({ id: entry.id, subject: {} }, untold);
   }
 
   #takeOver(rules: RuleSet, catalog: Catalog): void {
@@ -312,7 +359,7 @@ class Fold implements Correlator {
     if (!retagged && rules.version === this.#rules?.version) return;
     this.#rules = rules;
     this.#endings = endingsOf(rules.rules);
-    this.#steps.reload(rules.detections, (step) => {
+    this.#steps.reload(rules, (step) => {
       if (retagged) this.#timeline.tag(step, step.at);
     });
   }
@@ -325,6 +372,6 @@ class Fold implements Correlator {
     this.#folded += 1;
     if (this.#folded % this.#parts.limits.digestRecordsEvery !== 0) return;
     const data = { folded: this.#folded, digest: this.digest() };
-    this.#outputs.add({ type: "correlator.digested", subject: {}, data, id: `digest-${this.#folded}` });
+    this.#say({ type: "correlator.digested", subject: {}, data, id: hash(["digest", this.#folded]) });
   }
 }
