@@ -49,14 +49,20 @@ export function substitute(type: number, unnamed: boolean): Substitute {
 export function refusedError(command: string, verdict: Verdict, hint: string): Buffer {
   return errorResponse({
     severity: "ERROR",
-    code: "42501",
+    code: isFull(verdict) ? "53100" : "42501",
     message: verdict.sentence,
     detail: detail(command, verdict),
     hint,
   });
 }
 
+/** Nobody forbade it: there is no space to record it. */
+function isFull({ because }: Verdict): boolean {
+  return because.includes("log.full");
+}
+
 export function refusalHint(verdict: Verdict): string {
+  if (isFull(verdict)) return "Whoever runs the gateway must free space on its disk; then run the same again.";
   return verdict.stage === "block"
     ? "A standing block is in force; ask whoever placed it, and name the command."
     : "Ask the owner of the data or your security team, and name the command.";
