@@ -1,7 +1,7 @@
 /** The command line, given the outside world and the jobs that other rooms do offline. */
 import { spawn } from "node:child_process";
 import { createReadStream } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -71,11 +71,10 @@ const offline: OfflineParts = {
       }));
   },
   async *runRules({ rules, catalog, events, warn }) {
-    const lines = createInterface({ input: createReadStream(events), crlfDelay: Number.POSITIVE_INFINITY });
     yield* runRules({
-      rules: await Promise.all(rules.map(ruleFile)),
+      rules: await Promise.all((await Promise.all(rules.map(rulesAt))).flat().map(ruleFile)),
       catalog: { name: catalog, text: await text(catalog) },
-      events: lines,
+      events: linesOf(events),
       warn,
     });
   },
@@ -91,9 +90,26 @@ const offline: OfflineParts = {
   up: startBoth,
 };
 
+/** A folder stands for the rule files in it. */
+async function rulesAt(path: string): Promise<string[]> {
+  const found = await stat(path).catch(() => null);
+  return found?.isDirectory() ? rulesIn(path) : [path];
+}
+
 async function rulesIn(folder: string): Promise<string[]> {
   const names = (await readdir(folder)).filter((name) => /\.ya?ml$/.test(name)).sort();
   return names.map((name) => join(folder, name));
+}
+
+/** Opened when the first line is asked for: a reader that nobody listens to yet loses what it reads. */
+async function* linesOf(file: string): AsyncGenerator<string> {
+  const input = createReadStream(file);
+  const opened = new Promise<void>((done, failed) => {
+    input.once("open", () => done());
+    input.once("error", (cause) => failed(new ThroughlineError("config.unreadable", `${file} cannot be read`, cause)));
+  });
+  await opened;
+  yield* createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
 }
 
 async function ruleFile(path: string): Promise<RuleFile> {
