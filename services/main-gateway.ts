@@ -16,13 +16,14 @@ import { ThroughlineError } from "../schemas/errors.ts";
 import type { Tenant } from "../schemas/identity.ts";
 import { limits } from "../schemas/limits.ts";
 import { type Correlator, createCorrelator } from "./correlator/correlator.ts";
+import { engineVersion } from "./correlator/engine.ts";
 import { chainRules } from "./gateway/chain.ts";
 import { Feed } from "./gateway/feed.ts";
 import { createGate, type RunningGate } from "./gateway/gate.ts";
 import { openEntry } from "./gateway/postgres/entry.ts";
 import { proxy, proxyBounds } from "./gateway/postgres/proxy.ts";
 import { closeSession, openSession, type SessionParts } from "./gateway/sessions.ts";
-import { type PolicyFiles, readPolicyFiles } from "./main-policy.ts";
+import { type PolicyFiles, policyChange, readPolicyFiles } from "./main-policy.ts";
 import { openReaders, type Readers } from "./main-readers.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
 
@@ -99,17 +100,17 @@ async function runOn(journal: Journal, config: Config, files: PolicyFiles, aroun
 interface Folded {
   readonly correlator: Correlator;
   readonly speaker: Appender;
-  /** Digest of the policy files that the log has last. */
-  readonly policy: string | null;
+  /** The last `policy.changed`: which files, and which engine spoke from then on. */
+  readonly policy: { readonly digest: string; readonly engine: string } | null;
 }
 
 /** Reads the log from its start into the correlator and the feed, then live, with no gap. */
 async function foldLog(journal: Journal, config: Config, feed: Feed): Promise<Folded> {
   const speaker = await journal.appender("correlator", config.name);
   const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits });
-  let policy: string | null = null;
+  let policy: Folded["policy"] = null;
   await journal.foldFromStart((entry: Entry) => {
-    if (entry.type === "policy.changed") policy = entry.data.digest;
+    if (entry.type === "policy.changed") policy = entry.data;
     correlator.fold(entry);
     feed.fold(entry);
   });
@@ -117,15 +118,13 @@ async function foldLog(journal: Journal, config: Config, feed: Feed): Promise<Fo
   return { correlator, speaker, policy };
 }
 
-/** Says that the roles started, and puts the policy into the log when it is another one. */
+/** Says that the roles started, and puts the policy into the log when it, or the engine that speaks, is another one. */
 function announce(appender: Appender, folded: Folded, files: PolicyFiles, { version }: Surroundings): void {
   const started = (role: string) => ({ role, version, positions: {} });
   appender.append({ type: "service.started", subject: {}, data: started("gateway") });
   folded.speaker.append({ type: "service.started", subject: {}, data: started("correlator") });
-  if (folded.policy !== files.digest) {
-    const { digest, texts } = files;
-    appender.append({ type: "policy.changed", subject: {}, data: { digest, engine: version, files: texts } });
-  }
+  const changed = policyChange(folded.policy, files, engineVersion);
+  if (changed !== null) appender.append({ type: "policy.changed", subject: {}, data: changed });
   const { problem } = folded.correlator;
   if (problem !== null) throw new ThroughlineError("rule.invalid", problem);
 }

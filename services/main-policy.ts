@@ -9,6 +9,7 @@ import { loadRules } from "../infra/rules/load.ts";
 import type { RuleSet } from "../infra/rules/rule-set.ts";
 import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
+import type { EventData } from "../schemas/event-data.ts";
 
 export interface PolicyFiles {
   readonly catalog: Catalog;
@@ -36,6 +37,15 @@ export async function readPolicyFiles(config: Pick<Config, "policy" | "catalog" 
   );
   const digest = createHash("sha256").update(JSON.stringify(texts)).digest("hex");
   return { catalog, policy, rules, texts, digest };
+}
+
+/** @returns what to say when the files, or the engine that reads them, are not those the log has last; null when they are */
+export function policyChange(
+  last: { readonly digest: string; readonly engine: string } | null,
+  { digest, texts }: Pick<PolicyFiles, "digest" | "texts">,
+  engine: string,
+): EventData["policy.changed"] | null {
+  return last?.digest === digest && last.engine === engine ? null : { digest, engine, files: texts };
 }
 
 function text(file: string): Promise<string> {

@@ -30,11 +30,19 @@ export function gateSteps(rules: RuleSet): MustAsk {
   return (facts, subject, tagsOf, commits = []) => {
     if (detections.length === 0) return false;
     const opaque = facts.opaque !== null;
-    const asks = (effect: Effect, isOpaque: boolean): boolean => {
-      const seen = see(effect, facts, subject, isOpaque, tagsOf);
+    const asksOver = (effect: Effect, isOpaque: boolean, touched: readonly string[]): boolean => {
+      const tags = () => [...new Set(touched.flatMap((resource) => tagsOf(resource)))];
+      const seen = see(effect, facts, subject, isOpaque, tags);
       return detections.some((detection) => passes(detection, seen) && detection.test(seen) !== no);
     };
-    return facts.effects.some((effect) => asks(effect, opaque)) || commits.some(({ effect }) => asks(effect, false));
+    const asks = (effect: Effect, isOpaque: boolean): boolean => asksOver(effect, isOpaque, touches(effect));
+    // A later effect of a command may find what an earlier one brought: asked with the tags of all of them as well.
+    const all = facts.effects.length > 1 ? facts.effects.flatMap(touches) : null;
+    const asksAsOneOf = (effect: Effect): boolean => all !== null && asksOver(effect, opaque, all);
+    return (
+      facts.effects.some((effect) => asks(effect, opaque) || asksAsOneOf(effect)) ||
+      commits.some(({ effect }) => asks(effect, false))
+    );
   };
 }
 
@@ -50,9 +58,8 @@ function see(
   facts: Pick<CommandFacts, "kind" | "undoable">,
   subject: Subject,
   opaque: boolean,
-  tagsOf: (resource: string) => readonly string[],
+  tags: () => readonly string[],
 ): Seen {
-  const tags = () => [...new Set(touches(effect).flatMap((resource) => tagsOf(resource)))];
   return { subject, kind: facts.kind, opaque, undoable: facts.undoable, effect, late: null, more: null, tags };
 }
 
