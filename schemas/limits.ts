@@ -62,7 +62,7 @@ export const limits = {
   stepsKeptMax: 1_000_000,
   /** Steps kept that match no rule now, for rules to come. */
   spareStepsKeptMax: 50_000,
-  /** Candidates looked at per rule and question; beyond, a gate answers hold. Some tens of milliseconds. */
+  /** Candidates looked at for one question over all rules; beyond, a gate answers hold. Some tens of milliseconds. */
   chainLooksMax: 300_000,
 } as const;
 

@@ -26,18 +26,29 @@ export function readDocuments({ name, text }: RuleFile): Source[] {
   for (const [index, start] of starts.entries()) {
     const end = (starts[index + 1] ?? lines.length + 1) - 1;
     const body = lines.slice(start, end).join("\n");
-    const parsed = parseYaml("\n".repeat(start) + body, name, "rule.invalid");
-    if (parsed.value !== null && parsed.value !== undefined) sources.push(source(name, parsed));
+    const parsed = parseFrom(name, body, start);
+    if (parsed.value !== null && parsed.value !== undefined) sources.push(source(name, parsed, start));
   }
   return sources;
 }
 
-function source(file: string, parsed: YamlText): Source {
+/** The parser counts from the document's first line; people count from the file's. */
+function parseFrom(file: string, body: string, start: number): YamlText {
+  try {
+    return parseYaml(body, file, "rule.invalid");
+  } catch (error) {
+    const place = error instanceof ThroughlineError ? /^:([0-9]+)(:.*)$/s.exec(error.message.slice(file.length)) : null;
+    if (place === null) throw error;
+    throw new ThroughlineError("rule.invalid", `${file}:${Number(place[1]) + start}${place[2]}`, error);
+  }
+}
+
+function source(file: string, parsed: YamlText, start: number): Source {
   return {
     file,
     value: parsed.value,
     wrong: (path, message, code = "rule.invalid") =>
-      new ThroughlineError(code, `${file}:${parsed.at(path).line}: ${path.join(".") || "rule"}: ${message}`),
+      new ThroughlineError(code, `${file}:${parsed.at(path).line + start}: ${path.join(".") || "rule"}: ${message}`),
   };
 }
 

@@ -8,8 +8,10 @@ import type { ChainEvidence } from "../../schemas/chain.ts";
 import type { Clusters } from "./cluster.ts";
 import { findCount } from "./count.ts";
 import { hash, toChain } from "./evidence.ts";
+import type { Budget, Ground } from "./ground.ts";
 import { type Evidence, Links } from "./links.ts";
-import { findChain, type Ground } from "./match.ts";
+import { findChain } from "./match.ts";
+import type { Endings, Shape } from "./shape.ts";
 import { matchedBy, type Step } from "./step.ts";
 import type { Steps } from "./steps.ts";
 
@@ -25,47 +27,35 @@ export interface Answer {
   readonly observed: readonly Completion[];
 }
 
-/** Rules by the detection that can be their last step. */
-export type Endings = ReadonlyMap<number, readonly ChainRule[]>;
-
-export function endingsOf(rules: readonly ChainRule[]): Endings {
-  const endings = new Map<number, ChainRule[]>();
-  for (const rule of rules) {
-    for (const [place, detection] of rule.steps.entries()) {
-      if (!canBeLast(rule, place)) continue;
-      const known = endings.get(detection.index) ?? [];
-      if (!known.includes(rule)) known.push(rule);
-      endings.set(detection.index, known);
-    }
-  }
-  return endings;
-}
-
 export interface Asking {
   readonly steps: Steps;
   readonly evidence: Evidence;
   readonly endings: Endings;
-  /** Candidates looked at per rule before it counts as not known. */
+  /** Candidates looked at before the rest counts as not known. */
   readonly looksMax: number;
 }
 
 export function answerFor(asking: Asking, last: Step): Answer {
   const enforced: Completion[] = [];
   const observed: Completion[] = [];
-  for (const rule of rulesFor(asking, last)) {
-    const ground = groundOf(asking);
-    const places = placesOf(rule, last);
-    const gated = places.filter((place) => gates(rule, place));
-    const held = gated.length === 0 ? null : heldBy(asking, ground, rule, last, gated);
-    if (held !== null) {
-      enforced.push(held);
-      continue;
+  const ground = groundOf(asking, budgetOf(asking));
+  for (const shape of shapesFor(asking, last)) {
+    if (isHopeless(asking, ground, shape, last)) continue;
+    for (const rule of shape.rules) {
+      const places = placesOf(rule, last);
+      const gated = places.filter((place) => gates(rule, place));
+      const held = gated.length === 0 ? null : heldBy(asking, ground, rule, last, gated);
+      if (held !== null) {
+        enforced.push(held);
+        continue;
+      }
+      const found = find(ground, rule, last, places);
+      if (found !== null && !wasApproved(asking, rule, last, found, places))
+        observed.push({ rule, found, chain: toChain(rule, found, last, ground.links, false) });
     }
-    const found = find(ground, rule, last, places);
-    if (found !== null && !wasApproved(asking, rule, last, found, places))
-      observed.push({ rule, found, chain: toChain(rule, found, last, ground.links, false) });
   }
-  return { enforced, observed };
+  const byRule = (a: Completion, b: Completion) => a.rule.index - b.rule.index;
+  return { enforced: enforced.sort(byRule), observed: observed.sort(byRule) };
 }
 
 /** @returns identities that may not approve, sorted: see excludedBy */
@@ -73,10 +63,18 @@ export function excludedFor(asking: Asking, last: Step, enforced: readonly Compl
   return [...new Set(enforced.flatMap((held) => [...excludedBy(asking, held, last)]))].sort();
 }
 
-function rulesFor({ endings }: Asking, last: Step): readonly ChainRule[] {
-  if (last.hits.length === 0) return [];
-  const rules = new Set(last.hits.flatMap((hit) => endings.get(hit) ?? []));
-  return [...rules].sort((a, b) => a.index - b.index);
+function shapesFor({ endings }: Asking, last: Step): Iterable<Shape> {
+  const [only, ...more] = last.hits;
+  if (only === undefined) return [];
+  return more.length === 0 ? (endings.get(only) ?? []) : new Set(last.hits.flatMap((hit) => endings.get(hit) ?? []));
+}
+
+/** Whether not even the loosest rule of this shape has a chain; asked once for all rules that are alike. */
+function isHopeless(asking: Asking, ground: Ground, { loosest }: Shape, last: Step): boolean {
+  if (loosest === null) return false;
+  const chain = findChain(ground, { rule: loosest, last, places: placesOf(loosest, last) });
+  const lost = loosest.steps.some((step) => asking.steps.lacks(step, last.atMs - loosest.timespanMs));
+  return chain === null && !ground.budget.spent && !lost;
 }
 
 /** Where in the rule the completing step may stand. */
@@ -84,9 +82,12 @@ function placesOf(rule: ChainRule, last: Step): readonly number[] {
   return rule.steps.flatMap((step, place) => (canBeLast(rule, place) && last.hits.includes(step.index) ? [place] : []));
 }
 
-function groundOf({ steps, evidence, looksMax }: Asking): Ground {
-  const budget = { left: looksMax, spent: false };
-  return { steps, links: new Links(evidence), clusters: evidence.clusters, budget };
+function budgetOf({ looksMax }: Asking): Budget {
+  return { left: looksMax, spent: false };
+}
+
+function groundOf({ steps, evidence }: Asking, budget: Budget): Ground {
+  return { steps, links: new Links(evidence), clusters: evidence.clusters, tasks: evidence.tasks, budget };
 }
 
 function find(ground: Ground, rule: ChainRule, last: Step, places: readonly number[]): readonly Step[] | null {
@@ -101,7 +102,7 @@ function heldBy(
   last: Step,
   gated: readonly number[],
 ): Completion | null {
-  const found = strongest(asking, ground, rule, last, gated);
+  const found = strongest(ground, rule, last, gated);
   if (found !== null && wasApproved(asking, rule, last, found, gated)) return null;
   if (found !== null) return { rule, found, chain: toChain(rule, found, last, ground.links, true) };
   const lost = rule.steps.some((step) => asking.steps.lacks(step, last.atMs - rule.timespanMs));
@@ -123,15 +124,9 @@ function heldBy(
 }
 
 /** A block needs strong evidence: where there is a strong chain it is found first. Else the latest chain. */
-function strongest(
-  asking: Asking,
-  ground: Ground,
-  rule: ChainRule,
-  last: Step,
-  places: readonly number[],
-): readonly Step[] | null {
+function strongest(ground: Ground, rule: ChainRule, last: Step, places: readonly number[]): readonly Step[] | null {
   if (rule.gate?.action === "block" && rule.count === null) {
-    const strong = findChain(groundOf(asking), { rule, last, places, strongOnly: true });
+    const strong = findChain(ground, { rule, last, places, strongOnly: true });
     if (strong !== null) return strong;
   }
   return find(ground, rule, last, places);
@@ -166,7 +161,7 @@ function wasApproved(
   if (others.length === found.length - 1) return false;
   const approvedAt = Math.min(...completing.map(({ of }) => placeOf(asking, rule, places, of)));
   if (others.some(({ at }) => at > approvedAt)) return false;
-  const without = findChain(groundOf(asking), { rule, last, places, apart });
+  const without = findChain(groundOf(asking, budgetOf(asking)), { rule, last, places, apart });
   return without !== null && isCovered(without);
 }
 
@@ -192,7 +187,7 @@ function excludedBy(asking: Asking, held: Completion, last: Step): ReadonlySet<s
   const mayApprove = (place: number) => rule.count === null && rule.gate?.mayApprove.has(place) === true;
   exclude(found.filter((_, place) => !mayApprove(place)));
   if (rule.count !== null) return excluded;
-  const ground = groundOf(asking);
+  const ground = groundOf(asking, budgetOf(asking));
   for (const place of rule.steps.keys()) {
     if (mayApprove(place)) continue;
     for (const [identity, step] of candidatesAt(asking, rule, place, last)) {

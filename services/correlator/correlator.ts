@@ -18,21 +18,14 @@ import type { BlockScope } from "../../schemas/event-data.ts";
 import type { Identity, Task } from "../../schemas/identity.ts";
 import type { Limits } from "../../schemas/limits.ts";
 import type { Ruling } from "../../schemas/verdict.ts";
-import {
-  type Answer,
-  type Asking,
-  answerFor,
-  type Completion,
-  type Endings,
-  endingsOf,
-  excludedFor,
-} from "./answer.ts";
+import { type Answer, type Asking, answerFor, type Completion, excludedFor } from "./answer.ts";
 import { createClusters, createTasks } from "./cluster.ts";
 import { digestOf } from "./digest.ts";
 import { engineVersion } from "./engine.ts";
 import { hash } from "./evidence.ts";
 import { Lineage } from "./lineage.ts";
 import { isOutput, type Output, Outputs } from "./outputs.ts";
+import { type Endings, endingsOf } from "./shape.ts";
 import type { Step } from "./step.ts";
 import { type StepLimits, Steps } from "./steps.ts";
 import { type EntryOf, Timeline } from "./timeline.ts";
@@ -81,7 +74,7 @@ class Fold implements Correlator {
   readonly #marks: { readonly at: number; readonly atMs: number }[] = [];
   #catalog: Catalog = createCatalog([]);
   #rules: RuleSet | null = null;
-  #endings: Endings = new Map();
+  #endings: Endings = endingsOf([]);
   #problem: string | null = null;
   #at = 0;
   #folded = 0;

@@ -1,7 +1,7 @@
 /** Counting correlations (DETECTION §6): over all matching steps of the completing step's group inside the window. */
 import type { ChainRule } from "../../infra/rules/rule-set.ts";
+import type { Ground } from "./ground.ts";
 import { type Agreement, bring, choices, meet } from "./group.ts";
-import type { Ground } from "./match.ts";
 import { lastUnder } from "./order.ts";
 import { fieldTexts, type Step } from "./step.ts";
 

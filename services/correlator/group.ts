@@ -15,20 +15,32 @@ const missing = "\u0000";
 /** One list of members per key of `groupBy`. */
 export type Agreement = readonly (readonly string[])[];
 
+const none: Agreement = [];
+
 export function isUri(key: GroupKey, field: string): boolean {
   return key.kind === "lineage" || (key.kind === "field" && uriFields.has(field));
 }
 
 /** @param field name under which this event has the key, or null for the key's own kind */
-function members(key: GroupKey, field: string, step: Step, clusters: Clusters): readonly string[] {
-  if (key.kind === "lineage") return step.lineage;
+function members(key: GroupKey, field: string, step: Step, clusters: Clusters, lineage = lineageOf): readonly string[] {
+  if (key.kind === "lineage") return lineage(step);
   if (key.kind === "field") return fieldTexts(step, field);
   return step.subject.identity === undefined ? [] : [clusters.rootOf(step.subject.identity)];
 }
 
+function lineageOf(step: Step): readonly string[] {
+  return step.lineage;
+}
+
 /** @returns what a step brings to each key of the rule, or null when one is missing that may not be */
-export function bring(rule: ChainRule, at: number, step: Step, clusters: Clusters): Agreement | null {
-  return bringBy(rule, step, clusters, (key) => (key.kind === "field" ? (key.fields[at] ?? key.name) : ""));
+export function bring(
+  rule: ChainRule,
+  at: number,
+  step: Step,
+  clusters: Clusters,
+  lineage = lineageOf,
+): Agreement | null {
+  return bringBy(rule, step, clusters, (key) => (key.kind === "field" ? (key.fields[at] ?? key.name) : ""), lineage);
 }
 
 export function bringBy(
@@ -36,10 +48,12 @@ export function bringBy(
   step: Step,
   clusters: Clusters,
   fieldOf: (key: GroupKey, index: number) => string,
+  lineage = lineageOf,
 ): Agreement | null {
+  if (rule.groupBy.length === 0) return none;
   const agreement: (readonly string[])[] = [];
   for (const [index, key] of rule.groupBy.entries()) {
-    const found = members(key, fieldOf(key, index), step, clusters);
+    const found = members(key, fieldOf(key, index), step, clusters, lineage);
     if (found.length === 0 && !rule.groupNull) return null;
     agreement.push(found.length === 0 ? [missing] : found);
   }
@@ -48,6 +62,7 @@ export function bringBy(
 
 /** @returns what both agree in, or null */
 export function meet(rule: ChainRule, one: Agreement, other: Agreement): Agreement | null {
+  if (rule.groupBy.length === 0) return one;
   const met: (readonly string[])[] = [];
   for (const [index, key] of rule.groupBy.entries()) {
     const [left, right] = [one[index] ?? [], other[index] ?? []];

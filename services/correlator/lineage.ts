@@ -4,48 +4,15 @@
  *
  * An end (DROP, TRUNCATE) is a cut at the position where its transaction is known committed; it loses only what commands
  * brought that had finished before the ending one was decided. A rename is a flow and, once it lasts, an end.
- * Opaque commands make no edges. A column is inside its table: it has what came to the table, not what came to its siblings.
+ * An opaque command moves what its known effects move, which is weak evidence, and ends nothing; that it may touch
+ * anything moves nothing. Effects of one command are folded in order. A column is inside its table: it has what came to the table, not what came to its siblings.
  */
 import { type Catalog, containersOf, overlaps } from "../../infra/catalog.ts";
+import { touches } from "../../infra/rules/field.ts";
+import type { Cut, Edges, Flow, Lane, Mute } from "./edges.ts";
 import { lastUnder } from "./order.ts";
 import type { Step, StepEffect } from "./step.ts";
 import { type Reached, walk } from "./walk.ts";
-
-/** One command's move of data into a place. */
-export interface Flow {
-  readonly at: number;
-  readonly step: Step;
-  readonly effect: StepEffect;
-}
-
-/** Moves from the same places into the same place, in order. */
-export interface Lane {
-  readonly from: readonly string[];
-  /** The whole place was renamed: what is inside comes from what was inside. */
-  readonly renamed: boolean;
-  flows: Flow[];
-}
-
-/** `floor`: what had finished before this position is lost. In force after `at`. */
-export interface Cut {
-  readonly at: number;
-  readonly floor: number;
-}
-
-/** A person's word that what a place held until then no longer has these tags. */
-export interface Mute {
-  readonly at: number;
-  readonly tags: readonly string[];
-}
-
-export interface Edges {
-  readonly lanes: ReadonlyMap<string, ReadonlyMap<string, Lane>>;
-  /** Places with lanes inside a container. */
-  readonly inside: ReadonlyMap<string, ReadonlySet<string>>;
-  readonly cuts: ReadonlyMap<string, readonly Cut[]>;
-  readonly cutsInside: ReadonlyMap<string, readonly number[]>;
-  readonly mutes: ReadonlyMap<string, readonly Mute[]>;
-}
 
 export interface Tagged {
   /** Catalog-tagged members of the origins, sorted. */
@@ -65,6 +32,10 @@ export class Lineage implements Edges {
   readonly mutes = new Map<string, Mute[]>();
   /** No question goes further back than this position. */
   horizon = 0;
+  /** Something was moved by an opaque command: then there are weak ways. */
+  isDark = false;
+  /** Steps that brought what only another engine saw. */
+  readonly #heard = new Set<Step>();
   /** Goes up when an earlier answer may be wrong. */
   #version = 0;
   /** Goes up when something was lost: withdrawal, end, untag. */
@@ -100,9 +71,9 @@ export class Lineage implements Edges {
   }
 
   /** As it was before a position, with what has been withdrawn since left out. */
-  taggedAt(resources: readonly string[], at: number): Tagged {
+  taggedAt(resources: readonly string[], at: number, strongOnly = false): Tagged {
     const found = new Map<string, Set<string>>();
-    for (const { resource, muted } of this.reach(resources, at)) {
+    for (const { resource, muted } of this.reach(resources, at, strongOnly)) {
       const tags = unmuted(this.#catalog.tagsOf(resource), muted);
       if (tags.length > 0) found.set(resource, new Set([...(found.get(resource) ?? []), ...tags]));
     }
@@ -114,29 +85,63 @@ export class Lineage implements Edges {
   }
 
   /** Everything that data in these places at a position can have come from, with the latest time it could have left. */
-  reach(resources: readonly string[], at: number): readonly Reached[] {
-    return walk(this, resources, at);
+  reach(resources: readonly string[], at: number, strongOnly = false): readonly Reached[] {
+    return walk(this, resources, at, strongOnly);
+  }
+
+  /** Tags per effect of a step, each with what the effects before it brought. @param at null = now */
+  tagsInOrder(step: Step, at: number | null): (readonly string[])[] {
+    const news: { readonly to: string; readonly tagged: Tagged }[] = [];
+    const look = (names: readonly string[]): Tagged => {
+      const before = at === null ? this.taggedNow(names) : this.taggedAt(names, at);
+      const own = news.filter(({ to }) => names.some((name) => overlaps(name, to)));
+      return own.length === 0 ? before : merge([before, ...own.map(({ tagged }) => tagged)]);
+    };
+    return step.effects.map((effect) => {
+      const { tags } = look(touches(effect.effect));
+      const moves = effect.withdrawn || step.commit ? [] : movesOf(step, effect);
+      news.push(...moves.map(({ to, from }) => ({ to, tagged: look(from) })));
+      return tags;
+    });
   }
 
   /** Adds what a step moves. @returns places that may have gained tags, each once */
   add(step: Step): readonly string[] {
-    if (step.opaque || step.commit) return [];
-    // All of one command's moves happen at once: what each brings is looked up before any is made.
-    const moves = step.effects
-      .filter(({ withdrawn }) => !withdrawn)
-      .flatMap((effect) =>
-        movesOf(effect).map((move) => ({ effect, move, brought: this.taggedNow(move.from).members })),
-      );
-    const gained = moves.filter(({ effect, move, brought }) => this.#move(step, effect, move, brought));
-    return [...new Set(gained.map(({ move }) => move.to))];
+    if (step.commit) return [];
+    const gained = new Set<string>();
+    for (const [index, effect] of step.effects.entries()) {
+      if (effect.withdrawn) continue;
+      // All moves of one effect happen at once: what each brings is looked up before any is made.
+      const moves = movesOf(step, effect).map((move) => ({ move, brought: this.taggedNow(move.from).members }));
+      const flow: Flow = { at: step.at + index / step.effects.length, step, effect };
+      for (const { move, brought } of moves) if (this.#move(flow, move, brought)) gained.add(move.to);
+    }
+    return [...gained];
   }
 
-  #move(step: Step, effect: StepEffect, { to, from, renamed }: Move, brought: readonly string[]): boolean {
+  /**
+   * What another engine said has come to a place: a move of its own where this one sees less.
+   * @param step that brought it, where it is still known: the move ends with it. @returns whether that was news
+   */
+  hear(told: { resource: string; tags: readonly string[]; from: readonly string[] }, at: number, step: Step | null) {
+    const known = this.tagged(told.resource).tags;
+    if (told.from.length === 0 || told.tags.every((tag) => known.includes(tag))) return false;
+    const effect = step?.effects.find(({ effect: { writes } }) => writes.some((name) => overlaps(name, told.resource)));
+    const flow: Flow =
+      step === null
+        ? { at, step: { finishedAt: at, settled: true, opaque: false }, effect: { withdrawn: false } }
+        : { at: step.at, step, effect: effect ?? step.effects[0] ?? { withdrawn: false } };
+    if (step !== null) this.#heard.add(step);
+    return this.#move(flow, { to: told.resource, from: told.from, renamed: false }, this.taggedNow(told.from).members);
+  }
+
+  #move(flow: Flow, { to, from, renamed }: Move, brought: readonly string[]): boolean {
+    if (flow.step.opaque) this.isDark = true;
     const lanes = this.lanes.get(to) ?? this.#place(to);
     const key = `${renamed ? "renamed" : "moved"} ${from.join(" ")}`;
     const lane = lanes.get(key) ?? { from, renamed, flows: [] };
     lanes.set(key, lane);
-    lane.flows.push({ at: step.at, step, effect });
+    lane.flows.push(flow);
     if (lane.flows.length % laneFlowsMax === 0) this.#pruneLane(lane);
     const known = this.#carried.get(to);
     const carried = known?.losses === this.#losses ? known.members : new Set<string>();
@@ -181,14 +186,16 @@ export class Lineage implements Edges {
 
   /** @returns whether the step had moved anything, so that later steps must be looked at again */
   withdraw(step: Step): boolean {
-    const moved = step.effects.some((effect) => effect.withdrawn && movesOf(effect).length > 0);
-    if (moved && !step.opaque && !step.commit) this.#lost();
+    const moved =
+      this.#heard.has(step) || step.effects.some((effect) => effect.withdrawn && movesOf(step, effect).length > 0);
+    if (moved && !step.commit) this.#lost();
     return moved;
   }
 
   /** Places that what the step moved can have come to, and what contains them. */
   downstream(step: Step): ReadonlySet<string> {
-    const places = new Set<string>(step.effects.flatMap((effect) => movesOf(effect).map(({ to }) => to)));
+    const places = new Set<string>(step.effects.flatMap((effect) => movesOf(step, effect).map(({ to }) => to)));
+    if (this.#heard.has(step)) for (const { effect } of step.effects) for (const to of effect.writes) places.add(to);
     for (let before = -1; before !== places.size; ) {
       before = places.size;
       for (const [to, lanes] of this.lanes) {
@@ -252,8 +259,9 @@ function touchesAny(name: string, places: ReadonlySet<string>): boolean {
   return false;
 }
 
-/** Into which place an effect moves what. */
-function movesOf({ effect }: StepEffect): readonly Move[] {
+/** Into which place an effect moves what. Of an opaque command only what is known of it: not that it may touch anything. */
+function movesOf({ opaque }: Step, { effect }: StepEffect): readonly Move[] {
+  if (opaque && touches(effect).some(isTarget)) return [];
   const moves: Move[] = [];
   for (const [old, to] of effect.renames ?? []) moves.push({ to, from: [old], renamed: true });
   const carries = effect.operation === "write" || effect.operation === "transform";
@@ -266,6 +274,10 @@ function movesOf({ effect }: StepEffect): readonly Move[] {
   for (const [from, to] of effect.flows) into.set(to, [...(into.get(to) ?? []), from]);
   for (const [to, from] of into) moves.push({ to, from, renamed: false });
   return moves;
+}
+
+function isTarget(name: string): boolean {
+  return !name.includes("/");
 }
 
 function merge(parts: readonly Tagged[]): Tagged {

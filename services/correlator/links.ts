@@ -1,6 +1,6 @@
 /**
  * What ties two chosen steps (DETECTION §6, Links), with the evidence that an investigator can reject. Weak is whatever
- * goes through an opaque command, an address, a trace id, or identities that only weak evidence ties.
+ * goes through an opaque command (chosen, or on the way of the data), an address, a trace id, or identities that only weak evidence ties.
  */
 import { overlaps } from "../../infra/catalog.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
@@ -28,6 +28,7 @@ const evidenceMax = 5;
 export class Links {
   readonly #of: Evidence;
   readonly #reached = new Map<Step, readonly Reached[]>();
+  readonly #strongly = new Map<Step, { readonly reached: readonly Reached[]; readonly lineage: readonly string[] }>();
   /** Walks so far: they are what costs. */
   walks = 0;
 
@@ -50,7 +51,8 @@ export class Links {
   #by(kind: LinkKind, a: Step, b: Step): Tie | null {
     const evidence = this.#evidence(kind, a, b);
     if (evidence.length > 0) {
-      const weak = a.opaque || b.opaque || kind === "address" || kind === "trace" || kind === "content";
+      const isWeakKind = kind === "address" || kind === "trace" || kind === "content";
+      const weak = a.opaque || b.opaque || isWeakKind || this.#isDark(kind, a, b);
       return { by: kind, strength: weak ? "weak" : "strong", evidence: evidence.slice(0, evidenceMax) };
     }
     const [one, other] = [a.subject.identity, b.subject.identity];
@@ -59,10 +61,36 @@ export class Links {
     return { by: kind, strength: "weak", evidence: [one, other] };
   }
 
+  /** Data ties them only by way of an opaque command. */
+  #isDark(kind: LinkKind, a: Step, b: Step): boolean {
+    if (!this.#of.lineage.isDark) return false;
+    if (kind === "lineage") return shared(this.strongLineage(a), this.strongLineage(b)).length === 0;
+    return kind === "flow" && this.#flow(a, b, this.#strong(b).reached).length === 0;
+  }
+
+  /** L(e) without what opaque commands moved. */
+  readonly strongLineage = (step: Step): readonly string[] =>
+    this.#of.lineage.isDark ? this.#strong(step).lineage : step.lineage;
+
+  #strong(step: Step): { readonly reached: readonly Reached[]; readonly lineage: readonly string[] } {
+    let strong = this.#strongly.get(step);
+    if (strong === undefined) {
+      this.walks += 2;
+      const touched = resources(step, "touches");
+      const { lineage } = this.#of;
+      strong = {
+        reached: lineage.reach(touched, step.at, true),
+        lineage: lineage.taggedAt(touched, step.at, true).members,
+      };
+      this.#strongly.set(step, strong);
+    }
+    return strong;
+  }
+
   #evidence(kind: LinkKind, a: Step, b: Step): readonly string[] {
     switch (kind) {
       case "flow":
-        return this.#flow(a, b);
+        return this.#flow(a, b, null);
       case "lineage":
         return shared(a.lineage, b.lineage);
       case "resource":
@@ -96,16 +124,22 @@ export class Links {
     return [...new Set([a.task, b.task])];
   }
 
-  /** touches(b) ∩ F(a): what a wrote is, or has come to, where b is. */
-  #flow(a: Step, b: Step): readonly string[] {
-    const writes = resources(a, "writes");
-    if (writes.length === 0) return [];
-    let reached = this.#reached.get(b);
+  /** From where data can have come to what a step touches. */
+  reachedBy(step: Step): readonly Reached[] {
+    let reached = this.#reached.get(step);
     if (reached === undefined) {
       this.walks += 1;
-      reached = this.#of.lineage.reach(resources(b, "touches"), b.at);
-      this.#reached.set(b, reached);
+      reached = this.#of.lineage.reach(resources(step, "touches"), step.at);
+      this.#reached.set(step, reached);
     }
+    return reached;
+  }
+
+  /** touches(b) ∩ F(a): what a wrote is, or has come to, where b is. */
+  #flow(a: Step, b: Step, by: readonly Reached[] | null): readonly string[] {
+    const writes = resources(a, "writes");
+    if (writes.length === 0) return [];
+    const reached = by ?? this.reachedBy(b);
     const found = new Set<string>();
     for (const { resource, at } of reached) {
       if (a.at >= at) continue;

@@ -6,27 +6,12 @@
  * failure depended on. Bounded, because every candidate looked at is paid from a budget; when that is used up the answer
  * is "not known", and whoever asks must treat it as yes.
  */
-import type { ChainRule, LinkPair } from "../../infra/rules/rule-set.ts";
+import type { ChainRule, Detection, LinkPair } from "../../infra/rules/rule-set.ts";
 import { isAbsent } from "./absent.ts";
-import type { Clusters } from "./cluster.ts";
+import { byGroup, byTies, latestFirst, size, walkCost } from "./candidates.ts";
+import type { Ground } from "./ground.ts";
 import { type Agreement, bring, meet } from "./group.ts";
-import type { Links } from "./links.ts";
-import { lastUnder } from "./order.ts";
 import { fieldTexts, matchedBy, type Step } from "./step.ts";
-import type { Steps } from "./steps.ts";
-
-export interface Budget {
-  left: number;
-  /** Set when a search ended without having looked everywhere. */
-  spent: boolean;
-}
-
-export interface Ground {
-  readonly steps: Steps;
-  readonly links: Links;
-  readonly clusters: Clusters;
-  readonly budget: Budget;
-}
 
 export interface Question {
   readonly rule: ChainRule;
@@ -42,13 +27,16 @@ export interface Question {
   readonly pinned?: { readonly place: number; readonly identity: string };
 }
 
-/** A walk along flows costs about this many looks at a candidate. */
-const walkCost = 20;
-
 /** @returns the steps in rule order, or null; null means nothing when `ground.budget.spent` */
 export function findChain(ground: Ground, question: Question): readonly Step[] | null {
   return new Search(ground, question).run();
 }
+
+/** Fields that one step may have several values of; a further field of a plain event may too, and is not pruned by. */
+const severalValued: { has(field: string): boolean } = {
+  has: (field) => !/^(account|identity|task|session|target|command|clientaddress|grantid)$/.test(field),
+};
+const looksBeforeMemory = 64;
 
 class Search {
   readonly #ground: Ground;
@@ -58,6 +46,7 @@ class Search {
   readonly #chosen: (Step | undefined)[];
   /** Context of a failure → highest position below which it is known to fail. */
   readonly #failed = new Map<string, number>();
+  #looks = 0;
   readonly #pairs: readonly (readonly LinkPair[])[];
 
   constructor(ground: Ground, question: Question) {
@@ -73,18 +62,31 @@ class Search {
 
   run(): readonly Step[] | null {
     const { steps } = this.#rule;
+    if (!this.#mayHaveAll()) return null;
     if (!this.#choose(steps.length - 1, null, this.#question.last.at + 1)) return null;
     return this.#chosen.map((step) => step ?? this.#question.last);
   }
 
+  /** A step that nobody has done inside the window makes the search short. */
+  #mayHaveAll(): boolean {
+    const { last, places } = this.#question;
+    const sinceMs = last.atMs - this.#rule.timespanMs;
+    return this.#rule.steps.every((detection, place) => {
+      const latest = this.#ground.steps.of(detection).at(-1);
+      return (latest !== undefined && latest.atMs >= sinceMs) || places.includes(place);
+    });
+  }
+
   #choose(place: number, agreed: Agreement | null, bound: number): boolean {
     if (place < 0) return this.#complete(agreed);
-    const context = this.#context(place, agreed);
-    const failedUnder = this.#failed.get(context);
+    // A short search needs no memory.
+    const context = this.#looks < looksBeforeMemory ? null : this.#context(place, agreed);
+    const failedUnder = context === null ? undefined : this.#failed.get(context);
     if (failedUnder !== undefined && failedUnder >= bound) return false;
-    for (const step of this.#candidates(place, bound)) {
+    for (const step of this.#candidates(place, bound, agreed)) {
       const { budget } = this.#ground;
       budget.left -= 1;
+      this.#looks += 1;
       if (budget.left < 0) {
         budget.spent = true;
         return false;
@@ -96,12 +98,12 @@ class Search {
       this.#chosen[place] = undefined;
       if (budget.spent) return false;
     }
-    this.#failed.set(context, bound);
+    if (context !== null) this.#failed.set(context, bound);
     return false;
   }
 
   /** Latest first. The completing step stands where it may, and must stand somewhere. */
-  *#candidates(place: number, bound: number): Generator<Step> {
+  *#candidates(place: number, bound: number, agreed: Agreement | null): Generator<Step> {
     const { last, places } = this.#question;
     const { steps, timespanMs } = this.#rule;
     const detection = steps[place];
@@ -109,13 +111,26 @@ class Search {
     const placed = this.#chosen.includes(last);
     if (!placed && places.includes(place)) yield last;
     if (!placed && !places.some((other) => other < place)) return;
-    const list = this.#ground.steps.of(detection);
+    const lists = this.#narrowed(place, detection, agreed) ?? [this.#ground.steps.of(detection)];
     const sinceMs = last.atMs - timespanMs;
-    for (let index = lastUnder(list, Math.min(bound, last.at)); index >= 0; index -= 1) {
-      const step = list[index];
-      if (step === undefined || step.atMs < sinceMs) return;
+    for (const step of latestFirst(lists, Math.min(bound, last.at))) {
+      if (step.atMs < sinceMs) return;
       if (step.hits.includes(detection.index)) yield step;
     }
+  }
+
+  /** Lists that hold every step that can stand here beside what is chosen; null = all that match. */
+  #narrowed(place: number, detection: Detection, agreed: Agreement | null): readonly (readonly Step[])[] | null {
+    const postings = this.#ground.steps.postings(detection);
+    if (postings === undefined) return null;
+    let best = byGroup(this.#rule, place, postings, agreed);
+    for (const { from, to, by } of this.#pairs[place] ?? []) {
+      const other = this.#chosen[from === place ? to : from];
+      if (other === undefined) continue;
+      const lists = byTies(postings, by, other, this.#ground, this.#ordered);
+      if (lists !== null && (best === null || size(lists) < size(best))) best = lists;
+    }
+    return best;
   }
 
   /** @returns what the chain agrees in with this step, or null when it cannot stand here */
@@ -125,7 +140,8 @@ class Search {
     if (strongOnly && step.opaque) return null;
     if (pinned?.place === place && step.subject.identity !== pinned.identity) return null;
     if (!this.#ordered && this.#chosen.includes(step)) return null;
-    const brought = bring(this.#rule, place, step, this.#ground.clusters);
+    const { clusters, links } = this.#ground;
+    const brought = bring(this.#rule, place, step, clusters, strongOnly ? links.strongLineage : undefined);
     if (brought === null) return null;
     const agreement = agreed === null ? brought : meet(this.#rule, agreed, brought);
     if (agreement === null || !this.#differs(place, step)) return null;
@@ -149,26 +165,30 @@ class Search {
   #differs(place: number, step: Step): boolean {
     const { distinct } = this.#rule;
     if (distinct === null) return true;
-    const mine = fieldTexts(step, distinct.field);
     // A field of several values may bring more than one: then only the complete chain tells.
-    return mine.length > 1 || new Set([...this.#values(), ...mine]).size + place >= distinct.min || this.#hasSets();
+    if (severalValued.has(distinct.field)) return true;
+    this.#chosen[place] = step;
+    const different = this.#values().length;
+    this.#chosen[place] = undefined;
+    return different + place >= distinct.min;
   }
 
-  #hasSets(): boolean {
-    const field = this.#rule.distinct?.field ?? "";
-    return ["tags", "resource", "reads", "writes", "ends", "operation", "onbehalfof"].includes(field);
-  }
-
+  /** Different values of the `distinct` field among the chosen. */
   #values(): readonly string[] {
     const field = this.#rule.distinct?.field;
-    if (field === undefined) return [];
-    return this.#chosen.flatMap((step) => (step ? fieldTexts(step, field) : []));
+    const found: string[] = [];
+    if (field === undefined) return found;
+    for (const step of this.#chosen) {
+      if (step === undefined) continue;
+      for (const text of fieldTexts(step, field)) if (!found.includes(text)) found.push(text);
+    }
+    return found;
   }
 
   #complete(agreed: Agreement | null): boolean {
     const chain = this.#chosen.map((step) => step ?? this.#question.last);
     const { distinct, absences, steps } = this.#rule;
-    if (distinct !== null && new Set(this.#values()).size < distinct.min) return false;
+    if (distinct !== null && this.#values().length < distinct.min) return false;
     for (const [place, step] of chain.entries())
       if (step.commit && !standsAlone(step, place, chain, steps)) return false;
     const { steps: kept, clusters } = this.#ground;
@@ -187,7 +207,7 @@ class Search {
       parts.push(needed ? step.at : "-");
     }
     if (agreed !== null) for (const members of agreed) parts.push(members.join(","));
-    if (this.#rule.distinct) parts.push([...new Set(this.#values())].sort().join(","));
+    if (this.#rule.distinct) parts.push([...this.#values()].sort().join(","));
     return parts.join("|");
   }
 }

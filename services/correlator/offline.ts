@@ -9,10 +9,11 @@ import type { RuleSet } from "../../infra/rules/rule-set.ts";
 import type { RuleFile } from "../../infra/rules/source.ts";
 import { limits } from "../../schemas/limits.ts";
 import type { Firing } from "../../schemas/rule.ts";
-import { type Asking, answerFor, endingsOf } from "./answer.ts";
+import { type Asking, answerFor } from "./answer.ts";
 import { createClusters, createTasks } from "./cluster.ts";
 import { Lineage } from "./lineage.ts";
 import { readPlain } from "./plain.ts";
+import { endingsOf } from "./shape.ts";
 import { isLive, resources, type Step } from "./step.ts";
 import { Steps } from "./steps.ts";
 
@@ -53,7 +54,7 @@ class Offline {
   constructor(rules: RuleSet, catalog: Catalog) {
     this.#rules = rules;
     this.#lineage = new Lineage(catalog);
-    this.#steps.reload(rules.detections, () => {});
+    this.#steps.reload(rules, () => {});
     const evidence = { lineage: this.#lineage, clusters: this.#clusters, tasks: this.#tasks };
     this.#asking = {
       steps: this.#steps,

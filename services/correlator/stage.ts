@@ -3,6 +3,7 @@ import type { Entry } from "../../infra/log/entry.ts";
 import type { Effect, TransactionControl } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
 import type { CommittedEffect, EventData } from "../../schemas/event-data.ts";
+import { engineVersion } from "./engine.ts";
 import type { SceneLine } from "./scene.ts";
 import { isLasting } from "./step.ts";
 
@@ -21,7 +22,7 @@ export class Stage {
   }
 
   load(files: Record<string, string>): void {
-    const data = { digest: "", engine: "", files };
+    const data = { digest: "", engine: engineVersion, files };
     this.#fold({ type: "policy.changed", id: "policy", atMs: startMs, source, role: "gateway", subject: {}, data });
   }
 

@@ -113,8 +113,17 @@ export function matchedBy(step: Step, detection: Detection): readonly StepEffect
   return step.effects.filter((effect) => answer(step, effect, detection) !== no);
 }
 
+/** Fields that are one text for the whole step: read without looking at its effects. */
+function isSubjectField(field: string): field is "account" | "identity" | "task" | "session" | "target" {
+  return field === "account" || field === "identity" || field === "task" || field === "session" || field === "target";
+}
+
 /** @returns the values of a field over all effects that count, as texts, each once; [] when it has none */
 export function fieldTexts(step: Step, field: string): readonly string[] {
+  if (isSubjectField(field)) {
+    const value = step.subject[field];
+    return value === undefined ? [] : [value];
+  }
   const read = accessor(field);
   const texts = new Set<string>();
   for (const effect of step.effects) {

@@ -2,9 +2,10 @@
  * The retained steps, in log order, and per detection those that match it. Bounded by time (the longest timespan) and by
  * number; what is evicted leaves a mark, so that a gate that depends on it answers hold instead of knowing less.
  */
-import type { Detection } from "../../infra/rules/rule-set.ts";
+import type { Detection, RuleSet } from "../../infra/rules/rule-set.ts";
 import type { Limits } from "../../schemas/limits.ts";
 import { insert, lastUnder } from "./order.ts";
+import { kindsAsked, Postings } from "./postings.ts";
 import { isLive, rematch, type Step } from "./step.ts";
 
 export type StepLimits = Pick<Limits, "stepsKeptMax" | "spareStepsKeptMax">;
@@ -13,6 +14,7 @@ export class Steps {
   #all: Step[] = [];
   #spare: Step[] = [];
   #byDetection: Step[][] = [];
+  #postings: readonly Postings[] = [];
   #detections: readonly Detection[] = [];
   /** Detections worth trying, by operation and whether something is destroyed. */
   #worth = new Map<string, readonly Detection[]>();
@@ -33,6 +35,11 @@ export class Steps {
     return this.#byDetection[detection.index] ?? [];
   }
 
+  /** The same, by what links can ask for. */
+  postings(detection: Detection): Postings | undefined {
+    return this.#postings[detection.index];
+  }
+
   /** Whether something that matched it was evicted inside the window. */
   lacks(detection: Detection, sinceMs: number): boolean {
     return (this.#evicted.get(detection.index) ?? Number.NEGATIVE_INFINITY) >= sinceMs;
@@ -48,14 +55,21 @@ export class Steps {
     }
     insert(this.#all, step);
     this.#charge(step, 1);
-    for (const hit of step.hits) insert(this.#byDetection[hit] ?? [], step);
+    this.#list(step);
     if (this.#all.length > this.#limits.stepsKeptMax) this.#evict();
   }
 
   /** Looks again at one step whose effects, tags or late fields changed. */
   refresh(step: Step): void {
     if (!rematch(step, this.#tried(step))) return;
-    for (const hit of step.hits) insert(this.#byDetection[hit] ?? [], step);
+    this.#list(step);
+  }
+
+  #list(step: Step): void {
+    for (const hit of step.hits) {
+      insert(this.#byDetection[hit] ?? [], step);
+      this.#postings[hit]?.add(step);
+    }
   }
 
   match(step: Step): void {
@@ -83,11 +97,13 @@ export class Steps {
   }
 
   /** New rules take over: everything kept is matched again. */
-  reload(detections: readonly Detection[], tag: (step: Step) => void): void {
+  reload(rules: RuleSet, tag: (step: Step) => void): void {
+    const { detections } = rules;
     const kept = [...this.#all, ...this.#spare].sort((a, b) => a.at - b.at);
     this.#detections = detections;
     this.#worth = new Map();
     this.#byDetection = detections.map(() => []);
+    this.#postings = kindsAsked(rules).map((kinds) => new Postings(kinds));
     this.#all = [];
     this.#spare = [];
     this.#perIdentity.clear();
@@ -104,9 +120,10 @@ export class Steps {
     const from = this.#all.findIndex(({ atMs }) => atMs >= beforeMs);
     const gone = this.#all.splice(0, from === -1 ? this.#all.length : from);
     for (const step of gone) this.#charge(step, -1);
-    for (const list of this.#byDetection) {
+    for (const [index, list] of this.#byDetection.entries()) {
       const first = list.findIndex(({ atMs }) => atMs >= beforeMs);
       list.splice(0, first === -1 ? list.length : first);
+      this.#postings[index]?.trim(list);
     }
     const spare = this.#spare.findIndex(({ atMs }) => atMs >= beforeMs);
     this.#spare.splice(0, spare === -1 ? this.#spare.length : spare);
@@ -138,5 +155,7 @@ export class Steps {
     }
     this.#all = this.#all.filter((step) => !gone.has(step));
     this.#byDetection = this.#byDetection.map((list) => list.filter((step) => !gone.has(step)));
+    // Postings may still hold what was evicted: a search must not find it there.
+    for (const step of gone) step.hits = [];
   }
 }

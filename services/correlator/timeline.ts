@@ -89,6 +89,12 @@ export class Timeline {
       this.#open.get(session)?.push(step);
   }
 
+  /** Tags that another engine told: they come with the command that brought them, and go with it. */
+  hear({ subject, data }: EntryOf<"resource.tagged">, at: number): void {
+    const step = this.#commands.get(subject.command ?? "")?.step ?? null;
+    if (this.#lineage.hear(data, at, step) && step !== null) this.#pending.add(step);
+  }
+
   finish(entry: EntryOf<"command.finished">, at: number): void {
     const { data } = entry;
     const state = this.#commands.get(entry.subject.command ?? "");
@@ -158,7 +164,7 @@ export class Timeline {
     const whole = tagged(only ? touches(only.effect) : resources(step, "touches"));
     step.lineage = whole.members;
     if (only) only.tags = whole.tags;
-    else for (const effect of step.effects) effect.tags = tagged(touches(effect.effect)).tags;
+    else for (const [index, tags] of this.#lineage.tagsInOrder(step, at).entries()) step.effects[index]!.tags = tags;
   }
 
   facts(): string[] {

@@ -4,7 +4,7 @@
  * time of the same generation reaches nothing more.
  */
 import { containersOf } from "../../infra/catalog.ts";
-import type { Cut, Edges, Flow, Lane, Mute } from "./lineage.ts";
+import type { Cut, Edges, Flow, Lane, Mute } from "./edges.ts";
 import { lastUnder } from "./order.ts";
 
 export interface Reached {
@@ -15,7 +15,8 @@ export interface Reached {
   readonly muted: readonly string[];
 }
 
-export function walk(edges: Edges, starts: readonly string[], at: number): readonly Reached[] {
+/** @param strongOnly what an opaque command moved does not count */
+export function walk(edges: Edges, starts: readonly string[], at: number, strongOnly: boolean): readonly Reached[] {
   const queue = new Queue();
   for (const resource of new Set(starts)) queue.push({ resource, at, muted: [] });
   const reached: Reached[] = [];
@@ -26,7 +27,7 @@ export function walk(edges: Edges, starts: readonly string[], at: number): reado
     visited.add(key);
     const mutes = edges.mutes.size === 0 ? [] : mutesOf(edges, next.resource, next.at);
     reached.push(mutes.length === 0 ? next : { ...next, muted: muted(next.muted, mutes) });
-    expand(edges, next, mutes, queue);
+    expand(edges, next, mutes, queue, strongOnly);
   }
   return reached;
 }
@@ -55,14 +56,20 @@ export function floorOf(edges: Pick<Edges, "cuts">, resource: string, at: number
   return containersOf(resource).reduce((highest, container) => Math.max(highest, floor(container)), floor(resource));
 }
 
-function expand(edges: Edges, { resource, at, muted: before }: Reached, mutes: readonly Mute[], queue: Queue): void {
+function expand(
+  edges: Edges,
+  { resource, at, muted: before }: Reached,
+  mutes: readonly Mute[],
+  queue: Queue,
+  strongOnly: boolean,
+): void {
   for (const place of [resource, ...containersOf(resource), ...(edges.inside.get(resource) ?? [])]) {
     const lanes = edges.lanes.get(place);
     if (lanes === undefined) continue;
     const floor = floorOf(edges, place, at);
     const placeMutes = edges.mutes.size === 0 || place === resource ? mutes : mutesOf(edges, place, at);
     for (const lane of lanes.values()) {
-      for (const flow of latest(edges, lane, at, floor)) {
+      for (const flow of latest(edges, lane, at, floor, strongOnly)) {
         const since = placeMutes.filter((mute) => mute.at > flow.at);
         const rest = lane.renamed && resource.length > place.length ? resource.slice(place.length) : "";
         for (const from of lane.from) queue.push({ resource: from + rest, at: flow.at, muted: muted(before, since) });
@@ -72,13 +79,13 @@ function expand(edges: Edges, { resource, at, muted: before }: Reached, mutes: r
 }
 
 /** The latest flow that counts of each generation of its sources; one in all where nothing was cut or muted. */
-function* latest(edges: Edges, lane: Lane, at: number, floor: number): Generator<Flow> {
+function* latest(edges: Edges, lane: Lane, at: number, floor: number, strongOnly: boolean): Generator<Flow> {
   const { flows, from } = lane;
   let index = lastUnder(flows, at);
   while (index >= 0) {
     const flow = flows[index];
     if (flow === undefined) return;
-    if (flow.effect.withdrawn || flow.step.finishedAt < floor) {
+    if (flow.effect.withdrawn || flow.step.finishedAt < floor || (strongOnly && flow.step.opaque)) {
       index -= 1;
       continue;
     }

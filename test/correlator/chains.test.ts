@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Entry } from "../../infra/log/entry.ts";
+import { engineVersion } from "../../services/correlator/engine.ts";
 import { chainRule, type Played, play, steps, usual } from "./play.ts";
 
 const night = `
@@ -270,7 +271,7 @@ test("a bad file never replaces a good one", () => {
     source: "gateway/g",
     role: "gateway",
     subject: {},
-    data: { digest: "", engine: "", files },
+    data: { digest: "", engine: engineVersion, files },
   });
   assert.match(played.correlator.problem ?? "", /rule\.invalid: rules\/z\.yml:4: detection\.condition/);
   assert.equal(played.ask("9m load delete orders/public.staging").ruling, "hold");
@@ -285,7 +286,7 @@ test("new rules look at what was done before they came", () => {
     "new",
   );
   const files = { "rules/a.yml": steps, "rules/z.yml": text.replace("pii_transform, ", "") };
-  const data = { digest: "", engine: "", files };
+  const data = { digest: "", engine: engineVersion, files };
   const atMs = Date.UTC(2026, 0, 1);
   played.fold({ type: "policy.changed", id: "new", atMs, source: "gateway/g", role: "gateway", subject: {}, data });
   assert.equal(played.correlator.problem, null);

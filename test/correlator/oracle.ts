@@ -57,10 +57,13 @@ const unique = (names: readonly string[]) => [...new Set(names)];
 export const touches = (event: Event) => unique(live(event).flatMap(({ reads, writes }) => [...reads, ...writes]));
 const writes = (event: Event) => unique(live(event).flatMap((effect) => effect.writes));
 
-/** [from, to] of everything that an event moves. */
-function moves(event: Event): [string, string][] {
-  if (event.commit || event.opaque) return [];
-  return live(event).flatMap((effect) => [
+/** [from, to] of everything that these parts of an event move, per effect, in order. What an opaque command may touch
+ * besides (the target itself) moves nothing. */
+function movesByEffect(event: Event, parts: readonly Part[] = event.parts): [string, string][][] {
+  if (event.commit) return [];
+  const isKnown = (effect: Effect) => ![...effect.reads, ...effect.writes].some((name) => !name.includes("/"));
+  const counted = parts.flatMap(({ effect, gone }) => (gone || (event.opaque && !isKnown(effect)) ? [] : [effect]));
+  return counted.map((effect) => [
     ...(effect.renames ?? []).map(([from, to]): [string, string] => [from, to]),
     ...(effect.operation === "write" || effect.operation === "transform"
       ? (effect.flows ?? effect.reads.flatMap((from) => effect.writes.map((to) => [from, to] as const)))
@@ -80,7 +83,7 @@ function at(brought: Brought, resource: string): Set<string> {
 }
 
 /** Plays everything before a position; `label` marks one event's writes as a member of their own. */
-function play(world: World, before: number, label: Event | null): Brought {
+function play(world: World, before: number, label: Event | null, strongOnly = false): Brought {
   const brought: Brought = new Map();
   const bring = (place: string, member: string, by: Event) => {
     const members = brought.get(place) ?? new Map<string, Set<Event>>();
@@ -94,8 +97,10 @@ function play(world: World, before: number, label: Event | null): Brought {
   for (const { event, ends, at: now } of happenings.sort((a, b) => a.at - b.at)) {
     if (now >= before) break;
     if (!ends) {
-      const news = moves(event).map(([from, to]) => [to, at(brought, from)] as const);
-      for (const [to, members] of news) for (const member of members) bring(to, member, event);
+      for (const part of strongOnly && event.opaque ? [] : movesByEffect(event)) {
+        const news = part.map(([from, to]) => [to, at(brought, from)] as const);
+        for (const [to, members] of news) for (const member of members) bring(to, member, event);
+      }
       if (event === label) for (const place of writes(event)) bring(place, "label", event);
     } else if (!event.opaque && !event.commit) {
       const ended = live(event).flatMap((effect) => [...effect.ends, ...(effect.renames ?? []).map(([old]) => old)]);
@@ -111,23 +116,35 @@ function play(world: World, before: number, label: Event | null): Brought {
   return brought;
 }
 
-export function lineage(world: World, event: Event): string[] {
-  const brought = play(world, event.at, null);
+export function lineage(world: World, event: Event, strongOnly = false): string[] {
+  const brought = play(world, event.at, null, strongOnly);
   return unique(touches(event).flatMap((name) => [...at(brought, name)])).filter(
     (name) => world.catalogTags(name).length > 0,
   );
 }
 
-/** Tags of what an effect touches, at a position. */
-export function tagsAt(world: World, effect: Effect, before: number): string[] {
+/** Tags of what an effect touches at a position, with what the effects before it in its command brought. */
+export function tagsAt(world: World, { effect }: Part, event: Event, before: number): string[] {
   const brought = play(world, before, null);
+  const earlier = event.parts.slice(
+    0,
+    event.parts.findIndex((part) => part.effect === effect),
+  );
+  for (const part of movesByEffect(event, earlier)) {
+    const news = part.map(([from, to]) => [to, at(brought, from)] as const);
+    for (const [to, members] of news) {
+      const there = brought.get(to) ?? new Map<string, Set<Event>>();
+      for (const member of members) there.set(member, new Set([event]));
+      brought.set(to, there);
+    }
+  }
   const names = unique([...effect.reads, ...effect.writes]);
   return unique(names.flatMap((name) => [...at(brought, name)].flatMap((member) => world.catalogTags(member))));
 }
 
 function matches(world: World, step: OracleStep, event: Event, only: (part: Part) => boolean = () => true): boolean {
   return event.parts.some(
-    (part) => !part.gone && only(part) && step.matches(part.effect, tagsAt(world, part.effect, event.at), event),
+    (part) => !part.gone && only(part) && step.matches(part.effect, tagsAt(world, part, event, event.at), event),
   );
 }
 
@@ -137,18 +154,18 @@ const meet = (one: readonly string[], other: readonly string[]) =>
 function linked(world: World, kind: string, x: Event, y: Event, strongOnly: boolean): boolean {
   const [a, b] = x.at < y.at ? [x, y] : [y, x];
   if (strongOnly && (a.opaque || b.opaque)) return false;
-  if (kind === "lineage") return meet(lineage(world, a), lineage(world, b)).length > 0;
+  if (kind === "lineage") return meet(lineage(world, a, strongOnly), lineage(world, b, strongOnly)).length > 0;
   if (kind === "resource") return meet(touches(a), touches(b)).length > 0;
   if (kind === "actor") return world.clusterOf(a.identity) === world.clusterOf(b.identity);
   if (kind === "account") return a.account === b.account;
   if (kind === "identity") return a.identity === b.identity;
   if (kind === "task") return a.task === b.task;
-  const brought = play(world, b.at, a);
+  const brought = play(world, b.at, a, strongOnly);
   return touches(b).some((name) => at(brought, name).has("label"));
 }
 
-function keyOf(world: World, key: OracleRule["groupBy"][number], event: Event): string[] {
-  if (key === "chain.lineage") return lineage(world, event);
+function keyOf(world: World, key: OracleRule["groupBy"][number], event: Event, strongOnly = false): string[] {
+  if (key === "chain.lineage") return lineage(world, event, strongOnly);
   if (key === "chain.actor") return [world.clusterOf(event.identity)];
   return [event[key]];
 }
@@ -169,7 +186,7 @@ function isAdmissible(world: World, rule: OracleRule, chain: readonly Event[]): 
   for (const { from, to, by } of rule.links)
     if (!by.some((kind) => linked(world, kind, chain[from]!, chain[to]!, rule.strongOnly ?? false))) return false;
   const common = rule.groupBy.map((key) =>
-    chain.map((event) => keyOf(world, key, event)).reduce((one, other) => agree(key, one, other)),
+    chain.map((event) => keyOf(world, key, event, rule.strongOnly)).reduce((one, other) => agree(key, one, other)),
   );
   if (common.some((members) => members.length === 0)) return false;
   return absent === null || isFree(world, rule, chain, common);

@@ -88,7 +88,7 @@ export function randomRule(dice: Dice): RandomRule {
     text: textOf(oracle, chosen, q, timespanS, action),
     lastPlaces: ordered ? [count - 1] : chosen.map((_, place) => place),
     matchesAt: (world, place, part, at) =>
-      part.parts.some(({ effect }) => chosen[place]!.matches(effect, tagsAt(world, effect, at.at), part)),
+      part.parts.some((one) => chosen[place]!.matches(one.effect, tagsAt(world, one, part, at.at), part)),
   };
 }
 

@@ -9,6 +9,7 @@ import type { Effect, ResourceUri, TransactionControl } from "../../schemas/comm
 import type { CommittedEffect } from "../../schemas/event-data.ts";
 import { limits } from "../../schemas/limits.ts";
 import { type Correlator, createCorrelator } from "../../services/correlator/correlator.ts";
+import { engineVersion } from "../../services/correlator/engine.ts";
 import type { Output } from "../../services/correlator/outputs.ts";
 import { isLasting } from "../../services/correlator/step.ts";
 import type { Dice } from "./dice.ts";
@@ -77,7 +78,7 @@ export class Simulation {
       open: null,
     }));
     const files = { "rules/r.yml": rule.text, "catalog.yaml": JSON.stringify(catalog) };
-    this.#fold({ type: "policy.changed", subject: {}, data: { digest: "", engine: "", files } });
+    this.#fold({ type: "policy.changed", subject: {}, data: { digest: "", engine: engineVersion, files } });
     assert.equal(this.#correlator.problem, null);
   }
 
@@ -149,7 +150,7 @@ export class Simulation {
     const name = () => names[dice(names.length)]!;
     const [from, to] = [name(), name()];
     const base = { reads: [], writes: [], ends: [], destroys: false };
-    switch (dice(12)) {
+    switch (dice(13)) {
       case 0:
       case 1:
       case 2:
@@ -176,6 +177,14 @@ export class Simulation {
           { ...base, operation: "read", reads: [from] },
           { ...base, operation: "delete", writes: [to], destroys: true },
         ];
+      case 11: {
+        const next = name();
+        return [
+          { ...base, operation: "transform", reads: [from], writes: [to] },
+          { ...base, operation: "transform", reads: [to], writes: [next] },
+          { ...base, operation: "delete", writes: [next], destroys: true },
+        ];
+      }
       default:
         return [{ ...base, operation: "write", writes: [to] }];
     }
@@ -184,17 +193,17 @@ export class Simulation {
   #command(session: Session, kind: "none" | "begin" | "commit" | "rollback", effects: readonly Effect[]): void {
     const dice = this.#dice;
     const command = `c${this.#count + 1}`;
-    const isOpaque = kind === "none" && dice(14) === 0;
+    const isOpaque = kind === "none" && dice(10) === 0;
     const whole = ["t"] as ResourceUri[];
-    const own = isOpaque
-      ? (["read", "write"] as const).map((operation) => ({
-          operation,
-          reads: operation === "read" ? whole : [],
-          writes: operation === "write" ? whole : [],
-          ends: [],
-          destroys: true,
-        }))
-      : effects;
+    const widened = (["read", "write"] as const).map((operation) => ({
+      operation,
+      reads: operation === "read" ? whole : [],
+      writes: operation === "write" ? whole : [],
+      ends: [],
+      destroys: true,
+    }));
+    // What is known of an opaque command stands before what it may do besides.
+    const own = isOpaque ? [...(dice(2) === 0 ? effects : []), ...widened] : effects;
     const { id, identity, account, task } = session;
     const subject = { session: id, command, identity, account, task, target: "t" };
     const facts = {
@@ -344,7 +353,7 @@ export class Simulation {
     const strong =
       this.#rule.action === "block" ? allChains(this.#world, { ...this.#rule.oracle, strongOnly: true }, asked) : [];
     let expected = latestChain(strong.length > 0 ? strong : all);
-    if (expected !== null && asked.commit && this.#wasApproved(asked, expected, open)) expected = null;
+    if (expected !== null && asked.commit && this.#wasApproved(asked, expected, all, open)) expected = null;
     assert.deepEqual(
       answer.data.enforced.map(({ steps }) => steps.map(({ event }) => event)),
       expected === null ? [] : [expected.map(({ id }) => id)],
@@ -360,15 +369,23 @@ export class Simulation {
     return expected;
   }
 
-  #wasApproved(asked: Event, expected: readonly Event[], open: readonly OpenPart[]): boolean {
-    const before = expected.filter((event) => event !== asked).map(({ id }) => id);
+  /** The chain found is the approved one, or would be but for steps of the very transaction that commits. */
+  #wasApproved(asked: Event, found: readonly Event[], all: readonly Event[][], open: readonly OpenPart[]): boolean {
     const completing = open.filter((part) => {
       const alone = { ...asked, parts: [{ effect: part.effect, of: part.of, gone: false }] };
       return this.#rule.lastPlaces.some((place) => this.#rule.matchesAt(this.#world, place, alone, asked));
     });
-    return completing.every(
-      ({ approved }) => approved !== undefined && JSON.stringify(approved.before) === JSON.stringify(before),
-    );
+    const isCovered = (chain: readonly Event[]) => {
+      const before = JSON.stringify(chain.filter((event) => event !== asked).map(({ id }) => id));
+      return completing.every(({ approved }) => approved !== undefined && JSON.stringify(approved.before) === before);
+    };
+    if (isCovered(found)) return true;
+    const isOwn = ({ command }: Event) => asked.parts.some(({ of }) => of === command);
+    const others = found.filter((event) => event !== asked && !isOwn(event));
+    const approvedAt = Math.min(...completing.map(({ owner }) => owner.at));
+    if (others.length === found.length - 1 || others.some(({ at }) => at > approvedAt)) return false;
+    const without = latestChain(all.filter((chain) => !chain.some(isOwn)));
+    return without !== null && isCovered(without);
   }
 
   #compareTold(made: Event, before: number): void {

@@ -1,0 +1,106 @@
+/** Where a search looks: the lists that hold every step which can be tied to what is chosen already. */
+import type { ChainRule } from "../../infra/rules/rule-set.ts";
+import type { LinkKind } from "../../schemas/chain.ts";
+import type { Ground } from "./ground.ts";
+import type { Agreement } from "./group.ts";
+import { lastUnder } from "./order.ts";
+import { everywhere, isScalarKind, type PostingKind, type Postings, tableOf } from "./postings.ts";
+import { resources, type Step } from "./step.ts";
+
+type Lists = readonly (readonly Step[])[];
+
+/** Merging more lists than this costs more than looking at everything. */
+const listsMax = 64;
+
+export function size(lists: Lists): number {
+  return lists.reduce((sum, list) => sum + list.length, 0);
+}
+
+/** Steps under these lists before a position, latest first, each once. */
+export function* latestFirst(lists: Lists, bound: number): Generator<Step> {
+  const heads = lists.map((list) => lastUnder(list, bound));
+  for (;;) {
+    let best: Step | undefined;
+    for (const [index, list] of lists.entries()) {
+      const step = list[heads[index] ?? -1];
+      if (step !== undefined && (best === undefined || step.at > best.at)) best = step;
+    }
+    if (best === undefined) return;
+    for (const [index, list] of lists.entries()) {
+      const head = heads[index] ?? -1;
+      if (list[head] === best) heads[index] = head - 1;
+    }
+    yield best;
+  }
+}
+
+/** By a scalar that all steps must share, where its value is known already. */
+export function byGroup(rule: ChainRule, place: number, postings: Postings, agreed: Agreement | null): Lists | null {
+  if (agreed === null || rule.groupNull) return null;
+  for (const [index, key] of rule.groupBy.entries()) {
+    if (key.kind !== "field" || !isScalarKind(key.name) || key.fields[place] !== key.name) continue;
+    return (agreed[index] ?? []).map((value) => postings.of(key.name as PostingKind, value));
+  }
+  return null;
+}
+
+/** By the links to one chosen step; null when a kind cannot be looked up. */
+export function byTies(
+  postings: Postings,
+  by: readonly LinkKind[],
+  other: Step,
+  ground: Ground,
+  ordered: boolean,
+): Lists | null {
+  const lists: (readonly Step[])[] = [];
+  for (const kind of new Set(by)) {
+    const found = byTie(postings, kind, other, ground, ordered);
+    if (found === null) return null;
+    lists.push(...found);
+  }
+  const filled = [...new Set(lists)].filter((list) => list.length > 0);
+  return filled.length > listsMax ? null : filled;
+}
+
+function byTie(postings: Postings, kind: LinkKind, other: Step, ground: Ground, ordered: boolean): Lists | null {
+  const { identity, account, task } = other.subject;
+  switch (kind) {
+    case "identity":
+      return identity === undefined ? [] : [postings.of("identity", identity)];
+    case "account":
+      return account === undefined ? [] : [postings.of("account", account)];
+    case "task":
+      return task === undefined ? [] : ground.tasks.relatives(task).map((name) => postings.of("task", name));
+    case "actor": {
+      if (identity === undefined) return [];
+      const { clusters } = ground;
+      const others = [...clusters.membersOf(identity), ...clusters.tiedTo(identity)];
+      return others.map((name) => postings.of("identity", name));
+    }
+    case "lineage":
+      return byPlace(postings, "lineage", other.lineage);
+    case "resource":
+      return byPlace(postings, "touches", resources(other, "touches"));
+    case "flow": {
+      // Only what is chosen later can be walked back from; in an unordered chain the other way round is possible too.
+      if (!ordered) return null;
+      const { links, budget } = ground;
+      const walks = links.walks;
+      const reached = links.reachedBy(other).map(({ resource }) => resource);
+      budget.left -= (links.walks - walks) * walkCost;
+      return byPlace(postings, "writes", reached);
+    }
+    default:
+      return null;
+  }
+}
+
+/** A walk along flows costs about this many looks at a candidate. */
+export const walkCost = 20;
+
+function byPlace(postings: Postings, kind: PostingKind, names: readonly string[]): Lists | null {
+  if (names.length === 0) return [];
+  const tables = new Set(names.map(tableOf));
+  if (tables.has(everywhere)) return null;
+  return [everywhere, ...tables].map((table) => postings.of(kind, table));
+}

@@ -1,0 +1,18 @@
+/** What one question is asked of: the steps, what ties them, and how much may be looked at. */
+import type { Clusters, Tasks } from "./cluster.ts";
+import type { Links } from "./links.ts";
+import type { Steps } from "./steps.ts";
+
+export interface Budget {
+  left: number;
+  /** Set when a search ended without having looked everywhere. */
+  spent: boolean;
+}
+
+export interface Ground {
+  readonly steps: Steps;
+  readonly links: Links;
+  readonly clusters: Clusters;
+  readonly tasks: Tasks;
+  readonly budget: Budget;
+}

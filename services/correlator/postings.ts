@@ -1,0 +1,102 @@
+/**
+ * Steps of one detection by what links can ask for, so that a search looks at what may be tied and not at everything.
+ * Only a way to find candidates: a posting may hold too much (the tie itself is checked again), never too little.
+ */
+import { containersOf } from "../../infra/catalog.ts";
+import type { RuleSet } from "../../infra/rules/rule-set.ts";
+import type { LinkKind } from "../../schemas/chain.ts";
+import { insert } from "./order.ts";
+import { resources, type Step } from "./step.ts";
+
+/** What postings are kept by. `place` is a table; what is wider than a table is under every place. */
+export type PostingKind = "identity" | "account" | "task" | "lineage" | "writes" | "touches";
+
+const kindOf: Readonly<Partial<Record<LinkKind, PostingKind>>> = {
+  actor: "identity",
+  identity: "identity",
+  account: "account",
+  task: "task",
+  lineage: "lineage",
+  flow: "writes",
+  resource: "touches",
+};
+
+/** Under this key stands what overlaps every place. */
+export const everywhere = "*";
+
+/** @returns by detection index: the kinds that some rule's links or groups ask for */
+export function kindsAsked({ rules, detections }: RuleSet): readonly ReadonlySet<PostingKind>[] {
+  const asked = detections.map(() => new Set<PostingKind>());
+  for (const { steps, links, groupBy } of rules) {
+    for (const { from, to, by } of links)
+      for (const place of [from, to])
+        for (const kind of by) {
+          const posting = kindOf[kind];
+          if (posting) asked[steps[place]?.index ?? -1]?.add(posting);
+        }
+    for (const key of groupBy)
+      if (key.kind === "field" && isScalarKind(key.name)) for (const step of steps) asked[step.index]?.add(key.name);
+  }
+  return asked;
+}
+
+export function isScalarKind(name: string): name is "identity" | "account" | "task" {
+  return name === "identity" || name === "account" || name === "task";
+}
+
+/** The table of a place, or `everywhere` for a schema or a target. */
+export function tableOf(name: string): string {
+  const column = name.indexOf("#");
+  const whole = column === -1 ? name : name.slice(0, column);
+  // A name in a schema has two containers, anything wider fewer; what has no such form is compared by its first part.
+  return containersOf(whole).length === 2 ? whole : everywhere;
+}
+
+export class Postings {
+  readonly #kinds: ReadonlySet<PostingKind>;
+  readonly #lists = new Map<string, Step[]>();
+  #posted = 0;
+
+  constructor(kinds: ReadonlySet<PostingKind>) {
+    this.#kinds = kinds;
+  }
+
+  add(step: Step): void {
+    for (const kind of this.#kinds) for (const key of new Set(keysOf(kind, step))) this.#post(`${kind} ${key}`, step);
+  }
+
+  #post(key: string, step: Step): void {
+    const list = this.#lists.get(key);
+    if (list === undefined) this.#lists.set(key, [step]);
+    else insert(list, step);
+    this.#posted += 1;
+  }
+
+  of(kind: PostingKind, key: string): readonly Step[] {
+    return this.#lists.get(`${kind} ${key}`) ?? [];
+  }
+
+  /** Drops what is no longer kept, once that is worth it. */
+  trim(kept: readonly Step[]): void {
+    if (this.#posted < 1_000 + 8 * this.#kinds.size * kept.length) return;
+    this.#lists.clear();
+    this.#posted = 0;
+    for (const step of kept) this.add(step);
+  }
+}
+
+function keysOf(kind: PostingKind, step: Step): readonly string[] {
+  switch (kind) {
+    case "identity":
+    case "account":
+    case "task": {
+      const value = step.subject[kind];
+      return value === undefined ? [] : [value];
+    }
+    case "lineage":
+      return step.lineage.map(tableOf);
+    case "writes":
+    case "touches":
+      return resources(step, kind).map(tableOf);
+  }
+}

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Entry } from "../../infra/log/entry.ts";
+import { chainRule, type Played, play, usual } from "./play.ts";
+
+const [customers, staging, reporting] = ["customers", "staging", "reporting"].map((name) => `orders/public.${name}`);
+const everything = [
+  { operation: "read", reads: ["orders"], writes: [], ends: [], destroys: false },
+  { operation: "write", reads: [], writes: ["orders"], ends: [], destroys: true },
+];
+
+type Loose = Readonly<Record<string, unknown>>;
+
+const copy = (from: string | undefined, to: string | undefined): Loose => ({
+  operation: "transform",
+  reads: [from],
+  writes: [to],
+  ends: [],
+  destroys: false,
+});
+const remove = (name: string | undefined): Loose => ({
+  operation: "delete",
+  reads: [],
+  writes: [name],
+  ends: [],
+  destroys: true,
+});
+
+function fold(played: Played, type: "decided" | "intended", account: string, effects: readonly Loose[], dark: boolean) {
+  const command = `${type}-${played.entries.length}`;
+  const subject = { session: account, command, identity: account, account, target: "orders" };
+  const opaque = dark ? "a function that nobody has read" : null;
+  const all = dark ? [...effects, ...everything] : effects;
+  const facts = { kind: "query", effects: all, opaque, undoable: !dark, transaction: { kind: "none" } };
+  const data =
+    type === "decided" ? { ...facts, ruling: "allow", approval: null, intent: null } : { ...facts, commits: [] };
+  const atMs = Date.UTC(2026, 0, 1) + 60_000;
+  const id = `${command}-e`;
+  played.fold({
+    type: `command.${type}`,
+    id,
+    atMs,
+    source: "gateway/g",
+    role: "gateway",
+    subject,
+    data,
+  } as unknown as Entry);
+}
+
+function answer(played: Played) {
+  const found = played.outputs.findLast(({ type }) => type === "command.answered");
+  assert.ok(found?.type === "command.answered");
+  return found.data;
+}
+
+const night = (rule = usual) => {
+  const played = play(chainRule(rule));
+  played.run(`0s extract read ${customers}`);
+  return played;
+};
+
+test("an unread function beside a known INSERT … SELECT hides nothing: tags travel by what is known", () => {
+  const played = night();
+  fold(played, "decided", "transform", [copy(customers, staging)], true);
+  assert.deepEqual(played.correlator.tagsOf(staging ?? ""), ["pii", "pii.email"]);
+  assert.ok(played.outputs.some((one) => one.type === "resource.tagged" && one.data.resource === staging));
+  fold(played, "intended", "load", [remove(staging)], false);
+  assert.equal(answer(played).ruling, "hold");
+});
+
+test("that it may touch anything moves nothing, and it ends nothing", () => {
+  const played = night();
+  fold(played, "decided", "transform", [copy(customers, staging)], false);
+  fold(played, "decided", "transform", [{ ...remove(staging), ends: [staging] }], true);
+  assert.deepEqual(played.correlator.tagsOf(staging ?? ""), ["pii", "pii.email"]);
+  assert.deepEqual(played.correlator.tagsOf(reporting ?? ""), []);
+});
+
+test("data that came by way of an opaque command is weak evidence: held where a strong chain is blocked", () => {
+  const rule = usual.replace("action: hold", "action: block");
+  const ruling = (dark: boolean) => {
+    const played = night(rule);
+    fold(played, "decided", "middle", [copy(customers, staging)], dark);
+    fold(played, "decided", "transform", [copy(staging, reporting)], false);
+    fold(played, "intended", "load", [remove(reporting)], false);
+    // The steps chosen are read, the second copy and the DELETE; the first copy is only on the way.
+    return { ruling: answer(played).ruling, steps: answer(played).enforced[0]?.steps.length };
+  };
+  assert.deepEqual(ruling(false), { ruling: "block", steps: 3 });
+  assert.deepEqual(ruling(true), { ruling: "hold", steps: 3 });
+});
+
+test("effects of one command come one after another: the second carries on what the first brought", () => {
+  const played = night();
+  fold(played, "decided", "transform", [copy(customers, staging), copy(staging, reporting)], false);
+  assert.deepEqual(played.correlator.tagsOf(reporting ?? ""), ["pii", "pii.email"]);
+  const other = night();
+  fold(other, "decided", "transform", [copy(staging, reporting), copy(customers, staging)], false);
+  assert.deepEqual(other.correlator.tagsOf(reporting ?? ""), []);
+});
+
+test("what an earlier effect of the same command brought has its tags when the later one is matched", () => {
+  const tagged = `
+links:
+  - { from: pii_read, to: pii_transform, by: [lineage] }
+  - { from: pii_transform, to: destructive, by: [flow, lineage] }
+gate: { action: hold, approvers: [data-owners] }
+`;
+  const played = night(tagged);
+  const again = [{ ...copy(customers, staging), operation: "write" }, copy(staging, reporting)];
+  fold(played, "decided", "transform", again, false);
+  fold(played, "intended", "load", [remove(reporting)], false);
+  assert.equal(answer(played).ruling, "hold", "only the second effect is a transform, of what the first had written");
+});
