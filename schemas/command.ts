@@ -53,6 +53,10 @@ export interface Command {
   readonly text: string;
   /** Bound values in order; null is SQL NULL; binary values as base64 with the prefix `\\b:`. */
   readonly parameters: readonly (string | null)[];
+  /** OIDs that the client gave for its parameters: they choose between functions and operators of one name. 0 = not said. */
+  readonly parameterTypes?: readonly number[];
+  /** What a name in the text stands for, exactly as it was made: the PREPARE of an EXECUTE, the DECLARE of a FETCH. */
+  readonly uses?: string;
   readonly reading: Reading;
 }
 

@@ -104,6 +104,8 @@ export interface EventData {
     text: Sealed;
     parameters: Sealed | null;
     parameterCount: number;
+    /** OIDs the client gave; absent when it gave none. */
+    parameterTypes?: number[];
     fingerprint: string;
     statements: string[];
     resolution: string;

@@ -15,6 +15,9 @@ export function isNeeded(type: EventType): boolean {
 const neededTypes: ReadonlySet<EventType> = new Set<EventType>([
   "command.finished",
   "command.answered",
+  "output.masked",
+  "approval.refused",
+  "recording.gap",
   "session.closed",
   "approval.expired",
   "service.stopped",

@@ -57,7 +57,8 @@ export function approve(parts: ApproveParts, question: Question, sofar: Verdict)
 function bindingOf(parts: ApproveParts, { session, command, commits }: Question): string {
   const { identity, task, account, target } = session.grant;
   const lasting = commits.map((committed) => [committed.command, effectKey(committed.effect)]);
-  const exact = [command.text, command.parameters, command.reading.resolution, lasting];
+  const { text, parameters, parameterTypes = [], uses = null, reading } = command;
+  const exact = [text, parameters, parameterTypes, uses, reading.resolution, lasting];
   const who = [identity.key, task.id, account, session.role, target, parts.policyVersion()];
   return keyedHash(parts.tenantKey, JSON.stringify(["approval", exact, who]));
 }

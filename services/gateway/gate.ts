@@ -41,6 +41,9 @@ export interface Judgement {
   readonly approved: CommittedEffect["approved"] | null;
 }
 
+/** A refusal is recorded: nothing of it leaves before its ticket is durable. 0 = nothing was recorded. */
+export type Previewed = Pick<Judgement, "verdict" | "ticket">;
+
 export type Outcome = EventData["command.finished"];
 
 export interface Gate {
@@ -56,7 +59,7 @@ export interface Gate {
     inTransaction: boolean,
   ): Judgement | Promise<Judgement>;
   /** Policy and blocks only, nothing recorded unless refused: for Parse, Bind and Describe. */
-  preview(session: Session, command: Command): Verdict;
+  preview(session: Session, command: Command): Previewed;
   /** Records a command whose Parse, Bind or Describe failed at the target, before its error text leaves. */
   recordFailed(session: Session, command: Command): Ticket;
   /** `shown`, `undone`, `lasted`: see schemas/event-data.ts. Follows the command; nobody waits for it. */
@@ -163,11 +166,11 @@ export function createGate(parts: GateParts): RunningGate {
       const nothing = { ...command, reading: { ...command.reading, effects: [] } };
       return recorder.recordNow(judged.question(session, nothing, [], false), allowed).ticket;
     },
-    finished: (session, { command }, outcome) => void recorder.finished(session, command, outcome),
+    finished: (session, { command }, outcome) => following(() => void recorder.finished(session, command, outcome)),
     masked(session, { command }, columns) {
       const subject = { ...session.subject, command: command.id };
       const tagged = columns.map((one) => ({ ...one, tag: one.tag || (feed.tags.of(one.resource).at(-1) ?? "") }));
-      appender.append({ type: "output.masked", subject, data: { columns: tagged } });
+      following(() => void appender.append({ type: "output.masked", subject, data: { columns: tagged } }));
     },
     isDurable: (ticket) => ticket <= appender.durable,
     onDurable: (listener) => appender.onDurable(listener),
@@ -177,15 +180,27 @@ export function createGate(parts: GateParts): RunningGate {
   };
 }
 
-function preview(parts: GateParts, recorder: Recorder, judged: Judged, question: Question): Verdict {
+function preview(parts: GateParts, recorder: Recorder, judged: Judged, question: Question): Previewed {
   const verdict = judged.verdict(question);
   const free = question.session.ending === null && blockFor(parts, question) === null;
-  if (verdict.ruling !== "block" && free) return verdict;
+  if (verdict.ruling !== "block" && free) return { verdict, ticket: 0 };
   try {
     const refused = verdict.ruling === "block" ? verdict : block(parts, question, verdict);
-    return recorder.recordNow(question, refused).verdict;
+    return recorder.recordNow(question, refused);
   } catch (error) {
-    return unrecorded(question, error).verdict;
+    return unrecorded(question, error);
+  }
+}
+
+/**
+ * Records what follows a command that already runs. Where even the log's reserve is used up it is missing, which the
+ * record says (no finish: outcome unknown; `sink.recovered` counts what was refused), and the session goes on.
+ */
+function following(append: () => void): void {
+  try {
+    append();
+  } catch (error) {
+    if (!(error instanceof ThroughlineError) || error.code !== "log.full") throw error;
   }
 }
 
@@ -196,7 +211,7 @@ function judgement({ command, held, approved }: Question, { verdict, ticket }: R
 /** A full log refuses commands, and nothing else: the refusal reaches no target and shows nothing, so it may leave. */
 function unrecorded({ command }: Question, error: unknown): Judgement {
   if (!(error instanceof ThroughlineError) || error.code !== "log.full") throw error;
-  const sentence = "The log is full, so nothing can be recorded and nothing runs.";
+  const sentence = "The disk of the log is full, so nothing can be recorded and nothing runs.";
   const verdict: Verdict = { ruling: "block", stage: "gate", because: ["log.full"], sentence, masks: [] };
   return { command, verdict, ticket: 0, held: null, approved: null };
 }

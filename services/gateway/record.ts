@@ -139,8 +139,10 @@ export class Recorder {
 
   #append(question: Question, fragment: Fragment, parameters: Sealed | null): Recorded {
     const { session, command, subject, approval, intent } = question;
-    const plain = parameters === null && approval === null && intent === null;
-    const more = { parameters, parameterCount: command.parameters.length, approval, intent };
+    const { parameterTypes } = command;
+    const plain = parameters === null && approval === null && intent === null && parameterTypes === undefined;
+    const count = { parameterCount: command.parameters.length, ...(parameterTypes ? { parameterTypes } : {}) };
+    const more = { parameters, ...count, approval, intent };
     const tail = plain ? nothingMore : Buffer.from(`,${JSON.stringify(more).slice(1)}}`);
     const ticket = this.#parts.appender.appendRaw({
       type: "command.decided",

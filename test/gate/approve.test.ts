@@ -1,6 +1,7 @@
 /** Promise 4: an approval is one command, once; never by those it concerns; void when anything it was given for changed. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Command } from "../../schemas/command.ts";
 import type { CommittedEffect } from "../../schemas/event-data.ts";
 import type { Held } from "../../services/gateway/gate.ts";
 import {
@@ -185,6 +186,8 @@ describe("an approval is void", () => {
   const differences: [string, (world: World) => Promise<{ ruling: string }>][] = [
     ["for another text", (world) => judgeAs(world, load, "DELETE  FROM staging")],
     ["for other parameters", (world) => judgeAs(world, load, "DELETE FROM staging", { parameters: ["2"] })],
+    ["for other parameter types", (world) => judgeAs(world, load, "DELETE FROM staging", { parameterTypes: [25] })],
+    ["when what it executes was prepared anew", (world) => judgeAs(world, load, "DELETE FROM staging", { uses: "x" })],
     ["when what it resolves to changed", (world) => judgeAs(world, load, "DELETE FROM staging", {}, "r1")],
     ["for another identity", (world) => judgeAs(world, workload("extract", "owners"), "DELETE FROM staging")],
     ["for another account", (world) => judgeAs(world, load, "DELETE FROM staging", {}, "r0", "dba")],
@@ -251,7 +254,7 @@ async function judgeAs(
   world: World,
   identity: typeof load,
   text: string,
-  change: { parameters?: string[] } = {},
+  change: Partial<Command> = {},
   resolution = "r0",
   account = "loader",
   task = "nightly",

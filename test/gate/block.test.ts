@@ -27,7 +27,10 @@ describe("a block", () => {
     const [enforced] = world.log.of("block.enforced");
     assert.deepEqual(enforced?.data, { block: "b1", gateway: "gateway/m1", placedAtMs: world.now() });
     assert.equal(enforced?.subject.session, session.id);
-    assert.equal(world.gate.preview(session, command(session, "SELECT", read, { kind: "parse" })).ruling, "block");
+    assert.equal(
+      world.gate.preview(session, command(session, "SELECT", read, { kind: "parse" })).verdict.ruling,
+      "block",
+    );
     world.api.append({ type: "block.lifted", subject: {}, data: { block: "b1", by: "olga", reason: "done" } });
     assert.equal(next().verdict.ruling, "allow");
   });
@@ -104,6 +107,6 @@ describe("a session whose Grant has ended", () => {
     session.ending = "the Grant was revoked";
     const { verdict } = world.judge(session, command(session, "SELECT", read));
     assert.equal(verdict.sentence, "This session has ended: the Grant was revoked.");
-    assert.equal(world.gate.preview(session, command(session, "SELECT", read)).ruling, "block");
+    assert.equal(world.gate.preview(session, command(session, "SELECT", read)).verdict.ruling, "block");
   });
 });

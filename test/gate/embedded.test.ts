@@ -18,6 +18,7 @@ import type { Reading, ResourceUri } from "../../schemas/command.ts";
 import type { GrantId, Identity, TaskId } from "../../schemas/identity.ts";
 import { limits } from "../../schemas/limits.ts";
 import { createCorrelator } from "../../services/correlator/correlator.ts";
+import { engineVersion } from "../../services/correlator/engine.ts";
 import { chainRules } from "../../services/gateway/chain.ts";
 import { Feed } from "../../services/gateway/feed.ts";
 import { createGate, type Judgement } from "../../services/gateway/gate.ts";
@@ -74,7 +75,7 @@ async function open(folder: string) {
     gateway.append({
       type: "policy.changed",
       subject: {},
-      data: { digest: "d", engine: "1", files: { ...files, "catalog.yaml": yaml } },
+      data: { digest: "d", engine: engineVersion, files: { ...files, "catalog.yaml": yaml } },
     });
   assert.equal(correlator.problem, null);
   const keys = await openKeys(folder);
@@ -186,7 +187,7 @@ describe("three accounts, one chain", () => {
     await again.close();
     for (const name of await readdir(join(folder, "log"))) {
       const raw = await readFile(join(folder, "log", name));
-      assert.equal(raw.includes("k7q"), false, "no text in the clear");
+      assert.equal(raw.includes("INSERT k7q"), false, "no text in the clear");
     }
   });
 });

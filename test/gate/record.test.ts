@@ -76,13 +76,38 @@ describe("a decision's record", () => {
     const refused = command(session, "DELETE", deletes());
     assert.equal(world.judge(session, refused).verdict.ruling, "block");
     const before = world.log.kept.length;
-    assert.equal(world.gate.preview(session, command(session, "SELECT", plain, { kind: "parse" })).ruling, "allow");
+    assert.equal(
+      world.gate.preview(session, command(session, "SELECT", plain, { kind: "parse" })).verdict.ruling,
+      "allow",
+    );
     assert.equal(world.log.kept.length, before);
-    assert.equal(world.gate.preview(session, command(session, "DELETE", deletes(), { kind: "parse" })).ruling, "block");
+    assert.equal(
+      world.gate.preview(session, command(session, "DELETE", deletes(), { kind: "parse" })).verdict.ruling,
+      "block",
+    );
     assert.deepEqual(
       world.log.of("command.decided").map((entry) => entry.data.ruling),
       ["block", "block"],
     );
+  });
+
+  it("says which parameter types the client gave", async () => {
+    const world = createWorld();
+    const session = await world.session(ana);
+    world.judge(session, command(session, "SELECT f($1)", plain, { parameters: ["1"] }));
+    world.judge(session, command(session, "SELECT f($1)", plain, { parameters: ["1"], parameterTypes: [25] }));
+    world.judge(session, command(session, "SELECT f($1)", plain, { parameterTypes: [23] }));
+    const told = world.log.kept.slice(-3).map(({ json }) => JSON.parse(json).data.parameterTypes);
+    assert.deepEqual(told, [undefined, [25], [23]]);
+  });
+
+  it("leaves for a refused preview with a ticket to wait for", async () => {
+    const world = createWorld({ policy: `permit (principal, action == Action::"read", resource);` });
+    const session = await world.session(ana);
+    world.log.syncing = false;
+    const { ticket } = world.gate.preview(session, command(session, "DELETE", deletes(), { kind: "parse" }));
+    assert.ok(ticket > 0);
+    assert.equal(world.gate.isDurable(ticket), false);
   });
 
   it("of a Parse that failed at the target claims no effect", async () => {
@@ -166,7 +191,7 @@ describe("what does not fit", () => {
     const judgement = world.judge(session, command(session, "SELECT", plain));
     assert.deepEqual(judgement.verdict.because, ["log.full"]);
     assert.equal(world.gate.isDurable(judgement.ticket), true, "the refusal itself may leave");
-    assert.equal(world.gate.preview(session, command(session, "DELETE", deletes())).ruling, "allow");
+    assert.equal(world.gate.preview(session, command(session, "DELETE", deletes())).verdict.ruling, "allow");
     world.log.full = false;
     assert.equal(world.judge(session, command(session, "SELECT", plain)).verdict.ruling, "allow");
   });

@@ -178,6 +178,7 @@ const rules: ReturnType<GateParts["rules"]> = {
     unavailable: "hold",
     steps: null,
     mayApprove: new Set(),
+    block: null,
   }),
   unavailable: "hold",
 };

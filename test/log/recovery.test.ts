@@ -221,6 +221,8 @@ describe("a full disk", () => {
     await assert.rejects(fill(), isCode("log.full"));
     await gateway.synced(gateway.durable + 1 > last ? gateway.durable : last);
     for (let i = 0; i < 50; i++) last = gateway.append(finished(`c${i}`));
+    gateway.append({ type: "output.masked", subject: {}, data: { columns: [] } });
+    gateway.append({ type: "approval.refused", subject: {}, data: { approval: "a", by: "b", reason: "linked" } });
     await gateway.synced(last);
     assert.throws(() => gateway.append(intended("refused")), isCode("log.full"));
     const commands = (await all(journal)).filter((record) => record.type === "command.intended");

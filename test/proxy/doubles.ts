@@ -1,10 +1,11 @@
 /** A gate and a reader whose every answer the test decides; the durability of records above all. */
 import type { Ticket } from "../../infra/log/log.ts";
 import type { Command, Effect, Operation, Reading, ResourceUri, TransactionControl } from "../../schemas/command.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
 import type { CommittedEffect, EventData } from "../../schemas/event-data.ts";
 import { allowed, type Verdict } from "../../schemas/verdict.ts";
 import type { NameContext, Reader } from "../../services/gateway/effects/reader.ts";
-import type { Gate, Held, Judgement, Outcome } from "../../services/gateway/gate.ts";
+import type { Gate, Held, Judgement, Outcome, Previewed } from "../../services/gateway/gate.ts";
 import type { Session } from "../../services/gateway/session.ts";
 
 export const uri = (path: string): ResourceUri => path as ResourceUri;
@@ -128,6 +129,8 @@ export class FakeGate implements Gate {
   verdict: (command: Command) => Verdict = () => allowed;
   preview_: (command: Command) => Verdict = () => allowed;
   scrubbing = false;
+  /** The log takes nothing more. */
+  full = false;
   nextHeld: FakeHeld | null = null;
   readonly judged: { command: Command; commits: readonly CommittedEffect[]; inTransaction: boolean }[] = [];
   readonly done: { text: string; id: string; outcome: Outcome }[] = [];
@@ -143,10 +146,12 @@ export class FakeGate implements Gate {
     const held = verdict.ruling === "hold" ? (this.nextHeld ?? new FakeHeld("retry")) : null;
     return { command, verdict, ticket: ++this.#last, held, approved: null };
   }
-  preview(_: Session, command: Command): Verdict {
-    return this.preview_(command);
+  preview(_: Session, command: Command): Previewed {
+    const verdict = this.preview_(command);
+    return { verdict, ticket: verdict.ruling === "block" ? ++this.#last : 0 };
   }
   recordFailed(_: Session, command: Command): Ticket {
+    if (this.full) throw new ThroughlineError("log.full", "the disk of the log is full");
     this.failed.push(command);
     return ++this.#last;
   }

@@ -130,3 +130,24 @@ test("after an opaque command only what the target confirms is still known", asy
   assert.notEqual(talk.last.reading.opaque, null);
   talk.drop();
 });
+
+test("a command says which parameter types its Parse gave, and what a name in it stands for", async () => {
+  const talk = await Talk.opened();
+  const typed = parse("s", "SELECT f($1)", [25]);
+  talk.client.say(typed, bind({ portal: "", statement: "s" }), execute(""), sync());
+  await talk.target.hears(typed, bind({ portal: "", statement: "s" }), execute(""), sync());
+  assert.deepEqual(talk.last.parameterTypes, [25]);
+  talk.target.say(parseComplete, bindComplete, complete("SELECT 1"), ready("I"));
+  await talk.client.hears(parseComplete, bindComplete, complete("SELECT 1"), ready("I"));
+  for (const type of ["int", "text"]) {
+    const [made, used] = [`PREPARE p (${type}) AS SELECT f($1)`, "EXECUTE p (1)"];
+    const handle = { name: "p", parameters: ["1"] };
+    const inner = "SELECT f($1)";
+    talk.reader.texts.set(made, reading({ handle: { kind: "prepare", text: inner, ...handle } }));
+    talk.reader.texts.set(used, reading({ handle: { kind: "execute", text: null, ...handle } }));
+    await talk.runs(made);
+    await talk.runs(used);
+    assert.ok(talk.last.uses?.includes(made), "the whole PREPARE, with the types it declares");
+  }
+  await talk.bye();
+});

@@ -127,6 +127,22 @@ test("an error text waits for the record of its command; a failed Parse gets a r
   await talk.bye();
 });
 
+test("a failed Parse that cannot be recorded ends the session, and the target's error stays here", async () => {
+  const talk = await Talk.opened();
+  talk.gate.full = true;
+  talk.client.say(parse("", "SELECT x"), sync());
+  await talk.target.hears(parse("", "SELECT x"), sync());
+  talk.target.say(errorResponse({ severity: "ERROR", code: "22P02", message: "ann@example.com" }), ready("I"));
+  const report = await talk.client.report();
+  assert.deepEqual([report.get("S"), report.get("C")], ["FATAL", "53100"]);
+  assert.match(report.get("M") ?? "", /cannot be recorded/);
+  await talk.client.isClosed();
+  assert.equal(talk.client.unread.length, 0);
+  talk.target.stream.end();
+  talk.client.stream.end();
+  await talk.served;
+});
+
 test("errors that may carry values leave without them", async () => {
   const talk = await Talk.opened();
   talk.gate.scrubbing = true;

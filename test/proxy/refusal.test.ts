@@ -113,6 +113,20 @@ test("Parse, Bind and Describe are refused in their place", async () => {
   await talk.bye();
 });
 
+test("the refusal of a Parse waits for its record", async () => {
+  const talk = await opened();
+  talk.gate.instant = false;
+  talk.gate.preview_ = () => block;
+  talk.client.say(parse("s", "DELETE x"), sync());
+  await talk.target.hears(substituteParse, sync());
+  talk.target.say(syntaxError, ready("I"));
+  await talk.client.hearsNothing();
+  talk.gate.sync();
+  await refused(talk);
+  await talk.client.hears(ready("I"));
+  await talk.bye();
+});
+
 test("a refused Parse of the unnamed statement makes the target forget the old one, as it would have", async () => {
   const talk = await opened();
   talk.gate.preview_ = (command) => (command.text.startsWith("DELETE") ? block : { ...block, ruling: "allow" });

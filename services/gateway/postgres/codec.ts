@@ -17,6 +17,8 @@ export interface Text {
 export interface ParseMessage {
   readonly statement: string;
   readonly text: Text;
+  /** OIDs; 0 = not said. */
+  readonly parameterTypes: readonly number[];
 }
 
 export interface BindMessage {
@@ -103,6 +105,13 @@ class Fields {
     return Array.from({ length: count }, () => this.int16());
   }
 
+  /** OIDs. */
+  int32s(): number[] {
+    const count = this.int16();
+    if (count < 0) throw malformed("a count is negative");
+    return Array.from({ length: count }, () => this.int32() >>> 0);
+  }
+
   finish(): void {
     if (this.#at !== this.#end) throw malformed("a message is longer than its fields");
   }
@@ -152,9 +161,7 @@ export function readQuery(bytes: Buffer, start: number, end: number): Text {
 
 export function readParse(bytes: Buffer, start: number, end: number): ParseMessage {
   const fields = new Fields(bytes, start, end);
-  const message = { statement: fields.name(), text: text(fields.string()) };
-  const types = fields.int16();
-  fields.slice(types * 4);
+  const message = { statement: fields.name(), text: text(fields.string()), parameterTypes: fields.int32s() };
   fields.finish();
   return message;
 }

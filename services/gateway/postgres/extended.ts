@@ -6,7 +6,7 @@ import type { Command, Reading } from "../../../schemas/command.ts";
 import { type BindMessage, type ParseMessage, readBind, readExecute, readNamed, readParse } from "./codec.ts";
 import type { Conversation } from "./conversation.ts";
 import { clientTypes as types } from "./frames.ts";
-import { remembered, resolved } from "./handles.ts";
+import { remembered, resolved, usedBy } from "./handles.ts";
 import { judged, previewRefused, refuse } from "./judged.ts";
 import { maskedExecute } from "./masked-execute.ts";
 import type { Portal, Statement } from "./prepared.ts";
@@ -50,8 +50,10 @@ function previewed(
   text: string,
   parameters: readonly (string | null)[],
   reading: Reading,
+  parameterTypes: readonly number[] = [],
 ): Command {
-  return { id: talk.parts.nextCommandId(), session: talk.session.id, kind, text, parameters, reading };
+  const command = { id: talk.parts.nextCommandId(), session: talk.session.id, kind, text, parameters, reading };
+  return parameterTypes.length > 0 ? { ...command, parameterTypes } : command;
 }
 
 function parse(talk: Conversation, frame: Frame): Done {
@@ -64,13 +66,13 @@ function parse(talk: Conversation, frame: Frame): Done {
 }
 
 function parseRead(talk: Conversation, message: ParseMessage, { bytes, start, end }: Frame, reading: Reading): void {
-  const { statement, text } = message;
+  const { statement, text, parameterTypes } = message;
   const { prepared } = talk;
-  const command = previewed(talk, "parse", text.value, [], reading);
+  const command = previewed(talk, "parse", text.value, [], reading, parameterTypes);
   // The target forgets the unnamed statement before it looks at the new one.
   if (statement === "") prepared.setStatement("", null);
   if (previewRefused(talk, types.Parse, command, statement === "")) return;
-  const undo = prepared.setStatement(statement, { text, columns: null });
+  const undo = prepared.setStatement(statement, { text, parameterTypes, columns: null });
   talk.replies.push({ kind: "parse", undo, command });
   talk.outlet.extended(bytes, start, end);
 }
@@ -95,7 +97,7 @@ function bindRead(
 ): void {
   const { prepared } = talk;
   const text = statement?.text ?? null;
-  const command = previewed(talk, "bind", text?.value ?? "", message.parameters, reading);
+  const command = previewed(talk, "bind", text?.value ?? "", message.parameters, reading, statement?.parameterTypes);
   if (message.portal === "") prepared.setPortal("", null);
   if (previewRefused(talk, types.Bind, command)) return;
   const { parameters, resultFormats } = message;
@@ -154,6 +156,8 @@ function execute(talk: Conversation, { bytes, start, end }: Frame): Done {
     kind: "execute",
     text,
     parameters: portal?.parameters ?? [],
+    parameterTypes: portal?.statement?.parameterTypes,
+    uses: own === null ? undefined : usedBy(own, prepared),
     read: () => portalReading(talk, portal),
     forward: (run) => maskedExecute(talk, message.portal, portal, run, forward),
   });

@@ -36,6 +36,18 @@ function fetched(handle: Handle, text: string, prepared: Prepared, names: Names)
   return portal?.reading ?? names.opaque("it reads a cursor that was not seen", text);
 }
 
+/** @returns what the name that a command uses stands for, exactly; undefined when it uses none, or one never seen */
+export function usedBy({ handle }: Reading, prepared: Prepared): string | undefined {
+  const key = handle?.kind === "execute" || handle?.kind === "fetch" ? nameKey(handle.name ?? "") : null;
+  if (key === null) return undefined;
+  const statement = handle?.kind === "execute" ? prepared.statement(key) : null;
+  const portal = handle?.kind === "fetch" ? prepared.portal(key) : null;
+  const used = statement ?? portal;
+  if (used === null || used.text === null) return undefined;
+  const types = (statement ?? portal?.statement)?.parameterTypes ?? [];
+  return JSON.stringify([used.made ?? used.text.value, types, portal?.parameters ?? []]);
+}
+
 /**
  * Remembers what a command makes or ends.
  * @param ran the reading that was judged @param reading of its own text
@@ -69,7 +81,7 @@ function made(handle: Handle, key: string, text: string, prepared: Prepared, nam
   const inner = textOf(handle.text ?? text);
   switch (handle.kind) {
     case "prepare":
-      return prepared.setStatement(key, { text: inner, columns: null });
+      return prepared.setStatement(key, { text: inner, made: text, parameterTypes: [], columns: null });
     case "deallocate":
       return handle.name === null ? prepared.clearStatements() : prepared.setStatement(key, null);
     case "declare":
@@ -80,6 +92,7 @@ function made(handle: Handle, key: string, text: string, prepared: Prepared, nam
         resultFormats: [],
         reading: handle.text === null ? names.opaque("a cursor whose query is not known", text) : names.read(inner),
         cursor: true,
+        made: text,
         columns: null,
       });
     case "close":

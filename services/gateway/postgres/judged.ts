@@ -12,7 +12,7 @@ import type { Judgement } from "../gate.ts";
 import type { Conversation } from "./conversation.ts";
 import { type Answer, answered } from "./hold.ts";
 import { commitReading } from "./opaque.ts";
-import { cancelledError, heldHint, plainError, refusalHint, refusedError, substitute } from "./refusal.ts";
+import { beingDefinedError, cancelledError, heldHint, inUseError, plainError, refusalHint, refusedError, substitute } from "./refusal.ts";
 import type { Reply } from "./replies.ts";
 import { Run } from "./run.ts";
 
@@ -24,6 +24,8 @@ export interface Request {
   readonly kind: Command["kind"];
   readonly text: string;
   readonly parameters: readonly (string | null)[];
+  readonly parameterTypes?: readonly number[] | undefined;
+  readonly uses?: string | undefined;
   /** Reads it, with what names mean now; again before an approved command runs. */
   readonly read: () => Reading;
   /** Hands the client's bytes on. Async where something must be learnt first. */
@@ -34,8 +36,20 @@ export interface Request {
 export function judged(talk: Conversation, request: Request): Done {
   return talk.fresh(request.read, (reading) => {
     if (endsTransaction(reading) && !talk.replies.empty) return drainedFirst(talk, request);
+    const wait = talk.party.mayRead(reading);
+    if (wait !== null) return wait.then((free) => (free ? readAgain(talk, request) : defined(talk, request)));
     return judge(talk, request, talk.parts.nextCommandId(), reading);
   });
+}
+
+/** Another session has defined what it uses. */
+async function readAgain(talk: Conversation, request: Request): Promise<void> {
+  await talk.readable();
+  if (!talk.replies.skipping) await judged(talk, request);
+}
+
+function defined(talk: Conversation, request: Request): void {
+  if (!talk.replies.skipping) refuse(talk, request.type, beingDefinedError());
 }
 
 /** What a COMMIT makes lasting is exact only when everything before it has been answered. */
@@ -51,16 +65,19 @@ export function endsTransaction(reading: Reading): boolean {
 
 function judge(talk: Conversation, request: Request, id: CommandId, reading: Reading): Done {
   const commits = endsTransaction(reading) ? talk.transaction.commits() : [];
-  const { kind, text, parameters } = request;
+  const { kind, text, parameters, parameterTypes = [], uses } = request;
   const command: Command = {
     id,
     session: talk.session.id,
     kind,
     text,
     parameters,
+    ...(parameterTypes.length > 0 ? { parameterTypes } : {}),
+    ...(uses === undefined ? {} : { uses }),
     reading: commits.length === 0 ? reading : commitReading(reading, commits),
   };
   talk.commands += 1;
+  talk.asking = reading;
   const judgement = talk.gate.judge(talk.session, command, commits, talk.inTransaction);
   return judgement instanceof Promise
     ? judgement.then((found) => obey(talk, request, found))
@@ -74,8 +91,10 @@ function obey(talk: Conversation, request: Request, judgement: Judgement): Done 
     case "mask":
       return run(talk, request, judgement);
     case "hold":
+      unasked(talk);
       return hold(talk, request, judgement);
     case "block":
+      unasked(talk);
       return refuse(talk, request.type, refusal(judgement.command, judgement.verdict));
   }
 }
@@ -89,7 +108,36 @@ function run(talk: Conversation, request: Request, judgement: Judgement): Done {
 }
 
 function start(talk: Conversation, request: Request, judgement: Judgement): Done {
-  return request.forward(new Run(judgement, talk.parts.now()));
+  const { command } = judgement;
+  const wait = talk.party.mayDefine(command.reading);
+  if (wait !== null) return wait.then((free) => (free ? forward(talk, request, judgement) : undefinable(talk, request, judgement)));
+  return forward(talk, request, judgement);
+}
+
+function forward(talk: Conversation, request: Request, judgement: Judgement): Done {
+  const done = request.forward(new Run(judgement, talk.parts.now()));
+  if (done instanceof Promise) return done.finally(() => unasked(talk));
+  unasked(talk);
+}
+
+/** Nothing is between its reading and the target any more. */
+function unasked(talk: Conversation): void {
+  talk.asking = null;
+  talk.party.stir();
+}
+
+/** Judged and recorded, but another session uses what it would define. */
+function undefinable(talk: Conversation, request: Request, judgement: Judgement): void {
+  unasked(talk);
+  unrun(talk, new Run(judgement, talk.parts.now()), "55P03");
+  refuse(talk, request.type, inUseError());
+}
+
+/** It never runs: nothing was shown, nothing lasts. */
+export function unrun(talk: Conversation, run: Run, code: string): void {
+  run.neverRan(code);
+  const nothing = { undone: [run.judgement.command.id], lasted: [] };
+  talk.gate.finished(talk.session, run.judgement, run.outcome(talk.parts.now(), nothing, "known"));
 }
 
 export function mayRunBeforeRecord(talk: Conversation, reading: Reading): boolean {
@@ -118,7 +166,10 @@ async function hold(talk: Conversation, request: Request, judgement: Judgement):
   // Read anew with what the names resolve to now: a difference voids the approval, and it is held again.
   // (Not where our own uncommitted definitions hold locks that the catalog's reader would wait for: that is opaque.)
   if (!talk.names.defining) await talk.parts.reader.refresh(true);
-  await judge(talk, request, command.id, request.read());
+  const reading = request.read();
+  const wait = talk.party.mayRead(reading);
+  if (wait === null) return judge(talk, request, command.id, reading);
+  return (await wait) ? readAgain(talk, request) : defined(talk, request);
 }
 
 function unapproved(talk: Conversation, request: Request, judgement: Judgement, answer: Answer): void {
@@ -154,8 +205,9 @@ export function refuse(talk: Conversation, type: number, refusal: Buffer, unname
 
 /** Policy and blocks for Parse, Bind and Describe: their errors carry values too. @returns true when it was refused */
 export function previewRefused(talk: Conversation, type: number, command: Command, unnamed = false): boolean {
-  const verdict = talk.gate.preview(talk.session, command);
+  const { verdict, ticket } = talk.gate.preview(talk.session, command);
   if (verdict.ruling !== "block") return false;
+  talk.outbox.require(ticket);
   refuse(talk, type, refusal(command, verdict), unnamed);
   return true;
 }

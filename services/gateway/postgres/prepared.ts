@@ -15,6 +15,10 @@ export interface Described {
 
 export interface Statement extends Described {
   readonly text: Text;
+  /** OIDs that Parse gave for its parameters. */
+  readonly parameterTypes: readonly number[];
+  /** The whole PREPARE, where SQL made it. */
+  readonly made?: string;
 }
 
 export interface Portal extends Described {
@@ -27,6 +31,8 @@ export interface Portal extends Described {
   readonly reading: Reading;
   /** Made by DECLARE: may outlive its transaction. */
   readonly cursor: boolean;
+  /** The whole DECLARE, where SQL made it. */
+  readonly made?: string;
 }
 
 export type Undo = () => void;

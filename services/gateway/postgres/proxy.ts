@@ -15,6 +15,9 @@ import type { Wire } from "./wire.ts";
 
 export type { ProxyParts } from "./conversation.ts";
 
+const unrecordable =
+  "the disk of the gateway's log is full: what the target answered cannot be recorded, so it is not shown and the session ends";
+
 export interface Served {
   readonly reason: string;
   readonly commands: number;
@@ -114,8 +117,9 @@ class Relay {
 
   #failed(error: unknown): void {
     if (error instanceof ThroughlineError && error.kind !== "bug") {
-      const code = error.code.startsWith("frame.") ? "08P01" : "58000";
-      this.#end(error.message, code, error.message);
+      const full = error.code === "log.full";
+      const code = full ? "53100" : error.code.startsWith("frame.") ? "08P01" : "58000";
+      this.#end(error.message, code, full ? unrecordable : error.message);
       return;
     }
     this.#bug ??= { error };

@@ -3,7 +3,7 @@
 import { readFunctionCall, readQuery, type Text } from "./codec.ts";
 import type { Conversation } from "./conversation.ts";
 import { clientTypes } from "./frames.ts";
-import { remembered, resolved } from "./handles.ts";
+import { remembered, resolved, usedBy } from "./handles.ts";
 import { judged, refuse } from "./judged.ts";
 import { isReserved, plainError } from "./refusal.ts";
 import type { Run } from "./run.ts";
@@ -26,6 +26,7 @@ function ask(talk: Conversation, text: Text, bytes: Buffer, start: number, end: 
     kind: "query",
     text: text.value,
     parameters: reading.handle?.parameters ?? [],
+    uses: usedBy(reading, prepared),
     read: () => resolved(names.read(text), text.value, prepared, names),
     forward(run: Run) {
       prepared.dropUnnamed();
