@@ -39,7 +39,7 @@ test-browser: node_modules/.installed $(console) ## the console in Debian's Chro
 test-all: ## everything that is promised: test, check, browser, the play, psql
 	@command -v chromium >/dev/null || { echo "Chromium is missing. On Debian: apt-get install chromium"; exit 1; }
 	@command -v psql >/dev/null || { echo "psql is missing. On Debian: apt-get install postgresql-client"; exit 1; }
-	@$(MAKE) --no-print-directory check test test-browser
+	@$(MAKE) --no-print-directory check test test-browser prove
 	@$(MAKE) --no-print-directory run ARGS=--once
 
 check: node_modules/.installed ## types, style, layers, circles, dead code, sizes
@@ -49,6 +49,9 @@ check: node_modules/.installed ## types, style, layers, circles, dead code, size
 	@$(node) node_modules/knip/bin/knip.js --no-progress
 	@$(node) --test test/house/gates.ts
 	@echo "check: green"
+
+prove: node_modules/.installed ## breaks the code that keeps each promise, and demands that its tests fail
+	@$(node) test/house/prove.ts
 
 bench: node_modules/.installed ## speed as ratios from interleaved slices; ONLY=P2,P6 runs some; writes bench/latest.json
 	@$(node) test/bench/main.ts $(if $(ONLY),--only=$(ONLY))
