@@ -159,6 +159,7 @@ export const statementSchema = closed({
   masks: Type.Array(closed({ resource: Type.String(), tag: Type.String(), count: Type.Integer() })),
   chains: words,
   approval: nullable(Type.String()),
+  answer: Type.Optional(text("Who answered while it was held, and why")),
   /** `unknown`: no finish was recorded. Refused and held commands have none: `not-run`. */
   outcome: Type.Union([
     Type.Literal("ok"),
@@ -223,6 +224,8 @@ export const approvalInfoSchema = closed({
     Type.Literal("refused"),
     Type.Literal("expired"),
     Type.Literal("used"),
+    /** Approved, but what the command means had changed when it was to run: it was asked again. */
+    Type.Literal("void"),
   ]),
   askedAtMs: Type.Number(),
   expiresAtMs: Type.Number(),
@@ -309,6 +312,7 @@ export type BlockRequest = Static<typeof blockRequestSchema>;
 export const blockInfoSchema = closed({
   block: Type.String(),
   scope: blockScopeSchema,
+  identityName: Type.Optional(text("Of the scope's identity")),
   by: personSchema,
   reason: Type.String(),
   placedAtMs: Type.Number(),

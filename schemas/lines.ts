@@ -4,7 +4,9 @@
  *
  * It cannot see events outside the page that was read: a command at the edge of a page may show without its start.
  */
-import { quietTypes } from "./story.ts";
+import type { ChainInfo } from "./api.ts";
+import type { EventData } from "./event-data.ts";
+import { quietTypes, storyOf } from "./story.ts";
 import type { TimelineRow } from "./timeline.ts";
 
 export interface Line {
@@ -19,6 +21,10 @@ export interface Line {
   readonly ruling: string;
   /** Words for the ruling: a held command that was answered says both. */
   readonly rulingWords: string;
+  /** A held command that nobody has answered yet, as far as these rows tell. */
+  readonly waits: boolean;
+  /** Who answered a held command, and why; empty for every other. */
+  readonly answer: string;
   readonly chains: readonly string[];
 }
 
@@ -31,13 +37,18 @@ const leads: readonly string[] = [
   "command.answered",
 ];
 
-/** @param chainsOf ids of chains that a command is a step of, beside those the rows name themselves */
-export function linesOf(
-  rows: readonly TimelineRow[],
-  every: boolean,
-  chainsOf: ReadonlyMap<string, readonly string[]>,
-): Line[] {
-  if (every) return rows.map((row) => lineOf([row], chainsOf));
+/** What is known of commands beside their rows: an answer may stand on another page, or be filtered away. */
+export interface Known {
+  /** Ids of chains that a command is a step of. */
+  readonly chainsOf: ReadonlyMap<string, readonly string[]>;
+  /** What came of a command that was held by a chain. */
+  readonly stateOf: ReadonlyMap<string, ChainInfo["state"]>;
+}
+
+export const nothingKnown: Known = { chainsOf: new Map(), stateOf: new Map() };
+
+export function linesOf(rows: readonly TimelineRow[], every: boolean, known: Known = nothingKnown): Line[] {
+  if (every) return rows.map((row) => lineOf([row], known));
   const groups = new Map<string, TimelineRow[]>();
   for (const row of rows) {
     const key = row.command || row.id;
@@ -47,32 +58,64 @@ export function linesOf(
     else groups.set(key, [row]);
   }
   return [...groups.values()]
-    .map((group) => lineOf(group.toReversed(), chainsOf))
+    .map((group) => lineOf(group.toReversed(), known))
     .toSorted((a, b) => b.atMs - a.atMs || (a.lead.position < b.lead.position ? 1 : -1));
 }
 
-function lineOf(rows: readonly TimelineRow[], chainsOf: ReadonlyMap<string, readonly string[]>): Line {
+function lineOf(rows: readonly TimelineRow[], known: Known): Line {
   const first = rows[0];
   if (!first) throw new RangeError("a line needs an event");
   const lead = leads.map((type) => rows.find((row) => row.type === type)).find((row) => row) ?? first;
   const single = rows.length === 1;
-  const held = rows.some((row) => row.type === "command.held");
+  const held = rows.some((row) => row.type === "command.held") || (lead.ruling === "hold" && lead === decidedOf(lead));
+  const state = held ? (answerOf(rows) ?? answeredStates[known.stateOf.get(lead.command) ?? "held"]) : "";
   return {
     key: single ? first.id : lead.command,
     lead,
     rows,
     atMs: lead.atMs,
     text: rows.find((row) => row.text !== null)?.text ?? null,
-    ruling: held ? "hold" : lead.ruling,
-    rulingWords: wordsFor(held, lead),
-    chains: [...new Set([...rows.flatMap((row) => row.chains), ...(chainsOf.get(lead.command) ?? [])])],
+    ruling: held ? (state === "refused" || state === "expired" ? "block" : "hold") : lead.ruling,
+    rulingWords: held ? ["held", state].filter(Boolean).join(", ") : (rulingWords[lead.ruling] ?? ""),
+    waits: held && state === "",
+    answer: answerWords(rows),
+    chains: [...new Set([...rows.flatMap((row) => row.chains), ...(known.chainsOf.get(lead.command) ?? [])])],
   };
 }
 
-function wordsFor(held: boolean, lead: TimelineRow): string {
-  if (lead.ruling === "block") return held ? "held, refused" : "refused";
-  if (held) return lead.type === "command.decided" && lead.ruling !== "hold" ? "held, approved" : "held";
-  if (lead.ruling === "mask") return "masked";
-  if (lead.ruling === "allow") return "allowed";
-  return lead.ruling === "hold" ? "held" : "";
+const decidedOf = (row: TimelineRow): TimelineRow | null => (row.type === "command.decided" ? row : null);
+
+const rulingWords: Readonly<Record<string, string>> = {
+  allow: "allowed",
+  mask: "masked",
+  hold: "held",
+  block: "refused",
+};
+
+const answeredStates: Readonly<Record<ChainInfo["state"], string>> = {
+  held: "",
+  approved: "approved",
+  refused: "refused",
+  expired: "expired",
+  blocked: "refused",
+  observed: "",
+};
+
+/** The newest word about a hold; null when these rows have none. A hold that was asked again waits again. */
+function answerOf(rows: readonly TimelineRow[]): string | null {
+  for (const row of rows.toReversed()) {
+    if (row.type === "approval.used") return "approved";
+    if (row.type === "approval.answered") return isRefusal(row) ? "refused" : "approved";
+    if (row.type === "approval.expired") return "expired";
+    if (row.type === "command.decided" && row.ruling !== "hold") return row.ruling === "block" ? "refused" : "approved";
+    if (row.type === "command.held") return null;
+  }
+  return null;
+}
+
+const isRefusal = (row: TimelineRow): boolean => (row.data as EventData["approval.answered"]).answer === "refuse";
+
+function answerWords(rows: readonly TimelineRow[]): string {
+  const said = rows.findLast((row) => row.type === "approval.answered" || row.type === "approval.expired");
+  return said ? storyOf(said.type, said.data) : "";
 }

@@ -20,10 +20,13 @@ export function durationWords(us: number): string {
   return `${Math.round(us / 60_000_000)} min`;
 }
 
-/** `identity i1, operations delete`; what a block refuses, as the person reads it. */
-export function scopeWords(scope: BlockScope): string {
+/**
+ * `identity i1, operations delete`; what a block refuses, as the person reads it.
+ * @param identityName shown for the identity's key, where it is known
+ */
+export function scopeWords(scope: BlockScope, identityName = ""): string {
   const parts = Object.entries(scope).flatMap(([key, value]) => {
-    const words = Array.isArray(value) ? value.join(" ") : value;
+    const words = key === "identity" && identityName ? identityName : Array.isArray(value) ? value.join(" ") : value;
     return words ? [`${key} ${words}`] : [];
   });
   return parts.join(", ") || "nothing";
@@ -91,7 +94,7 @@ const stories: Stories = {
   "key.erased": (d) => `Key erased${because(d.reason)}`,
   "correlator.digested": (d) => `State after ${count(d.folded, "step")}`,
   "log.checkpoint": (d) => `Signed up to ${d.upTo}`,
-  "log.refused": (d) => `The log refused ${d.claimedType} from ${d.source}: ${d.reason}`,
+  "log.refused": (d) => `The log refused ${d.claimedType || "a record"} from ${d.source}: ${d.reason}`,
   "log.gap": (d) => `${count(d.count, "record")} lost: ${d.reason}`,
   "sink.failed": (d) => `${d.sink} does not accept events: ${d.reason}`,
   "sink.recovered": (d) => `${d.sink} is back, ${count(d.count, "event")} late`,

@@ -198,8 +198,8 @@ function fingerprint(info: ApprovalInfo): string {
   return `${info.approval} ${info.state} ${info.answers.length} ${info.refusedAttempts.length}`;
 }
 
-/** For the page of a chain. */
-export function approvalOfChain(desk: Desk, chain: string, caller: Caller): ApprovalInfo | null {
-  const approval = desk.state.asked.ofChain(chain);
+/** For the page of a chain: asked because of it, or, when it was found again as the command ran, for the command. */
+export function approvalOfChain(desk: Desk, chain: string, command: string, caller: Caller): ApprovalInfo | null {
+  const approval = desk.state.asked.ofChain(chain) ?? desk.state.asked.ofCommand(command);
   return approval ? approvalInfo(desk, approval, caller) : null;
 }

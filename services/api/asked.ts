@@ -30,6 +30,8 @@ export interface Approval {
   readonly refused: { readonly by: string; readonly reason: string; readonly atMs: number }[];
   expired: boolean;
   usedAtMs: number | null;
+  /** The same command was asked about again, so this answer did not let it run. */
+  isVoid: boolean;
 }
 
 interface Session {
@@ -45,6 +47,8 @@ export class Asked {
   readonly #approvals = new Map<string, Approval>();
   /** Chain → the newest approval that was asked because of it. */
   readonly #ofChain = new Map<string, string>();
+  /** Command → the newest approval that was asked for it. */
+  readonly #ofCommand = new Map<string, string>();
   readonly #sessions = new Map<string, Session>();
 
   constructor(people: People) {
@@ -83,10 +87,16 @@ export class Asked {
     return this.get(this.#ofChain.get(chain) ?? "");
   }
 
+  /** The newest that was asked for this command. */
+  ofCommand(command: string): Approval | null {
+    return this.get(this.#ofCommand.get(command) ?? "");
+  }
+
   /** @param nowMs an approval is over at its end, whether or not the gateway has said so yet */
   stateOf(approval: Approval, nowMs: number): ApprovalInfo["state"] {
     if (approval.usedAtMs !== null) return "used";
     if (approval.answers.some((one) => one.answer === "refuse")) return "refused";
+    if (approval.isVoid) return "void";
     if (approval.expired || nowMs > approval.asked.expiresAtMs) return "expired";
     const given = approval.answers.map((one) => ({ ...one, human: this.#people.humanOf(one.identity) }));
     return isMet(approval.needs, given) ? "approved" : "open";
@@ -98,6 +108,9 @@ export class Asked {
     const session = this.#sessions.get(subject.session ?? "");
     this.#makeRoom();
     for (const chain of data.chains) this.#ofChain.set(chain.id, data.approval);
+    const earlier = this.ofCommand(subject.command ?? "");
+    if (earlier) earlier.isVoid = true;
+    if (subject.command) this.#ofCommand.set(subject.command, data.approval);
     this.#approvals.set(data.approval, {
       id: data.approval,
       asked: data,
@@ -110,6 +123,7 @@ export class Asked {
       refused: [],
       expired: false,
       usedAtMs: null,
+      isVoid: false,
     });
   }
 
@@ -118,6 +132,8 @@ export class Asked {
     if (this.#approvals.size < approvalsKeptMax || !oldest) return;
     this.#approvals.delete(oldest.id);
     for (const { id } of oldest.asked.chains) if (this.#ofChain.get(id) === oldest.id) this.#ofChain.delete(id);
+    const command = oldest.subject.command ?? "";
+    if (this.#ofCommand.get(command) === oldest.id) this.#ofCommand.delete(command);
   }
 
   #answer({ data, atMs }: Extract<Entry, { type: "approval.answered" }>): void {

@@ -40,7 +40,7 @@ export function chainRoutes(desk: Desk, store: Store): Route[] {
         desk.permits.expect(caller, "investigate", "approve");
         const rows = await store.timeline({ chain: id, order: "oldest" }, rowsMax);
         const completed = rows.find((row) => row.type === "chain.completed" && chainOf(row).id === id);
-        const approval = approvalOfChain(desk, id, caller);
+        const approval = approvalOfChain(desk, id, completed?.command ?? "", caller);
         const given = [...rows.map((row) => row.id), approval?.state ?? ""];
         await desk.reads.record(caller, "chain", { chain: id }, given);
         if (!completed) throw new ThroughlineError("not.found", `No chain has the id ${id}`);
@@ -59,7 +59,9 @@ function chainOf(row: TimelineRow): ChainInfo["chain"] {
 function chainInfo(desk: Desk, row: TimelineRow): ChainInfo {
   const { chain, ruling } = row.data as EventData["chain.completed"];
   const { asked, people } = desk.state;
-  const approval = asked.ofChain(chain.id);
+  const newest = asked.ofCommand(row.command);
+  const approval = asked.ofChain(chain.id) ?? newest;
+  const decisive = newest ?? approval;
   const identities = new Set([...chain.steps.map((step) => String(step.identity)), row.identity]);
   identities.delete("");
   return {
@@ -73,13 +75,20 @@ function chainInfo(desk: Desk, row: TimelineRow): ChainInfo {
     accounts: [...new Set([...chain.steps.map((step) => step.account), row.account])].filter(Boolean),
     people: [...identities].map((identity) => people.named(identity)),
     approval: approval?.id ?? null,
-    state: stateOf(ruling, approval === null ? null : asked.stateOf(approval, desk.now())),
+    state: stateOf(chain.mode, ruling, decisive === null ? null : asked.stateOf(decisive, desk.now())),
   };
 }
 
-function stateOf(ruling: string, approval: ReturnType<Desk["state"]["asked"]["stateOf"]> | null): ChainInfo["state"] {
+/** What came of the command. A rule that only observes stopped nothing, whatever another rule did. */
+function stateOf(
+  mode: ChainInfo["chain"]["mode"],
+  ruling: string,
+  approval: ReturnType<Desk["state"]["asked"]["stateOf"]> | null,
+): ChainInfo["state"] {
+  if (mode === "observe") return "observed";
   if (approval === "open") return "held";
   if (approval === "used") return "approved";
+  if (approval === "void") return "held";
   if (approval !== null) return approval;
   if (ruling === "block") return "blocked";
   return ruling === "hold" ? "held" : "observed";

@@ -59,6 +59,7 @@ export function blockInfo(block: PlacedBlock, people: People, nowMs: number): Bl
   return {
     block: data.block,
     scope: { ...scope, ...(operations ? { operations: [...operations] } : {}) },
+    ...(scope.identity ? { identityName: people.named(scope.identity).name } : {}),
     by: people.named(data.by),
     reason: data.reason,
     placedAtMs: block.placedAtMs,

@@ -48,8 +48,11 @@ export class Raised {
 function alertFor(entry: Entry): Alert | null {
   if (entry.type === "chain.completed") {
     const { chain, ruling } = entry.data;
-    const kind = ruling === "hold" || ruling === "block" ? "chain.held" : "chain.completed";
-    return alertOf(kind, chain.id, chain.level, chain.title, chain.sentence);
+    const stopped = chain.mode === "enforce" && (ruling === "hold" || ruling === "block");
+    const kind = stopped ? "chain.held" : "chain.completed";
+    // Found again as the approved command runs, or asked again after a change: the same story, told once.
+    const once = entry.subject.command ? `${chain.rule} ${entry.subject.command}` : chain.id;
+    return alertOf(kind, chain.id, chain.level, chain.title, chain.sentence, once);
   }
   if (entry.type === "approval.asked") {
     const { approval, sentence, chains, approvers } = entry.data;
@@ -68,9 +71,17 @@ function alertFor(entry: Entry): Alert | null {
   return null;
 }
 
-function alertOf(kind: Alert["kind"], about: string, level: string, title: string, sentence: string): Alert {
+/** @param once what must be the same for two to be one alert */
+function alertOf(
+  kind: Alert["kind"],
+  about: string,
+  level: string,
+  title: string,
+  sentence: string,
+  once = about,
+): Alert {
   const hash = createHash("sha256")
-    .update(JSON.stringify([kind, about]))
+    .update(JSON.stringify([kind, once]))
     .digest("hex");
   return { alert: hash.slice(0, 32), kind, level, title, sentence, about };
 }

@@ -4,6 +4,7 @@ import { replaySchema, type Statement, sessionsPageSchema } from "../../schemas/
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { EventData } from "../../schemas/event-data.ts";
 import { closed, Type } from "../../schemas/shape.ts";
+import { storyOf } from "../../schemas/story.ts";
 import { type SessionSummary, sessionFilterSchema, type TimelineRow } from "../../schemas/timeline.ts";
 import type { Desk } from "./desk.ts";
 import { type Route, route } from "./route.ts";
@@ -131,5 +132,7 @@ function followed(statement: Statement, row: TimelineRow): Statement {
     const { approval } = row.data as { approval: string };
     return { ...statement, chains, approval };
   }
+  if (row.type === "approval.answered" || row.type === "approval.expired")
+    return { ...statement, chains, answer: storyOf(row.type, row.data) };
   return { ...statement, chains };
 }

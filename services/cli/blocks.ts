@@ -27,7 +27,7 @@ export async function listBlocks(context: Context, all: boolean): Promise<void> 
             { head: "BY", cell: (b) => b.by.name },
             { head: "ENDS", cell: (b) => endWords(b, now()) },
             { head: "REFUSED", cell: (b) => String(b.enforced), align: "right" },
-            { head: "WHAT", cell: (b) => `${scopeWords(b.scope)}: ${b.reason}` },
+            { head: "WHAT", cell: (b) => `${scopeWords(b.scope, b.identityName)}: ${b.reason}` },
           ],
           blocks,
         ),
@@ -62,7 +62,7 @@ export async function placeBlock(context: Context, options: PlaceOptions): Promi
   const scope = { ...named, ...(operation?.length ? { operations: operation } : {}) };
   const end = minutes === undefined ? {} : { minutes: wholeNumber(minutes, 1, 525_600) };
   const block = await api.send("POST", "/api/blocks", { scope, reason, ...end }, blockInfoSchema);
-  done(context, block, `Block ${block.block} refuses ${scopeWords(block.scope)} from now on.`);
+  done(context, block, `Block ${block.block} refuses ${scopeWords(block.scope, block.identityName)} from now on.`);
 }
 
 export async function liftBlock(context: Context, id: string, reason: string): Promise<void> {

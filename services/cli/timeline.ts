@@ -30,7 +30,7 @@ export async function timeline(context: Context, options: TimelineOptions): Prom
   const rows = await readRows(api, query, limit);
   const every = options.every === true;
   if (context.json) for (const row of rows.toReversed()) context.parts.terminal.out(JSON.stringify(row));
-  else printLines(context, linesOf(rows, every || options.follow === true, new Map()).toReversed());
+  else printLines(context, linesOf(rows, every || options.follow === true).toReversed());
   if (options.follow) await follow(context, api, query, rows, every);
 }
 

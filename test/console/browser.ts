@@ -33,11 +33,15 @@ export interface Look {
 export const desk: Look = { width: 1280, height: 860, scheme: "light" };
 export const phone: Look = { width: 390, height: 844, scheme: "light" };
 
-/** A page whose every error and breach of the content policy fails the test at `close`. */
+/**
+ * A page whose every error, breach of the content policy and foreign request fails the test at `close`.
+ * @param also origins that the page may lead to beside its own: the identity provider's
+ */
 export async function openPage(
   browser: Browser,
   url: string,
   look: Look,
+  also: readonly string[] = [],
 ): Promise<{ page: Page; close(): Promise<void> }> {
   const context = await browser.newContext({
     viewport: { width: look.width, height: look.height },
@@ -54,7 +58,7 @@ export async function openPage(
     if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) wrong.push(message.text());
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(url)) wrong.push(`asked ${request.url()}`);
+    if (![url, ...also].some((origin) => request.url().startsWith(origin))) wrong.push(`asked ${request.url()}`);
   });
   return {
     page,

@@ -43,8 +43,8 @@ async function openApprovals(stage: Stage): Promise<ApprovalInfo[]> {
 }
 
 export async function answer(who: Player, approval: string, what: "approve" | "refuse"): Promise<number> {
-  return (await who.api("POST", `/api/approvals/${approval}/answer`, { answer: what, reason: `${what} by the play` }))
-    .status;
+  const reason = what === "approve" ? "planned clean-up, announced on Friday" : "nobody announced this";
+  return (await who.api("POST", `/api/approvals/${approval}/answer`, { answer: what, reason })).status;
 }
 
 function assertRefused(refusal: Refusal): void {

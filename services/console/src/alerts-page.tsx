@@ -1,5 +1,6 @@
 /** What was sent to the outside: alerts on chains and questions, newest first, each with the way to what it is about. */
 import type { AlertInfo, Alerts } from "../../../schemas/api.ts";
+import { afterTitle } from "../../../schemas/places.ts";
 import { useRead, useTitle } from "./data.ts";
 import { Moment } from "./moment.tsx";
 import { address, Link } from "./route.tsx";
@@ -45,7 +46,7 @@ export function AlertsPageView() {
                       </td>
                       <td>
                         <About alert={alert} />
-                        <div className="quiet">{alert.sentence}</div>
+                        <div className="quiet">{afterTitle(alert.title, alert.sentence)}</div>
                       </td>
                       <td className="code quiet">{alert.kind}</td>
                     </tr>

@@ -12,7 +12,7 @@ export function AnswerFacts({ approval, link = true }: { readonly approval: Appr
           Asked: {needsOf(approval)}.{" "}
           {link && (
             <Link to={address(["approvals", approval.approval])}>
-              {approval.state === "open" ? "Answer it" : "Show it"}
+              {approval.state === "open" && approval.mayAnswer ? "Answer it" : "Show it"}
             </Link>
           )}
         </span>
@@ -38,6 +38,12 @@ export function AnswerFacts({ approval, link = true }: { readonly approval: Appr
         <li>
           <Moment ms={approval.usedAtMs} />
           <span>The command ran, once.</span>
+        </li>
+      )}
+      {approval.state === "void" && (
+        <li>
+          <span />
+          <span>Void: what the command means had changed before it ran, so it was asked again.</span>
         </li>
       )}
       {approval.state === "expired" && (

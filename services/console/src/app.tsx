@@ -1,6 +1,6 @@
 /** The frame around every page: who is logged in, where one can go, and how many answers are waited for. */
 import { ActionIcon, Button } from "@mantine/core";
-import type { Approvals, Me } from "../../../schemas/api.ts";
+import type { Approvals, Me, ProductRole } from "../../../schemas/api.ts";
 import { AlertsPageView } from "./alerts-page.tsx";
 import { ApprovalPage } from "./approval-page.tsx";
 import { ApprovalsPage } from "./approvals-page.tsx";
@@ -15,14 +15,15 @@ import { SessionsPageView } from "./sessions-page.tsx";
 import { Empty, Failed } from "./states.tsx";
 import { TimelinePageView } from "./timeline-page.tsx";
 
-const pages = [
-  ["timeline", "Timeline"],
-  ["chains", "Chains"],
-  ["approvals", "Approvals"],
-  ["sessions", "Sessions"],
-  ["blocks", "Blocks"],
-  ["alerts", "Alerts"],
-] as const;
+/** A page is offered to whoever has one of the roles; none named = to everybody. */
+const pages: readonly { readonly noun: string; readonly words: string; readonly roles: readonly ProductRole[] }[] = [
+  { noun: "timeline", words: "Timeline", roles: ["investigate"] },
+  { noun: "chains", words: "Chains", roles: ["investigate", "approve"] },
+  { noun: "approvals", words: "Approvals", roles: [] },
+  { noun: "sessions", words: "Sessions", roles: ["investigate"] },
+  { noun: "blocks", words: "Blocks", roles: ["investigate", "respond"] },
+  { noun: "alerts", words: "Alerts", roles: ["investigate", "respond"] },
+];
 
 export function App() {
   const me = useMe();
@@ -45,6 +46,11 @@ export function App() {
 /** Where one lands: approvers who may not investigate have nothing to read on the timeline. */
 const homeOf = (me: Me): string => (me.roles.includes("investigate") ? "timeline" : "approvals");
 
+const isOffered =
+  (me: Me) =>
+  ({ roles }: { readonly roles: readonly ProductRole[] }): boolean =>
+    roles.length === 0 || roles.some((role) => me.roles.includes(role));
+
 function Page({ me }: { readonly me: Me }) {
   const { path } = usePlace();
   const [noun = homeOf(me), id] = path;
@@ -58,7 +64,7 @@ function Page({ me }: { readonly me: Me }) {
     case "sessions":
       return id ? <SessionPage key={id} id={id} /> : <SessionsPageView />;
     case "blocks":
-      return <BlocksPage />;
+      return <BlocksPage me={me} />;
     case "alerts":
       return <AlertsPageView />;
     default:
@@ -87,7 +93,7 @@ function Rail({ me }: { readonly me: Me }) {
         <span>Throughline</span>
       </Link>
       <nav aria-label="Pages">
-        {pages.map(([noun, words]) => (
+        {pages.filter(isOffered(me)).map(({ noun, words }) => (
           <Link key={noun} to={`/${noun}`} aria-current={current === noun ? "page" : undefined}>
             {words}
             {noun === "approvals" && waiting > 0 && (

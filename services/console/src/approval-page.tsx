@@ -1,10 +1,11 @@
 /** One held command as an approver must see it: the exact text, who asks for what, the chain, and who may not answer. */
 import type { ApprovalDetail, ChainDetail } from "../../../schemas/api.ts";
+import { askWords } from "../../../schemas/places.ts";
 import { AnswerFacts } from "./answer-facts.tsx";
 import { AnswerForm } from "./answer-form.tsx";
 import { ChainStory } from "./chain-story.tsx";
 import { useRead, useTitle } from "./data.ts";
-import { As, Facts, Narrow, Sql, StateMark } from "./marks.tsx";
+import { As, Facts, Narrow, Sql, StateMark, storyOfHold, ToReplay } from "./marks.tsx";
 import { Moment, spanWords, useNow } from "./moment.tsx";
 import { address, Link } from "./route.tsx";
 import { PageHead, State } from "./states.tsx";
@@ -16,7 +17,11 @@ export function ApprovalPage({ id }: { readonly id: string }) {
     <State of={reading}>
       {(approval) => (
         <>
-          <PageHead title={headOf(approval)} about={approval.sentence} of={reading}>
+          <PageHead
+            title={headOf(approval)}
+            about={approval.chains.length === 1 ? storyOfHold(approval) : approval.sentence}
+            of={reading}
+          >
             <TimeLeft approval={approval} />
           </PageHead>
           <div className="columns">
@@ -24,7 +29,9 @@ export function ApprovalPage({ id }: { readonly id: string }) {
               <section className="panel" aria-label="The command">
                 <header>
                   <h2>Exactly this would run, once</h2>
-                  <Link to={`${address(["sessions", approval.session])}#${approval.command}`}>Replay its session</Link>
+                  <ToReplay session={approval.session} command={approval.command}>
+                    Replay its session
+                  </ToReplay>
                 </header>
                 <div className="panel-body">
                   <Sql text={approval.text} parameters={approval.parameters} large />
@@ -43,8 +50,7 @@ export function ApprovalPage({ id }: { readonly id: string }) {
 }
 
 function headOf(approval: ApprovalDetail): string {
-  const what = `${approval.statements.join("; ")} ${approval.resources.join(", ")}`;
-  return `${approval.by.name} asks to run ${what}`;
+  return `${approval.by.name} asks to run ${askWords(approval.statements, approval.resources, approval.target)}`;
 }
 
 function TimeLeft({ approval }: { readonly approval: ApprovalDetail }) {
@@ -134,8 +140,8 @@ function ChainPanel({
   return (
     <section className="panel" aria-label="The chain">
       <header>
-        <h2>The chain it would complete: {chain.title}</h2>
-        <Link to={address(["chains", chain.id])}>Open the chain</Link>
+        <h2>{chain.title}</h2>
+        <Link to={address(["chains", chain.id])}>The chain</Link>
       </header>
       <ChainStory
         chain={chain}

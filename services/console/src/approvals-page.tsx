@@ -1,7 +1,8 @@
 /** What waits for a human, the soonest to end first; below it what was answered. */
 import type { ApprovalInfo, Approvals } from "../../../schemas/api.ts";
+import { askWords } from "../../../schemas/places.ts";
 import { useRead, useTitle } from "./data.ts";
-import { As, StateMark } from "./marks.tsx";
+import { As, StateMark, storyOfHold } from "./marks.tsx";
 import { Moment, spanWords, useNow } from "./moment.tsx";
 import { address, Link } from "./route.tsx";
 import { Empty, PageHead, State } from "./states.tsx";
@@ -47,9 +48,9 @@ function Ask({ approval }: { readonly approval: ApprovalInfo }) {
     <li className="ask">
       <div>
         <Link className="title" to={address(["approvals", approval.approval])}>
-          {approval.statements.join("; ")} {approval.resources.join(", ")}
+          {askWords(approval.statements, approval.resources, approval.target)}
         </Link>
-        <p>{approval.sentence}</p>
+        <p>{storyOfHold(approval)}</p>
         <p className="quiet">
           {approval.by.name} as <As account={approval.account} target={approval.target} /> for “
           {approval.task.justification}”
@@ -87,7 +88,7 @@ function Answered({ approvals }: { readonly approvals: readonly ApprovalInfo[] }
               </td>
               <td>
                 <Link className="title" to={address(["approvals", approval.approval])}>
-                  {approval.statements.join("; ")} {approval.resources.join(", ")}
+                  {askWords(approval.statements, approval.resources, approval.target)}
                 </Link>
               </td>
               <td>

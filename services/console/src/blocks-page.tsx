@@ -1,7 +1,7 @@
 /** Standing orders that refuse commands: what is in force, what was, and a form to place one. */
 import { Button, TextInput } from "@mantine/core";
 import { useState } from "react";
-import type { BlockInfo, Blocks } from "../../../schemas/api.ts";
+import type { BlockInfo, Blocks, Me } from "../../../schemas/api.ts";
 import { scopeWords } from "../../../schemas/story.ts";
 import { BlockForm } from "./block-form.tsx";
 import { useRead, useSay, useTitle } from "./data.ts";
@@ -10,7 +10,8 @@ import { Moment } from "./moment.tsx";
 import { usePlace } from "./route.tsx";
 import { Empty, Failed, PageHead, State } from "./states.tsx";
 
-export function BlocksPage() {
+export function BlocksPage({ me }: { readonly me: Me }) {
+  const mayRespond = me.roles.includes("respond");
   useTitle("Blocks");
   const { query } = usePlace();
   const reading = useRead<Blocks>("/api/blocks");
@@ -27,12 +28,14 @@ export function BlocksPage() {
             <section className="panel" aria-label="Blocks">
               {blocks.length === 0 ? (
                 <Empty title="No block was ever placed">
-                  Place one to stop an identity, an account or a session at once.
+                  {mayRespond
+                    ? "Place one to stop an identity, an account or a session at once."
+                    : "Whoever may respond can stop an identity, an account or a session at once."}
                 </Empty>
               ) : (
                 <ul className="asks">
                   {blocks.map((block) => (
-                    <BlockItem key={block.block} block={block} />
+                    <BlockItem key={block.block} block={block} mayLift={mayRespond} />
                   ))}
                 </ul>
               )}
@@ -45,7 +48,11 @@ export function BlocksPage() {
               <h2>Place a block</h2>
             </header>
             <div className="panel-body">
-              <BlockForm key={query.toString()} query={query} />
+              {mayRespond ? (
+                <BlockForm key={query.toString()} query={query} />
+              ) : (
+                <p className="quiet">You may look. Placing and lifting needs the permission “respond” in the policy.</p>
+              )}
             </div>
           </section>
         </aside>
@@ -54,11 +61,11 @@ export function BlocksPage() {
   );
 }
 
-function BlockItem({ block }: { readonly block: BlockInfo }) {
+function BlockItem({ block, mayLift }: { readonly block: BlockInfo; readonly mayLift: boolean }) {
   return (
     <li className="ask">
       <div>
-        <StateMark state={block.state} /> <span className="scope">{scopeWords(block.scope)}</span>
+        <StateMark state={block.state} /> <span className="scope">{scopeWords(block.scope, block.identityName)}</span>
         <p>{block.reason}</p>
         <p className="quiet">
           {block.by.name}, <Moment ms={block.placedAtMs} show="day" />
@@ -75,7 +82,7 @@ function BlockItem({ block }: { readonly block: BlockInfo }) {
           </p>
         )}
       </div>
-      {block.state === "active" && <Lift block={block} />}
+      {mayLift && block.state === "active" && <Lift block={block} />}
     </li>
   );
 }

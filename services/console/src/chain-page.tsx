@@ -1,9 +1,10 @@
 /** One chain: the sentence, the steps and their ties, the command it stopped at, who answered, and all its events. */
 import type { ChainDetail } from "../../../schemas/api.ts";
-import { linesOf } from "../../../schemas/lines.ts";
+import { type Known, linesOf } from "../../../schemas/lines.ts";
+import { afterTitle } from "../../../schemas/places.ts";
 import { AnswerFacts } from "./answer-facts.tsx";
 import { ChainStory } from "./chain-story.tsx";
-import { useRead, useTitle } from "./data.ts";
+import { useMay, useRead, useTitle } from "./data.ts";
 import { Facts, StateMark } from "./marks.tsx";
 import { Moment } from "./moment.tsx";
 import { address, Link } from "./route.tsx";
@@ -20,13 +21,18 @@ const stateRulings = {
 } as const;
 
 export function ChainPage({ id }: { readonly id: string }) {
+  const mayFollow = useMay("investigate");
   const reading = useRead<ChainDetail>(`/api/chains/${encodeURIComponent(id)}`);
   useTitle(reading.data?.chain.title ?? "Chain");
   return (
     <State of={reading}>
       {(detail) => (
         <>
-          <PageHead title={detail.chain.title} about={detail.chain.sentence} of={reading} />
+          <PageHead
+            title={detail.chain.title}
+            about={afterTitle(detail.chain.title, detail.chain.sentence)}
+            of={reading}
+          />
           <div className="columns">
             <section className="panel" aria-label="Steps">
               <ChainStory
@@ -41,13 +47,13 @@ export function ChainPage({ id }: { readonly id: string }) {
           <section className="panel timeline" aria-label="Events">
             <header>
               <h2>Everything its commands did</h2>
-              <Link to={address(["timeline"], { chain: id, range: "all" })}>Open in the timeline</Link>
+              {mayFollow && <Link to={address(["timeline"], { chain: id, range: "all" })}>Open in the timeline</Link>}
             </header>
             <TimelineTable
               lines={linesOf(
                 detail.rows.toSorted((a, b) => b.atMs - a.atMs),
                 false,
-                stepsOf(detail),
+                knownOf(detail),
               )}
               emphasis=""
             />
@@ -61,8 +67,10 @@ export function ChainPage({ id }: { readonly id: string }) {
 const textsOf = (detail: ChainDetail): Map<string, string> =>
   new Map(detail.rows.flatMap((row) => (row.text === null ? [] : [[row.command, row.text] as const])));
 
-const stepsOf = ({ chain }: ChainDetail): Map<string, string[]> =>
-  new Map(chain.steps.map((step) => [step.command, [chain.id]]));
+const knownOf = ({ chain, command, state }: ChainDetail): Known => ({
+  chainsOf: new Map(chain.steps.map((step) => [step.command, [chain.id]])),
+  stateOf: new Map([[command, state]]),
+});
 
 function Beside({ detail }: { readonly detail: ChainDetail }) {
   const { chain } = detail;
@@ -74,11 +82,8 @@ function Beside({ detail }: { readonly detail: ChainDetail }) {
           <StateMark state={detail.state} />
         </header>
         <div className="panel-body">
-          {detail.approvalDetail ? (
-            <AnswerFacts approval={detail.approvalDetail} />
-          ) : (
-            <p className="quiet">{stateWords[detail.state]}</p>
-          )}
+          <p className="came">{stateWords[detail.state]}</p>
+          {detail.approvalDetail && <AnswerFacts approval={detail.approvalDetail} />}
         </div>
       </section>
       <section className="panel">
@@ -100,8 +105,8 @@ function Beside({ detail }: { readonly detail: ChainDetail }) {
               ["Found", <Moment key="m" ms={detail.atMs} show="day" />],
               [
                 "Chain",
-                <span key="c" className="code">
-                  {chain.id}
+                <span key="c" className="code" title={chain.id}>
+                  {chain.id.slice(0, 12)}
                 </span>,
               ],
             ]}
@@ -113,8 +118,8 @@ function Beside({ detail }: { readonly detail: ChainDetail }) {
 }
 
 const stateWords: Readonly<Record<ChainDetail["state"], string>> = {
-  held: "The last command waits for a human.",
-  approved: "A human approved the last command.",
+  held: "The last command waits for a human. It has not reached the target.",
+  approved: "A human approved the last command; it ran.",
   refused: "A human refused the last command; it never reached the target.",
   expired: "Nobody answered in time; the last command never reached the target.",
   blocked: "The rule refused the last command; it never reached the target.",

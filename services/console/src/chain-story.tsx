@@ -4,11 +4,11 @@
  */
 import { Fragment } from "react";
 import type { ChainEvidence, ChainLink, ChainStep } from "../../../schemas/chain.ts";
+import { placesOf, placeWords } from "../../../schemas/places.ts";
 import { LaneCell, LaneGap, laneStyle } from "./lane-cell.tsx";
 import type { LaneRow } from "./lanes.ts";
-import { As, Narrow } from "./marks.tsx";
+import { As, Narrow, ToReplay } from "./marks.tsx";
 import { Moment, spanWords } from "./moment.tsx";
-import { address, Link } from "./route.tsx";
 
 interface ChainStoryProps {
   readonly chain: ChainEvidence;
@@ -59,6 +59,7 @@ export function ChainStory({ chain, names, texts, ruling }: ChainStoryProps) {
               <LaneCell row={rowOf(i)} lanes={accounts.length} ruling={i === last ? ruling : ""} emphasis="" />
               <Step
                 step={step}
+                number={i + 1}
                 name={names.get(step.identity) ?? step.identity}
                 text={texts.get(step.command)}
                 last={i === last ? ruling : ""}
@@ -73,17 +74,19 @@ export function ChainStory({ chain, names, texts, ruling }: ChainStoryProps) {
 
 interface StepProps {
   readonly step: ChainStep;
+  readonly number: number;
   readonly name: string;
   readonly text: string | undefined;
   readonly last: string;
 }
 
-function Step({ step, name, text, last }: StepProps) {
+function Step({ step, number, name, text, last }: StepProps) {
   return (
     <div className={`step-card ${last}`}>
       <div className="step-head">
         <span>
-          <strong>{name}</strong> as <As account={step.account} target={step.target} />
+          <span className="step-number">{number}</span> <strong>{name}</strong> as{" "}
+          <As account={step.account} target={step.target} />
         </span>
         <Moment ms={step.atMs} show="day" />
       </div>
@@ -91,14 +94,16 @@ function Step({ step, name, text, last }: StepProps) {
       <div className="step-foot">
         <span>
           {step.operations.join(", ")}{" "}
-          {step.resources.map((uri, i) => (
+          {placesOf(step.resources, step.target).map(({ uri, words }, i) => (
             <Fragment key={uri}>
               {i > 0 && ", "}
-              <Narrow by="resource" value={uri} words={<span className="code">{uri}</span>} />
+              <Narrow by="resource" value={uri} words={<span className="code">{words}</span>} />
             </Fragment>
           ))}
         </span>
-        <Link to={`${address(["sessions", step.session])}#${step.command}`}>Replay</Link>
+        <ToReplay session={step.session} command={step.command}>
+          Replay
+        </ToReplay>
       </div>
     </div>
   );
@@ -110,9 +115,9 @@ function Ties({ chain, to }: { readonly chain: ChainEvidence; readonly to: numbe
   const links = chain.links.filter((link) => link.to === to);
   return (
     <div className="tie">
-      {before && step && <span className="faint">{spanWords(step.atMs - before.atMs)} later</span>}
+      {before && step && <span className="faint">{spanWords(Math.max(0, step.atMs - before.atMs))} later</span>}
       {links.map((link) => (
-        <Tie key={`${link.from} ${link.by}`} link={link} near={link.from === to - 1} />
+        <Tie key={`${link.from} ${link.by}`} link={link} near={link.from === to - 1} target={step?.target ?? ""} />
       ))}
     </div>
   );
@@ -131,7 +136,19 @@ const linkWords: Readonly<Record<ChainLink["by"], string>> = {
   content: "the same content",
 };
 
-function Tie({ link, near }: { readonly link: ChainLink; readonly near: boolean }) {
+/** Links whose evidence is resources; of the others it is a name as it stands. */
+const overResources: readonly string[] = ["flow", "lineage", "resource"];
+
+interface TieProps {
+  readonly link: ChainLink;
+  /** It ties to the step just above. */
+  readonly near: boolean;
+  readonly target: string;
+}
+
+function Tie({ link, near, target }: TieProps) {
+  const evidence = overResources.includes(link.by) ? placeWords(link.evidence, target) : link.evidence.join(", ");
+
   return (
     <span>
       <span className="tag chain">
@@ -142,7 +159,7 @@ function Tie({ link, near }: { readonly link: ChainLink; readonly near: boolean 
         {near ? "" : `with step ${link.from + 1}, `}
         {linkWords[link.by]}
       </span>{" "}
-      <span className="code">{link.evidence.join(", ")}</span>
+      <span className="code">{evidence}</span>
     </span>
   );
 }

@@ -1,5 +1,6 @@
 /** Every chain that was found, newest first: what it is, which accounts it crosses, and what came of it. */
 import type { ChainInfo, ChainsPage } from "../../../schemas/api.ts";
+import { afterTitle } from "../../../schemas/places.ts";
 import { useRead, useTitle } from "./data.ts";
 import { StateMark } from "./marks.tsx";
 import { Moment } from "./moment.tsx";
@@ -61,7 +62,7 @@ function ChainRow({ info }: { readonly info: ChainInfo }) {
         <Link className="title" to={address(["chains", info.chain.id])}>
           {info.chain.title}
         </Link>
-        <div className="quiet">{info.chain.sentence}</div>
+        <div className="quiet">{afterTitle(info.chain.title, info.chain.sentence)}</div>
       </td>
       <td>
         <AccountPath accounts={info.chain.steps.map((step) => step.account)} />
@@ -70,10 +71,12 @@ function ChainRow({ info }: { readonly info: ChainInfo }) {
   );
 }
 
+/** An account that takes several steps in a row stands once. */
 function AccountPath({ accounts }: { readonly accounts: readonly string[] }) {
+  const path = accounts.filter((account, i) => account !== accounts[i - 1]);
   return (
     <span className="account-path">
-      {accounts.map((account, i) => (
+      {path.map((account, i) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: an account may come twice; its place tells it apart
         <span key={i} className="account">
           {account}

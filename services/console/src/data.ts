@@ -4,7 +4,7 @@
  */
 import { keepPreviousData, QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
-import type { Me, Problem } from "../../../schemas/api.ts";
+import type { Me, Problem, ProductRole } from "../../../schemas/api.ts";
 
 /** A refusal as the API explained it, or that it did not answer (status 0). */
 export class ApiProblem extends Error {
@@ -79,7 +79,8 @@ export function useRead<T>(path: string, key: Query = {}, live = true, query: ()
   const found = useQuery<T, ApiProblem>({
     queryKey: [path, key],
     queryFn: () => ask<T>("GET", pathWith(path, query())),
-    refetchInterval: live ? refreshMs : false,
+    // who may not read it now will not in two seconds
+    refetchInterval: (asked) => (live && asked.state.error?.status !== 403 ? refreshMs : false),
     placeholderData: keepPreviousData,
   });
   return { data: found.data, problem: found.error, atMs: found.dataUpdatedAt };
@@ -94,6 +95,9 @@ export function useMe(): Reading<Me> & { readonly pending: boolean } {
   });
   return { data: found.data, problem: found.error, atMs: found.dataUpdatedAt, pending: found.isPending };
 }
+
+/** Whether the reader may do that, so that no page leads to a refusal; the API decides all the same. */
+export const useMay = (role: ProductRole): boolean => useMe().data?.roles.includes(role) ?? false;
 
 export interface Saying<B> {
   readonly say: (body: B) => void;

@@ -1,7 +1,9 @@
 /** An opened row: the whole text, who and for which task, what came of it, and the ways on from here. */
 import { useState } from "react";
 import type { Line } from "../../../schemas/lines.ts";
+import { placesOf } from "../../../schemas/places.ts";
 import { storyOf } from "../../../schemas/story.ts";
+import { useMay } from "./data.ts";
 import { Facts, Narrow, Sql } from "./marks.tsx";
 import { Moment } from "./moment.tsx";
 import { address, Link } from "./route.tsx";
@@ -34,7 +36,10 @@ export function EventDetail({ line }: { readonly line: Line }) {
             ],
             ["Task", lead.task ? <Narrow key="t" by="task" value={lead.task} /> : ""],
             ["Operations", lead.operations.join(", ")],
-            ["Resources", lead.resources.length > 0 ? <Resources key="r" of={lead.resources} /> : ""],
+            [
+              "Resources",
+              lead.resources.length > 0 ? <Resources key="r" of={lead.resources} target={lead.target} /> : "",
+            ],
             [
               "Command",
               lead.command ? (
@@ -55,12 +60,12 @@ export function EventDetail({ line }: { readonly line: Line }) {
   );
 }
 
-function Resources({ of }: { readonly of: readonly string[] }) {
+function Resources({ of, target }: { readonly of: readonly string[]; readonly target: string }) {
   return (
     <ul>
-      {of.map((uri) => (
+      {placesOf(of, target).map(({ uri, words }) => (
         <li key={uri}>
-          <Narrow by="resource" value={uri} words={<span className="code">{uri}</span>} />
+          <Narrow by="resource" value={uri} words={<span className="code">{words}</span>} />
         </li>
       ))}
     </ul>
@@ -87,6 +92,7 @@ function Course({ line }: { readonly line: Line }) {
 
 function Ways({ line }: { readonly line: Line }) {
   const { lead } = line;
+  const mayRespond = useMay("respond");
   const [raw, setRaw] = useState(false);
   return (
     <>
@@ -96,10 +102,12 @@ function Ways({ line }: { readonly line: Line }) {
         )}
         {line.chains.map((chain) => (
           <Link key={chain} to={address(["chains", chain])}>
-            Chain {chain}
+            Chain {chain.slice(0, 12)}
           </Link>
         ))}
-        {lead.identity && <Link to={address(["blocks"], { identity: lead.identity })}>Block this identity</Link>}
+        {lead.identity && mayRespond && (
+          <Link to={address(["blocks"], { identity: lead.identity })}>Block this identity</Link>
+        )}
         <button type="button" className="link" aria-expanded={raw} onClick={() => setRaw(!raw)}>
           {raw ? "Hide the record" : "Show the record"}
         </button>

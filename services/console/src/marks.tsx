@@ -1,5 +1,8 @@
 /** Small marks that mean the same on every page: a ruling, an account, a text, a list of facts. */
 import type { ReactNode } from "react";
+import type { ApprovalInfo } from "../../../schemas/api.ts";
+import { afterTitle } from "../../../schemas/places.ts";
+import { useMay } from "./data.ts";
 import { address, Link } from "./route.tsx";
 
 export function Ruling({ ruling, words }: { readonly ruling: string; readonly words: string }) {
@@ -22,6 +25,10 @@ const stateRulings: Readonly<Record<string, string>> = {
 export function StateMark({ state }: { readonly state: string }) {
   return <Ruling ruling={stateRulings[state] ?? "allow"} words={state} />;
 }
+
+/** Why a command is held: under the title of its chain, what the sentence adds to it. */
+export const storyOfHold = ({ chains, sentence }: Pick<ApprovalInfo, "chains" | "sentence">): string =>
+  chains.reduce((words, chain) => afterTitle(chain.title, words), sentence);
 
 export function As({ account, target }: { readonly account: string; readonly target: string }) {
   return (
@@ -84,10 +91,26 @@ export function Narrow({
   readonly value: string;
   readonly words?: ReactNode;
 }) {
+  const mayFollow = useMay("investigate");
   if (!value) return null;
+  if (!mayFollow) return words ?? value;
   return (
     <Link to={address(["timeline"], { [by]: value })} title={`Timeline with this ${by} only`}>
       {words ?? value}
     </Link>
   );
+}
+
+/** To a statement in the replay of its session, for those who may see it. */
+export function ToReplay({
+  session,
+  command,
+  children,
+}: {
+  readonly session: string;
+  readonly command: string;
+  readonly children: ReactNode;
+}) {
+  if (!useMay("investigate")) return null;
+  return <Link to={`${address(["sessions", session])}#${command}`}>{children}</Link>;
 }

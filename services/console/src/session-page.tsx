@@ -6,7 +6,7 @@ import { Button, NativeSelect } from "@mantine/core";
 import { useEffect, useState } from "react";
 import type { Replay, Statement } from "../../../schemas/api.ts";
 import { durationWords } from "../../../schemas/story.ts";
-import { useRead, useTitle } from "./data.ts";
+import { useMay, useRead, useTitle } from "./data.ts";
 import { As, Facts, Narrow, Ruling, Sql } from "./marks.tsx";
 import { Moment, spanWords } from "./moment.tsx";
 import { address, Link } from "./route.tsx";
@@ -49,6 +49,7 @@ export function SessionPage({ id }: { readonly id: string }) {
 }
 
 function SessionFacts({ replay: { session } }: { readonly replay: Replay }) {
+  const mayRespond = useMay("respond");
   return (
     <Facts
       of={[
@@ -69,9 +70,13 @@ function SessionFacts({ replay: { session } }: { readonly replay: Replay }) {
         ["Session", <Narrow key="s" by="session" value={session.session} />],
         [
           "",
-          <Link key="b" to={address(["blocks"], { session: session.session })}>
-            Block this session
-          </Link>,
+          mayRespond && session.closedAtMs === null ? (
+            <Link key="b" to={address(["blocks"], { session: session.session })}>
+              Block this session
+            </Link>
+          ) : (
+            ""
+          ),
         ],
       ]}
     />
@@ -189,7 +194,7 @@ function StatementBody({ statement }: { readonly statement: Statement }) {
     <div>
       <Sql text={statement.text} parameters={statement.parameters} />
       <div className="statement-foot">
-        <Ruling ruling={statement.ruling} words={rulingWords[statement.ruling] ?? statement.ruling} />
+        <Ruling ruling={statement.ruling} words={rulingWordsOf(statement)} />
         <span>{outcomeWords(statement)}</span>
         {statement.masks.map((mask) => (
           <span key={mask.resource} className="tag">
@@ -198,11 +203,16 @@ function StatementBody({ statement }: { readonly statement: Statement }) {
         ))}
         {statement.chains.map((chain) => (
           <Link key={chain} to={address(["chains", chain])}>
-            Chain {chain}
+            Chain
           </Link>
         ))}
         {statement.approval && <Link to={address(["approvals", statement.approval])}>Approval</Link>}
       </div>
+      {statement.answer && (
+        <p>
+          <strong>{statement.answer}</strong>
+        </p>
+      )}
       {statement.sentence && <p className="quiet">{statement.sentence}</p>}
     </div>
   );
@@ -215,10 +225,20 @@ const rulingWords: Readonly<Record<string, string>> = {
   block: "refused",
 };
 
+/** A held command that ran was approved; its text says both. */
+function rulingWordsOf({ ruling, approval, answer }: Statement): string {
+  const words = rulingWords[ruling] ?? ruling;
+  if (ruling === "hold" && answer) return "held, never ran";
+  return approval !== null && (ruling === "allow" || ruling === "mask") ? `held, then ${words}` : words;
+}
+
 function outcomeWords(statement: Statement): string {
   const took = statement.durationUs === null ? "" : ` in ${durationWords(statement.durationUs)}`;
   if (statement.outcome === "ok") return `${statement.tag || "done"}${took}`;
   if (statement.outcome === "error") return `failed${statement.code ? ` with ${statement.code}` : ""}${took}`;
-  if (statement.outcome === "not-run") return "never reached the target";
+  if (statement.outcome === "not-run")
+    return statement.ruling === "hold" && !statement.answer
+      ? "waits, has not reached the target"
+      : "never reached the target";
   return statement.outcome === "running" ? "running" : "outcome unknown";
 }

@@ -84,7 +84,7 @@ interface HeadProps {
 export function PageHead({ title, about, of, children }: HeadProps) {
   return (
     <div className="page-head">
-      <div>
+      <div className="page-title">
         <h1>{title}</h1>
         {about && <p>{about}</p>}
       </div>

@@ -3,8 +3,8 @@
  * it crosses. Live at its newest end; older pages stand still.
  */
 import { Button } from "@mantine/core";
-import type { ChainsPage, TimelinePage } from "../../../schemas/api.ts";
-import { linesOf } from "../../../schemas/lines.ts";
+import type { ChainInfo, ChainsPage, TimelinePage } from "../../../schemas/api.ts";
+import { type Known, linesOf } from "../../../schemas/lines.ts";
 import { useRead, useTitle } from "./data.ts";
 import { refine, usePlace } from "./route.tsx";
 import { Empty, PageHead, State } from "./states.tsx";
@@ -19,7 +19,7 @@ export function TimelinePageView() {
   const live = ask.key.before === undefined;
   const page = useRead<TimelinePage>("/api/timeline", ask.key, live, () => ask.at(Date.now()));
   const chains = useRead<ChainsPage>("/api/chains", { limit: 100 });
-  const lines = linesOf(page.data?.rows ?? [], query.get("every") === "1", stepsOf(chains.data));
+  const lines = linesOf(page.data?.rows ?? [], query.get("every") === "1", knownOf(chains.data));
   return (
     <>
       <PageHead title="Timeline" of={live ? page : undefined} />
@@ -40,12 +40,19 @@ export function TimelinePageView() {
   );
 }
 
-/** Which chains a command is a step of; rows of early steps were written before anybody could know. */
-function stepsOf(page: ChainsPage | undefined): Map<string, string[]> {
-  const found = new Map<string, string[]>();
-  for (const { chain } of page?.chains ?? [])
-    for (const step of chain.steps) found.set(step.command, [...(found.get(step.command) ?? []), chain.id]);
-  return found;
+/**
+ * Which chains a command is a step of (rows of early steps were written before anybody could know), and what came of the
+ * held ones. Chains that are only observed are drawn where they are looked at, not over everybody's timeline.
+ */
+function knownOf(page: ChainsPage | undefined): Known {
+  const chainsOf = new Map<string, string[]>();
+  const stateOf = new Map<string, ChainInfo["state"]>();
+  for (const { chain, command, state } of page?.chains ?? []) {
+    if (chain.mode !== "enforce") continue;
+    if (!stateOf.has(command)) stateOf.set(command, state);
+    for (const step of chain.steps) chainsOf.set(step.command, [...(chainsOf.get(step.command) ?? []), chain.id]);
+  }
+  return { chainsOf, stateOf };
 }
 
 function Pages({ next, live }: { readonly next: string | null; readonly live: boolean }) {

@@ -1,6 +1,8 @@
 /** The rows: time, lanes, ruling, what and who. A row opens to the whole event; arrow keys go from row to row. */
 import { Fragment, type KeyboardEvent, useState } from "react";
+import type { EventData } from "../../../schemas/event-data.ts";
 import type { Line } from "../../../schemas/lines.ts";
+import { afterTitle } from "../../../schemas/places.ts";
 import { storyOf } from "../../../schemas/story.ts";
 import { EventDetail } from "./event-detail.tsx";
 import { LaneCell, LaneGap, laneStyle } from "./lane-cell.tsx";
@@ -8,7 +10,7 @@ import { type LaneRow, lanesOf } from "./lanes.ts";
 import { As, Ruling } from "./marks.tsx";
 import { dayKey, dayWords, Moment } from "./moment.tsx";
 
-const chainsDrawnMax = 5;
+const chainsDrawnMax = 3;
 const noLane: LaneRow = { lane: null, strands: [] };
 
 interface TimelineTableProps {
@@ -83,7 +85,7 @@ interface LineItemProps {
 
 function LineItem({ line, row, lanes, emphasis, open, toggle }: LineItemProps) {
   const { lead } = line;
-  const classes = ["line", line.ruling, row.strands.some((strand) => strand.step) ? "in-chain" : ""].join(" ");
+  const classes = ["line", line.waits ? "waits" : line.ruling, isStopped(line) ? "stopped" : ""].join(" ");
   return (
     <li>
       <button type="button" className={classes} aria-expanded={open} onClick={toggle}>
@@ -115,6 +117,9 @@ function LineItem({ line, row, lanes, emphasis, open, toggle }: LineItemProps) {
   );
 }
 
+const isStopped = (line: Line): boolean => line.waits || line.ruling === "block" || line.answer !== "";
+
+/** A command that was stopped has a second line: who answered, and the story. */
 function WhatCell({ line }: { readonly line: Line }) {
   const finish = line.rows.find((row) => row.type === "command.finished");
   const story = storyOf(line.lead.type, line.lead.data);
@@ -124,18 +129,29 @@ function WhatCell({ line }: { readonly line: Line }) {
         <span className="words">{story}</span>
       </span>
     );
-  const stopped = line.ruling === "hold" || line.ruling === "block";
+  const why = whyOf(line);
+  const result = finish ? storyOf(finish.type, finish.data) : "";
   return (
     <span className="what-cell">
       <code>{line.text.replace(/\s+/g, " ")}</code>
-      {stopped && <span className="words">{sentenceOf(line.lead.data) || story}</span>}
-      {!stopped && finish && <span className="result">{storyOf(finish.type, finish.data)}</span>}
+      {!isStopped(line) && result && <span className="result">{result}</span>}
+      {line.answer && <span className="answered">{[line.answer, result].filter(Boolean).join("; then ")}</span>}
+      {isStopped(line) && why && <span className={line.answer ? "why short" : "why"}>{why}</span>}
     </span>
   );
 }
 
-/** The sentence the user at the client read, without the words that the ruling already says. */
-function sentenceOf(data: unknown): string {
+/** The sentence the user at the client read; of a chain's, what it adds to its title. */
+function whyOf(line: Line): string {
+  const data: unknown = line.lead.data;
   const sentence: unknown = data && typeof data === "object" && "sentence" in data ? data.sentence : "";
-  return typeof sentence === "string" ? sentence : "";
+  if (typeof sentence !== "string") return "";
+  return titlesOf(line).reduce((words, title) => afterTitle(title, words), sentence);
+}
+
+/** Titles of the chains that a command's own events carry. */
+function titlesOf(line: Line): string[] {
+  return line.rows.flatMap((row) =>
+    row.type === "chain.completed" ? [(row.data as EventData["chain.completed"]).chain.title] : [],
+  );
 }
