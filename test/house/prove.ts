@@ -65,7 +65,7 @@ const breaks: readonly Break[] = [
     promise: "4 an approval is one command, once",
     what: "an approval is for any text",
     file: "services/gateway/approve.ts",
-    from: "const exact = [command.text, command.parameters, command.reading.resolution, lasting];",
+    from: "const exact = [text, parameters, parameterTypes, uses, reading.resolution, lasting];",
     to: "const exact = [lasting];",
     tests: "test/gate/approve.test.ts",
   },
