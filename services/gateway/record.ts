@@ -6,9 +6,9 @@
  * Text and parameters are stored only under the session's key, whole, whatever their size; password literals are cut
  * first. A command whose effects do not fit into a record is refused: what cannot be recorded does not run.
  */
-import { createHash } from "node:crypto";
+import { createHash, type KeyObject } from "node:crypto";
 import type { Blobs } from "../../infra/blobs/blobs.ts";
-import { keyedHash, seal } from "../../infra/keys/seal.ts";
+import { keptKey, keyedHash, Nonces, seal } from "../../infra/keys/seal.ts";
 import type { DecidedFacts } from "../../infra/log/entry.ts";
 import type { Appender, Ticket } from "../../infra/log/log.ts";
 import type { Command, Effect, Reading, ResourceUri } from "../../schemas/command.ts";
@@ -54,6 +54,7 @@ interface Fragment {
 }
 
 interface Kept {
+  readonly key: KeyObject;
   readonly decided: Buffer;
   readonly finished: Buffer;
   readonly texts: Bounded<string, Sealed>;
@@ -65,9 +66,12 @@ const nothingMore = Buffer.from(`,"parameters":null,"parameterCount":0,"approval
 export class Recorder {
   readonly #parts: RecordParts;
   readonly #kept = new WeakMap<Session, Kept>();
+  readonly #tenantKey: KeyObject;
+  readonly #nonces = new Nonces();
 
   constructor(parts: RecordParts) {
     this.#parts = parts;
+    this.#tenantKey = keptKey(parts.tenantKey);
   }
 
   /** @throws ThroughlineError `log.full` */
@@ -208,9 +212,9 @@ export class Recorder {
   }
 
   #sealNow({ session, subject }: Question, text: string): Sealed {
-    const { tenantKey, blobs, appender } = this.#parts;
-    const about = { bytes: Buffer.byteLength(text), hash: keyedHash(tenantKey, text) };
-    const sealed = seal(session.key, text);
+    const { blobs, appender } = this.#parts;
+    const about = { bytes: Buffer.byteLength(text), hash: keyedHash(this.#tenantKey, text) };
+    const sealed = seal(this.#of(session).key, text, this.#nonces);
     if (about.bytes <= inlineBytesMax) return { sealed, ...about };
     const bytes = Buffer.from(sealed, "base64");
     const reference = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
@@ -226,17 +230,17 @@ export class Recorder {
   }
 
   #seal(session: Session, text: string): Sealed | Promise<Sealed> {
-    const { tenantKey, blobs } = this.#parts;
-    const about = { bytes: Buffer.byteLength(text), hash: keyedHash(tenantKey, text) };
-    const sealed = seal(session.key, text);
+    const about = { bytes: Buffer.byteLength(text), hash: keyedHash(this.#tenantKey, text) };
+    const sealed = seal(this.#of(session).key, text, this.#nonces);
     if (about.bytes <= inlineBytesMax) return { sealed, ...about };
-    return blobs.put(Buffer.from(sealed, "base64")).then((reference) => ({ reference, ...about }));
+    return this.#parts.blobs.put(Buffer.from(sealed, "base64")).then((reference) => ({ reference, ...about }));
   }
 
   #of(session: Session): Kept {
     let kept = this.#kept.get(session);
     if (kept === undefined) {
       kept = {
+        key: keptKey(session.key),
         decided: prefix("command.decided", session.subject),
         finished: prefix("command.finished", session.subject),
         texts: new Bounded(textBytesKeptMax),

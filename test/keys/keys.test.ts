@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { slotBytes } from "../../infra/keys/key-slot.ts";
 import type { Keys } from "../../infra/keys/keys.ts";
 import { openKeys } from "../../infra/keys/keys-folder.ts";
-import { keyedHash, open, openBytes, seal, sealBytes } from "../../infra/keys/seal.ts";
+import { keptKey, keyedHash, Nonces, open, openBytes, seal, sealBytes } from "../../infra/keys/seal.ts";
 import { isCode } from "../log/contract.ts";
 
 let folder: string;
@@ -124,6 +124,19 @@ describe("sealing", () => {
         assert.equal(Buffer.from(sealed, "base64").length, 28 + Buffer.byteLength(text));
       }),
     );
+  });
+
+  it("with a kept key and drawn nonces is the same, and no nonce comes twice", () => {
+    const [one, nonces] = [Buffer.alloc(32, 1), new Nonces()];
+    const kept = keptKey(one);
+    assert.equal(keyedHash(kept, "select 1"), keyedHash(one, "select 1"));
+    const sealed = Array.from({ length: 2_000 }, () => seal(kept, "select 1", nonces));
+    for (const text of sealed) assert.equal(open(one, text), "select 1");
+    assert.equal(new Set(sealed.map((text) => text.slice(0, 16))).size, sealed.length);
+    const few = new Nonces(2);
+    const held = [few.next(), few.next()].map((nonce) => [nonce, nonce.toString("hex")] as const);
+    few.next();
+    for (const [nonce, was] of held) assert.equal(nonce.toString("hex"), was, "drawing more changes none given before");
   });
 
   it("refuses another key, another purpose, and every flipped bit", () => {
