@@ -63,7 +63,7 @@ export const limits = {
   /** Steps kept that match no rule now, for rules to come. */
   spareStepsKeptMax: 50_000,
   /** Candidates looked at for one question over all rules; beyond, a gate answers hold. Some tens of milliseconds. */
-  chainLooksMax: 300_000,
+  chainLooksMax: 200_000,
 } as const;
 
 export type Limits = { readonly [K in keyof typeof limits]: number };

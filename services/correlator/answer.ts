@@ -49,7 +49,8 @@ export function answerFor(asking: Asking, last: Step): Answer {
         enforced.push(held);
         continue;
       }
-      const found = find(ground, rule, last, places);
+      // What was just asked and not found is not asked again.
+      const found = gated.length === places.length ? null : find(ground, rule, last, places);
       if (found !== null && !wasApproved(asking, rule, last, found, places))
         observed.push({ rule, found, chain: toChain(rule, found, last, ground.links, false) });
     }

@@ -18,6 +18,14 @@ export function size(lists: Lists): number {
 
 /** Steps under these lists before a position, latest first, each once. */
 export function* latestFirst(lists: Lists, bound: number): Generator<Step> {
+  const only = lists.length === 1 ? lists[0] : undefined;
+  if (only !== undefined) {
+    for (let index = lastUnder(only, bound); index >= 0; index -= 1) {
+      const step = only[index];
+      if (step !== undefined) yield step;
+    }
+    return;
+  }
   const heads = lists.map((list) => lastUnder(list, bound));
   for (;;) {
     let best: Step | undefined;

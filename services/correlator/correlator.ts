@@ -28,6 +28,7 @@ import { isOutput, type Output, Outputs } from "./outputs.ts";
 import { type Endings, endingsOf } from "./shape.ts";
 import type { Step } from "./step.ts";
 import { type StepLimits, Steps } from "./steps.ts";
+import { tellAnswer } from "./tell.ts";
 import { type EntryOf, Timeline } from "./timeline.ts";
 
 export type CorrelatorLimits = StepLimits & Pick<Limits, "digestRecordsEvery" | "chainLooksMax" | "clockJumpMsMax">;
@@ -55,8 +56,6 @@ export function createCorrelator(parts: CorrelatorParts): Correlator {
   return new Fold(parts);
 }
 
-/** Chains told in one answer; an event has a size. The ruling counts all of them. */
-const chainsToldMax = 8;
 /** Ids remembered to drop duplicates. */
 const idsKept = 100_000;
 /** Records between two looks at what has left every window. */
@@ -227,20 +226,9 @@ class Fold implements Correlator {
       return;
     }
     const answer = this.#answer(step);
-    const strong = answer.enforced.some(({ chain }) => chain.action === "block");
-    const ruling: Ruling =
-      this.#rules === null ? "hold" : strong ? "block" : answer.enforced.length > 0 ? "hold" : "allow";
-    const told = ({ chain }: Completion) => chain;
-    const enforced = answer.enforced.slice(0, chainsToldMax).map(told);
-    const observed = answer.observed.slice(0, chainsToldMax).map(told);
-    const data = {
-      intent: entry.id,
-      ruling,
-      enforced,
-      observed,
-      excluded: [...excludedFor(this.#asking(), step, answer.enforced)],
-      sentence: this.#rules === null ? "No rules have been loaded." : enforced.map((chain) => chain.sentence).join(" "),
-    };
+    const data = { intent: entry.id, ...tellAnswer(answer, excludedFor(this.#asking(), step, answer.enforced)) };
+    if (this.#rules === null) Object.assign(data, { ruling: "hold", sentence: "No rules have been loaded." });
+    const { ruling } = data;
     this.#say({
       type: "command.answered",
       subject: entry.subject,

@@ -9,9 +9,9 @@ import type { Links } from "./links.ts";
 import { operationsOf, resources, type Step } from "./step.ts";
 
 /** Per step; an event has a size. */
-const resourcesShownMax = 8;
+const resourcesShownMax = 5;
 /** Counting rules may find thousands. */
-const stepsShownMax = 20;
+const stepsShownMax = 15;
 /** In a sentence. */
 const namedMax = 3;
 

@@ -22,7 +22,7 @@ export interface Evidence {
 }
 
 /** Enough for an investigator to start from; an event must stay small. */
-const evidenceMax = 5;
+const evidenceMax = 3;
 
 /** Ties within one question; remembers the walks it made. */
 export class Links {

@@ -7,11 +7,12 @@
  * is "not known", and whoever asks must treat it as yes.
  */
 import type { ChainRule, Detection, LinkPair } from "../../infra/rules/rule-set.ts";
+import type { LinkKind } from "../../schemas/chain.ts";
 import { isAbsent } from "./absent.ts";
 import { byGroup, byTies, latestFirst, size, walkCost } from "./candidates.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, bring, meet } from "./group.ts";
-import { fieldTexts, matchedBy, type Step } from "./step.ts";
+import { fieldTexts, matchedBy, resources, type Step } from "./step.ts";
 
 export interface Question {
   readonly rule: ChainRule;
@@ -47,7 +48,11 @@ class Search {
   /** Context of a failure → highest position below which it is known to fail. */
   readonly #failed = new Map<string, number>();
   #looks = 0;
+  /** Different values among the chosen, until that changes. */
+  #different: readonly string[] | null = null;
   readonly #pairs: readonly (readonly LinkPair[])[];
+
+  readonly #asked: readonly ReadonlyMap<number, ReadonlySet<LinkKind>>[];
 
   constructor(ground: Ground, question: Question) {
     this.#ground = ground;
@@ -58,6 +63,7 @@ class Search {
     this.#pairs = this.#rule.steps.map((_, place) =>
       this.#rule.links.filter(({ from, to }) => Math.min(from, to) === place),
     );
+    this.#asked = askedOf(this.#pairs);
   }
 
   run(): readonly Step[] | null {
@@ -93,13 +99,18 @@ class Search {
       }
       const agreement = this.#admits(place, step, agreed);
       if (agreement === null) continue;
-      this.#chosen[place] = step;
+      this.#set(place, step);
       if (this.#choose(place - 1, agreement, this.#ordered ? step.at : bound)) return true;
-      this.#chosen[place] = undefined;
+      this.#set(place, undefined);
       if (budget.spent) return false;
     }
     if (context !== null) this.#failed.set(context, bound);
     return false;
+  }
+
+  #set(place: number, step: Step | undefined): void {
+    this.#chosen[place] = step;
+    this.#different = null;
   }
 
   /** Latest first. The completing step stands where it may, and must stand somewhere. */
@@ -167,21 +178,24 @@ class Search {
     if (distinct === null) return true;
     // A field of several values may bring more than one: then only the complete chain tells.
     if (severalValued.has(distinct.field)) return true;
-    this.#chosen[place] = step;
-    const different = this.#values().length;
-    this.#chosen[place] = undefined;
-    return different + place >= distinct.min;
+    const { field } = distinct;
+    const mine = fieldTexts(step, field)[0];
+    const others = this.#values();
+    const isNew = mine !== undefined && !others.includes(mine);
+    return others.length + (isNew ? 1 : 0) + place >= distinct.min;
   }
 
   /** Different values of the `distinct` field among the chosen. */
   #values(): readonly string[] {
     const field = this.#rule.distinct?.field;
+    if (field === undefined) return [];
+    if (this.#different !== null) return this.#different;
     const found: string[] = [];
-    if (field === undefined) return found;
     for (const step of this.#chosen) {
       if (step === undefined) continue;
       for (const text of fieldTexts(step, field)) if (!found.includes(text)) found.push(text);
     }
+    this.#different = found;
     return found;
   }
 
@@ -198,18 +212,43 @@ class Search {
   /** Everything that the rest of the search depends on, apart from the bound. */
   #context(place: number, agreed: Agreement | null): string {
     const parts: (string | number)[] = [place];
-    const rest = new Set(
-      this.#pairs.slice(0, place + 1).flatMap((pairs) => pairs.map(({ from, to }) => Math.max(from, to))),
-    );
+    const asked = this.#asked[place];
     for (const [index, step] of this.#chosen.entries()) {
       if (step === undefined) continue;
-      const needed = !this.#ordered || step.commit || rest.has(index) || this.#rule.absences.length > 0;
-      parts.push(needed ? step.at : "-");
+      const whole = !this.#ordered || step.commit || this.#rule.absences.length > 0;
+      const kinds = asked?.get(index);
+      parts.push(whole ? step.at : kinds === undefined ? "-" : this.#likeness(step, kinds));
     }
     if (agreed !== null) for (const members of agreed) parts.push(members.join(","));
     if (this.#rule.distinct) parts.push([...this.#values()].sort().join(","));
     return parts.join("|");
   }
+
+  /** What such links can see of a chosen step: steps that are alike in it fail alike. */
+  #likeness(step: Step, kinds: ReadonlySet<LinkKind>): string | number {
+    // What flows to a step depends on its place in the log, and so does what is known for certain of its lineage.
+    if (kinds.has("flow") || (this.#question.strongOnly && kinds.has("lineage"))) return step.at;
+    const { identity, account, task } = step.subject;
+    const parts = [step.opaque, identity, account, task].map(String);
+    if (kinds.has("lineage")) parts.push(step.lineage.join(","));
+    if (kinds.has("resource")) parts.push(resources(step, "touches").join(","));
+    for (const kind of ["trace", "address"] as const) if (kinds.has(kind)) parts.push(fieldTexts(step, kind).join(","));
+    return parts.join(" ");
+  }
+}
+
+/** By place: which chosen steps the links of this and the lower places ask about, and how. */
+function askedOf(pairs: readonly (readonly LinkPair[])[]): readonly ReadonlyMap<number, ReadonlySet<LinkKind>>[] {
+  const asked: ReadonlyMap<number, ReadonlySet<LinkKind>>[] = [];
+  const sofar = new Map<number, Set<LinkKind>>();
+  for (const own of pairs) {
+    for (const { from, to, by } of own) {
+      const index = Math.max(from, to);
+      sofar.set(index, new Set([...(sofar.get(index) ?? []), ...by]));
+    }
+    asked.push(new Map(sofar));
+  }
+  return asked;
 }
 
 /** A COMMIT is not a second step beside the very command that it makes lasting. */

@@ -337,3 +337,24 @@ test("a jump of the clock between two ticks of one run is an alert; a restart in
     ["alert.raised"],
   );
 });
+
+test("an answer fits into one event, however many people and tables are part of it", () => {
+  const played = play(chainRule(usual));
+  const readers = Array.from({ length: 2_000 }, (_, index) => `${index}ms reader${index} read orders/public.customers`);
+  played.run(`${readers.join("\n")}\n60s transform transform orders/public.customers -> orders/public.staging`);
+  const answer = played.ask("9m load delete orders/public.staging");
+  assert.equal(answer.ruling, "block");
+  assert.match(answer.sentence, /nobody may approve/);
+  assert.ok(JSON.stringify(answer).length < 30_000);
+});
+
+test("the same load ten thousand times over is answered without looking at every pair", () => {
+  const played = play(chainRule(usual));
+  const reads = Array.from({ length: 5_000 }, (_, index) => `${index}ms etl read orders/public.customers`);
+  const copies = Array.from(
+    { length: 1_000 },
+    (_, index) => `${5_000 + index}ms etl transform orders/public.customers -> orders/public.staging`,
+  );
+  played.run([...reads, ...copies].join("\n"));
+  assert.equal(played.ask("9m etl delete orders/public.staging").ruling, "allow");
+});
