@@ -17,8 +17,9 @@ import { Outgoing } from "./outgoing.ts";
 import { decodePosition, encodePosition, numberOf, positionOf } from "./position.ts";
 import { attachedText, attachText, signatureHolds, signText } from "./sign.ts";
 import { Signer } from "./signer.ts";
+import { socketAddress, socketPath } from "./socket-path.ts";
 import { readSources, type Sources } from "./sources.ts";
-import { batchKind, Inbox, type Message, type Said, send, sendBytes, socketPath } from "./wire.ts";
+import { batchKind, Inbox, type Message, type Said, send, sendBytes } from "./wire.ts";
 
 export interface SocketLogOptions {
   /** The data folder of the process that owns the log; its keys are read from here too. */
@@ -89,7 +90,9 @@ export class SocketLog implements Log {
   }
 
   #connect(): void {
-    const socket = createConnection(this.#path);
+    const address = socketAddress(this.#path);
+    const socket = createConnection(address.path);
+    socket.once("close", () => address.release());
     const inbox = new Inbox();
     inbox.trust();
     this.#socket = socket;

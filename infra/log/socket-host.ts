@@ -11,7 +11,7 @@ import { limits } from "../../schemas/limits.ts";
 import type { Journal } from "./journal.ts";
 import { Refusals } from "./refusals.ts";
 import { HostConnection } from "./socket-connection.ts";
-import { socketPath } from "./wire.ts";
+import { type SocketAddress, socketAddress, socketPath } from "./socket-path.ts";
 
 /** Second processes, their reconnections, and room. */
 const connectionsMax = 32;
@@ -21,7 +21,7 @@ export interface SocketHost {
   close(): Promise<void>;
 }
 
-/** @param now the clock, milliseconds. @throws ThroughlineError `config.invalid` when the path is too long */
+/** @param now the clock, milliseconds. @throws ThroughlineError `config.invalid` when the socket cannot be opened */
 export async function openSocketHost(journal: Journal, dataFolder: string, now: () => number): Promise<SocketHost> {
   const path = socketPath(dataFolder);
   // The folder's lock is ours, so a socket that is there is a dead process's.
@@ -44,21 +44,24 @@ export async function openSocketHost(journal: Journal, dataFolder: string, now: 
       connection.end();
     });
   });
-  await listen(server, path);
+  const address = socketAddress(path);
+  await listen(server, path, address);
   chmodSync(path, 0o600);
   const close = async () => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const socket of open.values()) socket.destroy();
     await closed;
+    address.release();
   };
   return { path, close };
 }
 
-function listen(server: Server, path: string): Promise<void> {
+function listen(server: Server, path: string, address: SocketAddress): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", (cause) =>
-      reject(new ThroughlineError("config.invalid", `The log's socket ${path} cannot be opened`, cause)),
-    );
-    server.listen(path, () => resolve());
+    server.once("error", (cause) => {
+      address.release();
+      reject(new ThroughlineError("config.invalid", `The log's socket ${path} cannot be opened`, cause));
+    });
+    server.listen(address.path, () => resolve());
   });
 }

@@ -9,7 +9,6 @@
  * acknowledgements and followed records. Every length is checked before anything is kept.
  */
 import type { Socket } from "node:net";
-import { join } from "node:path";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Stream } from "../../schemas/event.ts";
 
@@ -63,15 +62,6 @@ export const greetingBytesMax = 4096;
 export type Message =
   | { readonly [K in keyof Said]: { readonly kind: K; readonly body: Said[K] } }[keyof Said]
   | { readonly kind: "batch" | "records"; readonly body: Buffer };
-
-/** Where the socket of a data folder is. @throws ThroughlineError `config.invalid` when the path is too long for one */
-export function socketPath(dataFolder: string): string {
-  const path = join(dataFolder, "log", "socket");
-  // sockaddr_un holds 108 bytes with the final zero.
-  if (Buffer.byteLength(path) > 107)
-    throw new ThroughlineError("config.invalid", `The path of the data folder is too long for a socket: ${path}`);
-  return path;
-}
 
 export function send<K extends keyof Said>(socket: Socket, kind: K, body: Said[K]): void {
   sendBytes(socket, kinds.indexOf(kind), Buffer.from(JSON.stringify(body)));
