@@ -5,12 +5,12 @@
  * Keeps the newest; what was forgotten is still in the timeline.
  */
 import type { Entry } from "../../infra/log/entry.ts";
+import type { People } from "../../infra/policy/people.ts";
 import { type Approver, isMet } from "../../infra/policy/quorum.ts";
 import type { ApprovalInfo } from "../../schemas/api.ts";
 import type { Subject } from "../../schemas/event.ts";
 import type { EventData } from "../../schemas/event-data.ts";
 import type { Need } from "../../schemas/verdict.ts";
-import type { People } from "./people.ts";
 
 export interface Approval {
   readonly id: string;

@@ -1,8 +1,8 @@
 /** Grants as the log has them: issued, revoked, expired. Those that ended long ago are forgotten; the timeline has them. */
 import type { Entry } from "../../infra/log/entry.ts";
+import type { People } from "../../infra/policy/people.ts";
 import type { GrantInfo } from "../../schemas/api.ts";
 import type { EventData } from "../../schemas/event-data.ts";
-import type { People } from "./people.ts";
 
 export interface IssuedGrant {
   readonly data: EventData["grant.issued"];

@@ -1,8 +1,8 @@
 /** Blocks as the log has them: placed, enforced, lifted, expired. */
 import type { Entry } from "../../infra/log/entry.ts";
+import type { People } from "../../infra/policy/people.ts";
 import type { BlockInfo } from "../../schemas/api.ts";
 import type { EventData } from "../../schemas/event-data.ts";
-import type { People } from "./people.ts";
 
 export interface PlacedBlock {
   readonly data: EventData["block.placed"];

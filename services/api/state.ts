@@ -8,11 +8,11 @@
 import type { Entry } from "../../infra/log/entry.ts";
 import { entryOf, foldedData, subjectOf } from "../../infra/log/fold.ts";
 import type { Appender, Draft, Following, Log, LogRecord } from "../../infra/log/log.ts";
+import { People } from "../../infra/policy/people.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { catalogue, type EventType, maySay } from "../../schemas/event.ts";
 import { Asked } from "./asked.ts";
 import { Issued } from "./issued.ts";
-import { People } from "./people.ts";
 import { Placed } from "./placed.ts";
 import { Raised } from "./raised.ts";
 

@@ -6,11 +6,11 @@
  * person, for another binding, too late, or twice by one human, it does not count.
  */
 import type { Entry } from "../../infra/log/entry.ts";
+import type { People } from "../../infra/policy/people.ts";
 import { type Approver, isMet, mayAnswer } from "../../infra/policy/quorum.ts";
 import type { Subject } from "../../schemas/event.ts";
 import type { EventData } from "../../schemas/event-data.ts";
 import type { Need } from "../../schemas/verdict.ts";
-import type { People } from "./people.ts";
 
 export interface Asked {
   readonly id: string;

@@ -9,12 +9,12 @@
  */
 import { keyedHash } from "../../infra/keys/seal.ts";
 import type { Appender } from "../../infra/log/log.ts";
+import type { People } from "../../infra/policy/people.ts";
 import { humansOf } from "../../infra/policy/quorum.ts";
 import type { Effect, Reading } from "../../schemas/command.ts";
 import type { HoldTerms, Need, Verdict } from "../../schemas/verdict.ts";
 import type { Asked } from "./approvals.ts";
 import type { Feed } from "./feed.ts";
-import type { People } from "./people.ts";
 import { type Question, type SealedCommand, strictest } from "./question.ts";
 import type { Waiting } from "./waiting.ts";
 

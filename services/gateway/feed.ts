@@ -7,11 +7,11 @@
  */
 import type { Catalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
+import { People } from "../../infra/policy/people.ts";
 import type { BlockScope, EventData } from "../../schemas/event-data.ts";
 import type { Tenant } from "../../schemas/identity.ts";
 import { type Answered, Approvals } from "./approvals.ts";
 import { Grants } from "./grants.ts";
-import { People } from "./people.ts";
 import { Tags } from "./tags.ts";
 
 export interface StandingBlock {

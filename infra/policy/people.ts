@@ -1,12 +1,14 @@
 /**
- * Who is known, and who is the same human: folded from log-ins, grants and strong identity links. Needed to keep a
- * requester's second identity from approving, to count one human once, and to see at once that nobody is left to ask.
+ * Who is known, and who is the same human: folded from log-ins, grants, sessions and strong identity links. Needed to keep
+ * a requester's second identity from approving, to count one human once, to see at once that nobody is left to ask, and
+ * to say a name. The gate and the api fold the same: an answer that one takes the other takes.
  *
  * It is no directory: of somebody who never came here it knows nothing.
  */
-import type { Entry } from "../../infra/log/entry.ts";
-import type { Approver } from "../../infra/policy/quorum.ts";
+import type { Person } from "../../schemas/api.ts";
 import type { Identity } from "../../schemas/identity.ts";
+import type { Entry } from "../log/entry.ts";
+import type { Approver } from "./quorum.ts";
 
 export class People {
   readonly #known = new Map<string, Identity>();
@@ -16,7 +18,12 @@ export class People {
   fold(entry: Entry): void {
     if (entry.type === "identity.logged_in" || entry.type === "grant.issued")
       this.#known.set(entry.data.identity.key, entry.data.identity);
+    else if (entry.type === "session.opened") this.#meet(entry.data.identity);
     else if (entry.type === "identity.linked" && entry.data.strength === "strong") this.#link(entry.data.identities);
+  }
+
+  named(identity: string): Person {
+    return { identity, name: this.#known.get(identity)?.name ?? identity.slice(identity.indexOf("|") + 1) };
   }
 
   /** @returns these identities and everybody strongly linked to them, sorted */
@@ -36,6 +43,11 @@ export class People {
     return [...this.#known.values()]
       .filter((one) => one.groups.some((group) => groups.includes(group)))
       .map((one) => ({ identity: one.key, human: this.humanOf(one.key), kind: one.kind, groups: one.groups }));
+  }
+
+  /** A session carries its Grant's identity, which may be older than the last log-in. */
+  #meet(identity: Identity): void {
+    if (!this.#known.has(identity.key)) this.#known.set(identity.key, identity);
   }
 
   #link(identities: readonly string[]): void {
