@@ -1,8 +1,9 @@
 /** `throughline approvals`: what waits for a human, the exact command and its chain, and the answer. */
 import { type ApprovalDetail, type ApprovalInfo, approvalDetailSchema, approvalsSchema } from "../../schemas/api.ts";
-import { chainLines } from "./chains.ts";
+import { askWords } from "../../schemas/places.ts";
+import { chainLines, namesOf } from "./chains.ts";
 import { type Context, done, tell } from "./context.ts";
-import { facts, fromNow, localTime, paint, shown, table } from "./paint.ts";
+import { facts, fromNow, localTime, paint, shown, table, wrapped } from "./paint.ts";
 
 const pathOf = (id: string): string => `/api/approvals/${encodeURIComponent(id)}`;
 
@@ -25,12 +26,16 @@ export async function listApprovals(context: Context, all: boolean): Promise<voi
             { head: "APPROVAL", cell: (a) => a.approval },
             { head: "WHO", cell: (a) => `${a.by.name} as ${a.account}@${a.target}` },
             { head: "ENDS", cell: (a) => (a.state === "open" ? fromNow(a.expiresAtMs, now()) : "") },
-            { head: "WHAT", cell: (a) => `${a.statements.join("; ")} ${a.resources.join(", ")} → ${a.sentence}` },
+            ...(terminal.tty ? [] : [{ head: "WHAT", cell: whatOf }]),
           ],
           found.approvals,
+          whatOf,
         ),
   );
 }
+
+const whatOf = (approval: ApprovalInfo): string =>
+  `${askWords(approval.statements, approval.resources, approval.target)} → ${approval.sentence}`;
 
 export async function showApproval(context: Context, id: string): Promise<void> {
   const api = await context.api();
@@ -43,7 +48,7 @@ function detailLines(context: Context, detail: ApprovalDetail): string[] {
   const open = detail.state === "open" ? `, ends ${fromNow(detail.expiresAtMs, now())}` : "";
   return [
     paint(terminal, "bold", `${detail.state}${open}`),
-    shown(detail.sentence),
+    ...wrapped(terminal, detail.sentence),
     "",
     ...(detail.text ?? "(the text is not shown to you, or its key was erased)")
       .split("\n")
@@ -64,7 +69,7 @@ function detailLines(context: Context, detail: ApprovalDetail): string[] {
       ...detail.excluded.map((e) => ["may not answer", `${e.name}: ${e.why}`] satisfies [string, string]),
       ["you", detail.mayAnswer ? "may answer" : (detail.whyNot ?? "may not answer")],
     ]),
-    ...detail.chains.flatMap((chain) => ["", ...chainLines(terminal, chain)]),
+    ...detail.chains.flatMap((chain) => ["", ...chainLines(terminal, chain, namesOf([...detail.excluded, detail.by]))]),
   ];
 }
 

@@ -1,10 +1,17 @@
 /** `throughline chains [ID]`: chains across accounts, newest first; with an id its steps, links, evidence and answer. */
 
-import { type ChainDetail, type ChainInfo, chainDetailSchema, chainsPageSchema } from "../../schemas/api.ts";
+import {
+  type ChainDetail,
+  type ChainInfo,
+  chainDetailSchema,
+  chainsPageSchema,
+  type Person,
+} from "../../schemas/api.ts";
 import type { ChainEvidence, ChainLink, ChainStep } from "../../schemas/chain.ts";
+import { afterTitle, placeWords } from "../../schemas/places.ts";
 import { type Context, tell } from "./context.ts";
 import { wholeNumber } from "./moment.ts";
-import { type Colour, facts, localTime, paint, shown, table } from "./paint.ts";
+import { type Colour, facts, localTime, paint, shown, table, wrapped } from "./paint.ts";
 import type { Terminal } from "./parts.ts";
 
 const stateColours: Readonly<Record<ChainInfo["state"], Colour>> = {
@@ -30,51 +37,65 @@ export async function listChains(context: Context, limit: string): Promise<void>
             { head: "STATE", cell: (c) => c.state, paint: (cell, c) => paint(terminal, stateColours[c.state], cell) },
             { head: "CHAIN", cell: (c) => c.chain.id },
             { head: "ACCOUNTS", cell: (c) => c.accounts.join(" > ") },
-            { head: "WHAT", cell: (c) => `${c.chain.title}: ${c.chain.sentence}` },
+            ...(terminal.tty ? [] : [{ head: "WHAT", cell: storyOfChain }]),
           ],
           page.chains,
+          storyOfChain,
         ),
   );
 }
+
+const storyOfChain = ({ chain }: ChainInfo): string => `${chain.title}: ${afterTitle(chain.title, chain.sentence)}`;
 
 export async function showChain(context: Context, id: string): Promise<void> {
   const api = await context.api();
   const detail = await api.read(chainDetailSchema, `/api/chains/${encodeURIComponent(id)}`);
   tell(context, detail, () => [
-    ...chainLines(context.parts.terminal, detail.chain),
+    ...chainLines(context.parts.terminal, detail.chain, namesOf(detail.people)),
     "",
     ...answerLines(context.parts.terminal, detail),
   ]);
 }
 
+/** Names by identity key. */
+export const namesOf = (people: readonly Person[]): ReadonlyMap<string, string> =>
+  new Map(people.map((person) => [person.identity, person.name]));
+
 /** The story of a chain: sentence, steps in order, what ties each pair. */
-export function chainLines(terminal: Terminal, chain: ChainEvidence): string[] {
+export function chainLines(terminal: Terminal, chain: ChainEvidence, names: ReadonlyMap<string, string>): string[] {
+  const actors = chain.steps.map((step) => {
+    const name = names.get(step.identity);
+    return name ? `${name} as ${step.account}` : step.account;
+  });
+  const width = Math.max(...actors.map((actor) => actor.length));
   return [
     paint(terminal, "bold", shown(chain.title)),
-    shown(chain.sentence),
-    paint(
+    ...wrapped(terminal, afterTitle(chain.title, chain.sentence)),
+    ...wrapped(
       terminal,
-      "dim",
       `rule ${chain.rule} (${chain.mode}), level ${chain.level}, ${chain.strength} evidence, chain ${chain.id}`,
-    ),
+    ).map((line) => paint(terminal, "dim", line)),
     "",
     ...chain.steps.flatMap((step, i) => [
-      stepLine(terminal, step, i),
-      ...chain.links.filter((link) => link.to === i).map((link) => linkLine(terminal, link)),
+      ...stepLines(terminal, step, i, (actors[i] ?? "").padEnd(width)),
+      ...chain.links.filter((link) => link.to === i).flatMap((link) => linkLines(terminal, link, step.target)),
     ]),
   ];
 }
 
-function stepLine(terminal: Terminal, step: ChainStep, i: number): string {
-  const what = shown(`${step.operations.join(", ")} ${step.resources.join(", ")}`);
-  return `${String(i + 1).padStart(3)}  ${paint(terminal, "dim", localTime(step.atMs))}  ${paint(terminal, "cyan", shown(step.account))}  ${what}`;
+function stepLines(terminal: Terminal, step: ChainStep, i: number, actor: string): string[] {
+  const head = `${String(i + 1).padStart(3)}  ${localTime(step.atMs)}  `;
+  const what = `${step.operations.join(", ")} ${placeWords(step.resources, step.target)}`;
+  const [first = "", ...more] = wrapped(terminal, what, head.length + actor.length + 2);
+  return [`${paint(terminal, "dim", head)}${paint(terminal, "cyan", shown(actor))}  ${first}`, ...more];
 }
 
-function linkLine(terminal: Terminal, link: ChainLink): string {
-  return paint(
-    terminal,
-    "dim",
-    shown(`       tied to step ${link.from + 1} by ${link.by} (${link.strength}): ${link.evidence.join(", ")}`),
+const linkIndent = 7;
+
+function linkLines(terminal: Terminal, link: ChainLink, target: string): string[] {
+  const text = `tied to step ${link.from + 1} by ${link.by} (${link.strength}): ${placeWords(link.evidence, target)}`;
+  return wrapped(terminal, text, linkIndent).map((line, i) =>
+    paint(terminal, "dim", i === 0 ? " ".repeat(linkIndent) + line : line),
   );
 }
 

@@ -11,6 +11,7 @@ import { liftBlock, listBlocks, type PlaceOptions, placeBlock } from "./blocks.t
 import { listChains, showChain } from "./chains.ts";
 import { type ConnectOptions, connect } from "./connect.ts";
 import type { Context } from "./context.ts";
+import { type DisconnectOptions, disconnect } from "./disconnect.ts";
 import { type ExportOptions, exportLog } from "./export.ts";
 import { type ExitCode, printFailure } from "./failure.ts";
 import { apiOf, type LoginOptions, login } from "./login.ts";
@@ -82,6 +83,13 @@ function accessCommands(program: Command, start: Start): void {
     .option("--hours <n>", "how long, at most what is configured")
     .option("--service-file <file>", "pg_service.conf to write (default: the one psql reads)")
     .action((target: string, options: ConnectOptions) => connect(start(), target, options));
+  program
+    .command("disconnect <target>")
+    .description("give a Grant back: its sessions end, and psql no longer knows it")
+    .requiredOption("--as <account>", "account on the target")
+    .option("--reason <why>", "recorded", "no longer needed")
+    .option("--service-file <file>", "pg_service.conf that connect wrote (default: the one psql reads)")
+    .action((target: string, options: DisconnectOptions) => disconnect(start(), target, options));
 }
 
 const filterNames = [

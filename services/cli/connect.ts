@@ -30,9 +30,9 @@ export async function connect(context: Context, target: string, options: Connect
   };
   const body = { target, account: options.as, task, ...(options.hours ? { hours: hoursOf(options.hours) } : {}) };
   const grant = await api.send("POST", "/api/grants", body, issuedGrantSchema);
-  const service = `throughline-${target}-${options.as}`;
+  const service = serviceOf(target, options.as);
   const serviceFile = options.serviceFile ?? context.parts.serviceFile;
-  const passFile = join(context.parts.configFolder, "pgpass");
+  const passFile = passFileOf(context);
   await writePass(passFile, grant);
   await writeService(serviceFile, service, passFile, grant);
   const elsewhere = serviceFile === context.parts.serviceFile ? "" : `PGSERVICEFILE=${quoted(serviceFile)} `;
@@ -45,6 +45,11 @@ export async function connect(context: Context, target: string, options: Connect
     `  ${psql}`,
   ]);
 }
+
+/** Name of the entry in pg_service.conf; one per target and account, the newest Grant stands in it. */
+export const serviceOf = (target: string, account: string): string => `throughline-${target}-${account}`;
+
+export const passFileOf = (context: Context): string => join(context.parts.configFolder, "pgpass");
 
 function hoursOf(text: string): number {
   const hours = Number(text);

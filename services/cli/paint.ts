@@ -70,6 +70,26 @@ export function clipped(text: string, width: number): string {
   return line.length <= width ? line : `${line.slice(0, Math.max(0, width - 1))}…`;
 }
 
+/**
+ * Foreign prose in lines that fit the terminal, broken between words; one line, however long, when the output goes to a
+ * file or a pipe. @param indent columns before every line but the first, which the caller begins
+ */
+export function wrapped(terminal: Terminal, text: string, indent = 0): string[] {
+  const prose = shown(text.replace(/\s+/g, " ").trim());
+  if (!terminal.tty) return [prose];
+  const width = Math.max(24, terminal.columns - indent);
+  const lines: string[] = [""];
+  for (const word of prose.split(" ")) {
+    const line = lines.at(-1) ?? "";
+    if (line === "" || line.length + 1 + word.length <= width) lines[lines.length - 1] = `${line} ${word}`.trim();
+    else lines.push(word);
+  }
+  return lines.map((line, i) => (i === 0 ? line : " ".repeat(indent) + line));
+}
+
+/** Local `2026-01-31`. */
+export const localDate = (ms: number): string => localDay(new Date(ms));
+
 export interface Column<T> {
   readonly head: string;
   readonly cell: (row: T) => string;
@@ -78,8 +98,16 @@ export interface Column<T> {
   readonly align?: "right";
 }
 
-/** Rows as aligned columns under a dim head; the last column takes what is left of a terminal's width. */
-export function table<T>(terminal: Terminal, columns: readonly Column<T>[], rows: readonly T[]): string[] {
+/**
+ * Rows as aligned columns under a dim head; the last column takes what is left of a terminal's width.
+ * @param under on a terminal, prose below a row; `""` = none
+ */
+export function table<T>(
+  terminal: Terminal,
+  columns: readonly Column<T>[],
+  rows: readonly T[],
+  under: (row: T) => string = () => "",
+): string[] {
   const cells = rows.map((row) => columns.map((column) => clipped(column.cell(row), 4_000)));
   const widths = columns.map((column, i) =>
     Math.max(column.head.length, ...cells.map((line) => (line[i] ?? "").length)),
@@ -110,14 +138,26 @@ export function table<T>(terminal: Terminal, columns: readonly Column<T>[], rows
         null,
       ),
     ),
-    ...rows.map((row, i) => line(cells[i] ?? [], row)),
+    ...rows.flatMap((row, i) => [line(cells[i] ?? [], row), ...below(terminal, terminal.tty ? under(row) : "")]),
   ];
 }
+
+const belowIndent = 4;
+
+const below = (terminal: Terminal, text: string): string[] =>
+  text === ""
+    ? []
+    : wrapped(terminal, text, belowIndent).map((line, i) =>
+        paint(terminal, "dim", i === 0 ? " ".repeat(belowIndent) + line : line),
+      );
 
 /** `label   value` lines with the values under each other; empty values are left out. */
 export function facts(terminal: Terminal, pairs: readonly (readonly [string, string])[]): string[] {
   const width = Math.max(...pairs.map(([label]) => label.length));
   return pairs
     .filter(([, value]) => value !== "")
-    .map(([label, value]) => `${paint(terminal, "dim", label.padEnd(width))}  ${shown(value)}`);
+    .flatMap(([label, value]) => {
+      const [first = "", ...more] = wrapped(terminal, value, width + 2);
+      return [`${paint(terminal, "dim", label.padEnd(width))}  ${first}`, ...more];
+    });
 }

@@ -7,9 +7,11 @@ import { durationWords } from "../../schemas/story.ts";
 import type { Api } from "./api.ts";
 import type { Context } from "./context.ts";
 import { misused } from "./failure.ts";
-import { facts, localClock, localTime, paint, paintRuling, shown } from "./paint.ts";
+import { facts, localClock, localTime, paint, paintRuling, shown, wrapped } from "./paint.ts";
 import type { Terminal } from "./parts.ts";
 
+/** On a terminal, what came of a statement stands further left than its text: there is more room. */
+const notesIndent = 12;
 /** Nobody watches a pause of an hour, whatever the speed. */
 const pauseMsMax = 10_000;
 
@@ -76,12 +78,17 @@ export function statementLines(terminal: Terminal, statement: Statement, number:
   const since = `+${((statement.atMs - openedAtMs) / 1_000).toFixed(1)} s`;
   const head = `${String(number).padStart(4)}  ${localClock(statement.atMs)}  ${since.padStart(9)}  `;
   const ruling = paintRuling(terminal, statement.ruling, statement.ruling.padEnd(6));
+  const margin = terminal.tty ? notesIndent : head.length + 8;
   const indent = " ".repeat(head.length + 8);
   const [first = "", ...more] = (statement.text ?? "(text erased)").trim().split("\n").map(shown);
   return [
     `${paint(terminal, "dim", head)}${ruling}  ${first}`,
     ...more.map((line) => indent + line),
-    ...outcomeWords(statement).map((line) => indent + paint(terminal, "dim", shown(line))),
+    ...outcomeWords(statement).flatMap((words) =>
+      wrapped(terminal, words, margin).map((line, i) =>
+        paint(terminal, "dim", i === 0 ? " ".repeat(margin) + line : line),
+      ),
+    ),
   ];
 }
 
@@ -96,7 +103,8 @@ function outcomeWords(statement: Statement): string[] {
       `masked ${statement.masks.map((mask) => `${mask.resource} (${mask.count.toLocaleString("en-US")})`).join(", ")}`,
     );
   if (statement.sentence) words.push(statement.sentence);
-  if (statement.approval) words.push(`approval ${statement.approval}`);
+  if (statement.approval)
+    words.push(`approval ${statement.approval}${statement.answer ? `: ${statement.answer}` : ""}`);
   return [...words, resultWords(statement)];
 }
 
@@ -110,7 +118,9 @@ function resultWords(statement: Statement): string {
     case "unknown":
       return "outcome unknown: no finish was recorded";
     case "not-run":
-      return "never reached the target";
+      return statement.ruling === "hold" && !statement.answer
+        ? "waits, has not reached the target"
+        : "never reached the target";
     case "running":
       return "running";
   }

@@ -31,6 +31,36 @@ export function withSection(text: string, section: string, settings: readonly (r
   return [...lines.slice(0, start), ...entry, ...rest, ""].join("\n");
 }
 
+/** Where a section begins and ends (the line behind it), or null. */
+function placeOf(lines: readonly string[], section: string): readonly [number, number] | null {
+  const start = lines.findIndex((line) => line.trim() === `[${section}]`);
+  if (start < 0) return null;
+  const next = lines.findIndex((line, i) => i > start && line.trim().startsWith("["));
+  return [start, next < 0 ? lines.length : next];
+}
+
+/** @returns a setting of a section, or null */
+export function settingOf(text: string, section: string, key: string): string | null {
+  const lines = text.split("\n");
+  const place = placeOf(lines, section);
+  const line = place && lines.slice(...place).find((one) => one.startsWith(`${key}=`));
+  return line ? line.slice(key.length + 1).trim() : null;
+}
+
+/** @returns the file without the section; every other byte as it was */
+export function withoutSection(text: string, section: string): string {
+  const lines = text.split("\n");
+  const place = placeOf(lines, section);
+  return place ? [...lines.slice(0, place[0]), ...lines.slice(place[1])].join("\n") : text;
+}
+
+/** @returns the pass file without what a user name on the wire (`account~grant`) opens */
+export const withoutPass = (text: string, user: string): string =>
+  text
+    .split("\n")
+    .filter((line) => !line.includes(`:${escaped(user)}:`))
+    .join("\n");
+
 export interface PassEntry {
   readonly host: string;
   readonly port: number;

@@ -9,7 +9,8 @@ import { quietTypes, storyOf } from "../../schemas/story.ts";
 import type { Api, Query } from "./api.ts";
 import { type Context, tell } from "./context.ts";
 import { momentOf, wholeNumber } from "./moment.ts";
-import { type Column, localTime, paint, paintRuling, shown, table } from "./paint.ts";
+import { type Column, localDate, localTime, paint, paintRuling, shown, table } from "./paint.ts";
+import type { Terminal } from "./parts.ts";
 
 export interface TimelineOptions {
   readonly since?: string;
@@ -67,7 +68,54 @@ function printLines(context: Context, lines: readonly Line[]): void {
     terminal.err("Nothing matches. Take a filter away, or widen --since.");
     return;
   }
-  for (const text of table(terminal, columnsFor(context), lines)) terminal.out(text);
+  const texts = terminal.tty
+    ? table(terminal, nightColumns(terminal), lines, whyOf)
+    : table(terminal, columnsFor(context), lines);
+  if (terminal.tty) terminal.out(paint(terminal, "bold", daysOf(lines)));
+  for (const text of texts) terminal.out(text);
+}
+
+/** `2026-01-31`, or the first and the last day. */
+function daysOf(lines: readonly Line[]): string {
+  const days = [...new Set(lines.map((line) => localDate(line.atMs)))];
+  return days.length > 1 ? `${days[0]} to ${days.at(-1)}` : (days[0] ?? "");
+}
+
+/** For eyes: the clock (the day where it is another), one column for who as what, and all the room for the text. */
+function nightColumns(terminal: Terminal): readonly Column<Line>[] {
+  let day = "";
+  return [
+    {
+      head: "TIME",
+      cell: ({ atMs }) => {
+        const isNew = day !== "" && day !== localDate(atMs);
+        day = localDate(atMs);
+        return isNew ? localTime(atMs).slice(5) : localTime(atMs).slice(11);
+      },
+      paint: (cell) => paint(terminal, "dim", cell),
+    },
+    {
+      head: "RULING",
+      cell: (line) => line.rulingWords,
+      paint: (cell, line) => paintRuling(terminal, line.ruling, cell),
+    },
+    {
+      head: "WHO",
+      cell: ({ lead }) =>
+        [lead.identityName || lead.source, lead.account && `as ${lead.account}`].filter(Boolean).join(" "),
+    },
+    { head: "WHAT", cell: (line) => (isStopped(line) && line.text !== null ? line.text : whatOf(line)) },
+  ];
+}
+
+const isStopped = (line: Line): boolean => line.ruling === "hold" || line.ruling === "block";
+
+/** Under a command that was stopped: who answered, and why it was. */
+function whyOf(line: Line): string {
+  if (!isStopped(line) || line.text === null) return "";
+  const finish = line.rows.find((row) => row.type === "command.finished");
+  const story = storyOf(line.lead.type, line.lead.data);
+  return [line.answer, finish ? storyOf(finish.type, finish.data) : "", story].filter(Boolean).join(". ");
 }
 
 const columnsFor = ({ parts: { terminal } }: Context): readonly Column<Line>[] => [

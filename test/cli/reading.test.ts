@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type Double, startDouble } from "../console/double.ts";
-import { heldApproval, heldChain } from "../console/night.ts";
+import { heldApproval, heldChain, sentence } from "../console/night.ts";
 import { insidersNight } from "../console/story.ts";
 import { type Desk, openDesk, t0 } from "./terminal.ts";
 
@@ -88,10 +88,10 @@ test("--speed 10 waits a tenth of what the client waited", async () => {
 test("a chain is told as its sentence, its steps in order across accounts, and what ties them", async () => {
   const { out } = await desk.run("chains", heldChain);
   assert.match(out, /^Read, copied, destroyed\nload-job would destroy/);
-  assert.match(out, / {2}1 {2}\S+ \S+ {2}extract {2}read orders\/public\.customers\n/);
+  assert.match(out, / {2}1 {2}\S+ \S+ {2}extract-job as extract {6}read public\.customers\n/);
   assert.match(
     out,
-    / {2}2 .* transform {2}transform[^\n]*\n {7}tied to step 1 by lineage \(strong\): orders\/public\.customers/,
+    / {2}2 .* as transform {2}transform[^\n]*\n {7}tied to step 1 by lineage \(strong\): public\.customers/,
   );
   assert.match(out, / {7}tied to step 1 by task \(weak\)/);
   assert.match(out, /turned away {2}\S+ \S+ load-job: You asked for this command yourself\./);
@@ -111,6 +111,22 @@ test("what waits for a human is listed, and shown with its exact text and who ma
   assert.match(out, /^open, ends in 14 min\n/);
   assert.match(out, /\n {4}DELETE FROM reporting_customers\n/);
   assert.match(out, /may not answer {2}extract-job: Step 1 of Read, copied, destroyed/);
+});
+
+test("on a terminal of 100 columns nothing is wider, prose breaks between words, and nothing of it is lost", async () => {
+  const parts = desk.parts;
+  desk.parts = { ...parts, terminal: { ...parts.terminal, tty: true, columns: 100 } };
+  const colours = new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, "g");
+  const seen: string[] = [];
+  for (const words of [["timeline"], ["chains"], ["chains", heldChain], ["approvals", "show", heldApproval]]) {
+    const out = (await desk.run(...words)).out.replaceAll(colours, "");
+    for (const line of out.split("\n")) assert.ok(line.length <= 100, `${words.join(" ")}: ${line}`);
+    seen.push(out);
+  }
+  desk.parts = parts;
+  assert.match(seen[0] ?? "", /^2\S+\nTIME {6}RULING {3}WHO/);
+  assert.match(seen[0] ?? "", /DELETE FROM reporting_customers\n {4}Held: load-job would destroy reporting_customers/);
+  for (const out of seen.slice(1)) assert.ok(out.replaceAll(/\s+/g, " ").includes(sentence));
 });
 
 test("foreign text cannot steer the terminal of the one who reads it", async () => {

@@ -63,6 +63,21 @@ test("a workload logs in by client credentials and gets a Grant that stands in t
   assert.ok(service.includes(`user=load~${issued?.data.grant}`), service);
 });
 
+test("disconnect revokes the Grant in the log and takes its entry and its secret out of the user's files", async () => {
+  const words = ["--profile", "load", "disconnect", "orders", "--as", "load"];
+  const { code, out, err } = await desk.run(...words);
+  assert.equal(code, 0, err);
+  const [issued] = house.types("grant.issued");
+  assert.ok(out.includes(`Grant ${issued?.data.grant} of load on orders is revoked`), out);
+  assert.deepEqual(
+    house.types("grant.revoked").map((event) => [event.data.grant, event.data.reason]),
+    [[issued?.data.grant, "no longer needed"]],
+  );
+  assert.ok(!(await readFile(desk.parts.serviceFile, "utf8")).includes("load"));
+  assert.equal((await readFile(join(desk.parts.configFolder, "pgpass"), "utf8")).trim(), "");
+  assert.match((await desk.run(...words)).err, /^error not\.found: .* has no entry \[throughline-orders-load\]/);
+});
+
 test("what policy refuses keeps the api's code and hint", async () => {
   const { code, err } = await desk.run(
     "--profile",
