@@ -28,7 +28,8 @@ export class Raised {
       return;
     }
     const alert = alertFor(entry);
-    if (alert && !this.#raised.has(alert.alert)) this.#due.set(alert.alert, { alert, subject: entry.subject });
+    if (alert && !this.#raised.has(alert.alert) && !this.#due.has(alert.alert))
+      this.#due.set(alert.alert, { alert, subject: entry.subject });
   }
 
   /** Takes what has to be raised now. */
