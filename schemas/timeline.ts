@@ -10,6 +10,9 @@ const nullableText = Type.Union([Type.String(), Type.Null()]);
 const nullableNumber = Type.Union([Type.Number(), Type.Null()]);
 const filterText = (description: string) => Type.String({ minLength: 1, maxLength: 2_000, description });
 
+/** The year 2286; the store's moments end not long after it. */
+const momentMsMax = 9_999_999_999_999;
+
 /** What can be asked for; everything that is named must hold. */
 export const timelineFilterSchema = closed({
   identity: Type.Optional(filterText("Identity key, issuer|subject")),
@@ -29,8 +32,8 @@ export const timelineFilterSchema = closed({
     Type.Boolean({ description: "True leaves out quietTypes of schemas/story.ts, unless `type` asks for one of them" }),
   ),
   text: Type.Optional(filterText("Words that must all occur in the clear text of the command or its parameters")),
-  sinceMs: Type.Optional(Type.Integer({ minimum: 0, description: "Log time, inclusive" })),
-  untilMs: Type.Optional(Type.Integer({ minimum: 0, description: "Log time, exclusive" })),
+  sinceMs: Type.Optional(Type.Integer({ minimum: 0, maximum: momentMsMax, description: "Log time, inclusive" })),
+  untilMs: Type.Optional(Type.Integer({ minimum: 0, maximum: momentMsMax, description: "Log time, exclusive" })),
   before: Type.Optional(
     filterText("Position of the last row seen, exclusive: older rows, or newer ones when the order is oldest"),
   ),
@@ -72,8 +75,8 @@ export const sessionFilterSchema = closed({
   task: Type.Optional(filterText("Task id")),
   grant: Type.Optional(filterText("Grant id")),
   session: Type.Optional(filterText("Session id")),
-  sinceMs: Type.Optional(Type.Integer({ minimum: 0 })),
-  untilMs: Type.Optional(Type.Integer({ minimum: 0 })),
+  sinceMs: Type.Optional(Type.Integer({ minimum: 0, maximum: momentMsMax })),
+  untilMs: Type.Optional(Type.Integer({ minimum: 0, maximum: momentMsMax })),
   before: Type.Optional(filterText("Position of the last session seen")),
 });
 export type SessionFilter = Readonly<Static<typeof sessionFilterSchema>>;
