@@ -20,6 +20,7 @@ import { engineVersion } from "./correlator/engine.ts";
 import { chainRules } from "./gateway/chain.ts";
 import { Feed } from "./gateway/feed.ts";
 import { createGate, type RunningGate } from "./gateway/gate.ts";
+import type { Refusal } from "./gateway/listen.ts";
 import { openEntry } from "./gateway/postgres/entry.ts";
 import { proxy, proxyBounds } from "./gateway/postgres/proxy.ts";
 import { closeSession, openSession, type SessionParts } from "./gateway/sessions.ts";
@@ -64,8 +65,7 @@ async function runOn(journal: Journal, config: Config, files: PolicyFiles, aroun
     config,
     grantKeys: await openGrantKeys(join(config.data, "keys", "grant.keys")),
     grants: feed.grants,
-    record: (data, clientaddress) =>
-      void appender.append({ type: "session.refused", subject: { clientaddress }, data }),
+    record: refusals(appender, around),
     async open(grant, facts) {
       await readers.readerOf(grant.target);
       return openSession(sessions, grant, facts);
@@ -75,6 +75,7 @@ async function runOn(journal: Journal, config: Config, files: PolicyFiles, aroun
       proxy(wire, {
         gate,
         reader: readers.known(wire.session.grant.target),
+        definitions: readers.definitionsOf(wire.session.grant.target),
         now: () => performance.now(),
         nextCommandId: () => around.newId() as CommandId,
         tagsOf: feed.tags.of,
@@ -127,6 +128,18 @@ function announce(appender: Appender, folded: Folded, files: PolicyFiles, { vers
   if (changed !== null) appender.append({ type: "policy.changed", subject: {}, data: changed });
   const { problem } = folded.correlator;
   if (problem !== null) throw new ThroughlineError("rule.invalid", problem);
+}
+
+/** A full log counts what it refuses and says how much it was when it has space again: a refused login ends nothing else. */
+function refusals(appender: Appender, { fault }: Surroundings): (data: Refusal, clientaddress: string) => void {
+  return (data, clientaddress) => {
+    try {
+      appender.append({ type: "session.refused", subject: { clientaddress }, data });
+    } catch (error) {
+      if (!(error instanceof ThroughlineError) || error.code !== "log.full") throw error;
+      fault(error);
+    }
+  };
 }
 
 interface GateNeeds {

@@ -4,6 +4,7 @@ import type { Config, TargetConfig } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
 import { credentialFor } from "./gateway/credentials.ts";
 import type { Reader } from "./gateway/effects/reader.ts";
+import { Definitions } from "./gateway/postgres/definitions.ts";
 import { createReader, type TargetReader } from "./gateway/postgres/read-target.ts";
 import type { Surroundings } from "./main-surroundings.ts";
 
@@ -12,6 +13,8 @@ export interface Readers {
   readonly loaded: (target: string) => Reader | null;
   /** Of a target whose reader was opened before. */
   readonly known: (target: string) => Reader;
+  /** What sessions of that target are defining. */
+  readonly definitionsOf: (target: string) => Definitions;
   /** @throws ThroughlineError `target.unknown`, `target.unreachable`, `target.refused` */
   readonly readerOf: (target: string) => Promise<Reader>;
   close(): Promise<void>;
@@ -20,14 +23,15 @@ export interface Readers {
 /** Definitions that were made behind the gateway's back are seen within this time. */
 const refreshMs = 30_000;
 
-export function openReaders(config: Config, { fault }: Surroundings): Readers {
+export function openReaders(config: Config, { fault, now }: Surroundings): Readers {
   const readers = new Map<string, TargetReader>();
+  const definitions = new Map(config.targets.map(({ name }) => [name, new Definitions()]));
   const opening = new Map<string, Promise<TargetReader>>();
   const targets = new Map(config.targets.map((target) => [target.name, target]));
   const open = async (name: string): Promise<TargetReader> => {
     const target = targets.get(name);
     if (!target) throw new ThroughlineError("target.unknown", `no target has the name ${name}`);
-    const reader = await createReader(await accountOf(target));
+    const reader = await createReader({ ...(await accountOf(target)), now });
     readers.set(name, reader);
     return reader;
   };
@@ -50,6 +54,7 @@ export function openReaders(config: Config, { fault }: Surroundings): Readers {
         throw new ThroughlineError("internal.bug", `a session was opened before the catalog of ${name} was read`);
       return reader;
     },
+    definitionsOf: (name) => definitions.get(name) ?? new Definitions(),
     readerOf,
     async close() {
       clearInterval(timer);

@@ -16,6 +16,8 @@ export interface Session {
   readonly key: Uint8Array;
   /** Roles the target says this session can act as now; the first is the effective one. */
   role: string;
+  /** The longest that the client lets one statement take, by its own setting; null or absent = no limit. */
+  statementMsMax?: number | null;
   /** Set once: why the session must end at its next message (grant ended, revoked). */
   ending: string | null;
 }

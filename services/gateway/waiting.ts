@@ -42,7 +42,13 @@ export class Waiting {
   wait(question: Question, verdict: Verdict, asked: Pick<Asked, "id" | "expiresAtMs">): Verdict {
     const { appender, mode, waitMs, waitInTransactionMs, addressOf } = this.#parts;
     const { nowMs, subject } = question;
-    const patienceMs = question.inTransaction ? Math.min(waitMs, waitInTransactionMs) : waitMs;
+    const { statementMsMax } = question.session;
+    const patienceMs = Math.min(
+      waitMs,
+      question.inTransaction ? waitInTransactionMs : waitMs,
+      // Longer than the client lets a statement take: then it may come again.
+      statementMsMax ?? waitMs,
+    );
     const untilMs = mode === "wait" ? Math.min(asked.expiresAtMs, nowMs + patienceMs) : asked.expiresAtMs;
     const chains = (verdict.chains ?? []).map((found) => found.id);
     appender.append({

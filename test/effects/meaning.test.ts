@@ -121,6 +121,7 @@ test("an effect over the limit names schemas, and flows are left out rather than
   const small = await createReader({
     target: "orders",
     account: world.account,
+    now: Date.now,
     limits: { ...limits, effectResourcesMax: 4 },
   });
   const reading = small.read(
@@ -221,9 +222,9 @@ test("a column of a result is found by number: of a table, a view, a whole row, 
 });
 
 test("a target that is gone, or refuses the account, is a clear fault", async () => {
-  const gone = createReader({ target: "orders", account: { ...world.account, port: 1 } });
+  const gone = createReader({ target: "orders", account: { ...world.account, port: 1 }, now: Date.now });
   await assert.rejects(gone, (error) => error instanceof ThroughlineError && error.code === "target.unreachable");
-  const refused = createReader({ target: "orders", account: { ...world.account, password: "wrong" } });
+  const refused = createReader({ target: "orders", account: { ...world.account, password: "wrong" }, now: Date.now });
   await assert.rejects(refused, (error) => error instanceof ThroughlineError && error.code === "target.refused");
 });
 

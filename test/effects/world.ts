@@ -70,7 +70,7 @@ export async function openWorld(): Promise<World> {
   const client = new pg.Client({ host: "127.0.0.1", port, database: "postgres", user, password });
   await client.connect();
   await client.query(schema);
-  const reader = await createReader({ target: "orders", account });
+  const reader = await createReader({ target: "orders", account, now: Date.now });
   return {
     reader,
     account,

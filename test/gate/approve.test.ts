@@ -156,6 +156,21 @@ describe("a held command", () => {
     assert.equal(world.judge(session, command(session, "DELETE", deletes())).verdict.ruling, "hold");
   });
 
+  it("waits no longer than the client lets a statement take, then may come again", async () => {
+    const world = chained();
+    const session = await world.session(load);
+    session.statementMsMax = 5_000;
+    const held = world.judge(session, command(session, "DELETE", deletes()));
+    assert.equal((held.held?.untilMs ?? 0) - world.now(), 5_000);
+    world.pass(5_000);
+    assert.equal(await held.held?.settled, "expired");
+    answers(world, held, olga);
+    assert.equal(world.judge(session, command(session, "DELETE", deletes())).verdict.ruling, "allow");
+    session.statementMsMax = null;
+    const patient = world.judge(session, command(session, "DELETE", deletes()));
+    assert.ok((patient.held?.untilMs ?? 0) - world.now() > 5_000);
+  });
+
   it("waits only shortly inside a transaction, then may come again", async () => {
     const world = chained();
     const session = await world.session(load);

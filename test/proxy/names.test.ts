@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bind, execute, parse, query, sync } from "../../services/gateway/postgres/messages.ts";
-import { splitPath } from "../../services/gateway/postgres/names.ts";
+import { durationMs, splitPath } from "../../services/gateway/postgres/names.ts";
 import { bindComplete, complete, frame, parseComplete, ready, Talk } from "./talk.ts";
 
 test("after SET the target is asked again before the next command is read, and role and search_path are its answer", async () => {
@@ -121,4 +121,17 @@ test("search_path is split as the target writes it", () => {
   assert.deepEqual(splitPath('"$user", public'), ["$user", "public"]);
   assert.deepEqual(splitPath('"a,b", "q""x", c'), ["a,b", 'q"x', "c"]);
   assert.deepEqual(splitPath('""'), [""]);
+});
+
+test("the client's own statement_timeout is known, in every way that SHOW writes it", async () => {
+  const talk = await Talk.opened();
+  assert.equal(talk.wire.session.statementMsMax, null);
+  await talk.runs("SET statement_timeout = '5s'");
+  talk.client.say(query("SELECT 1"));
+  await talk.names({ statement_timeout: "5s" });
+  await talk.target.hears(query("SELECT 1"));
+  assert.equal(talk.wire.session.statementMsMax, 5_000);
+  talk.drop();
+  const written = { "0": null, "250ms": 250, "90s": 90_000, "2min": 120_000, "3h": 10_800_000, "1d": 86_400_000 };
+  for (const [setting, ms] of Object.entries(written)) assert.equal(durationMs(setting), ms);
 });

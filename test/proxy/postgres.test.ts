@@ -10,6 +10,7 @@ import pg from "pg";
 import { type Postgres, startPostgres } from "../../infra/deploy/postgres.ts";
 import type { Command, CommandId, ResourceUri } from "../../schemas/command.ts";
 import { allowed } from "../../schemas/verdict.ts";
+import { Definitions } from "../../services/gateway/postgres/definitions.ts";
 import { proxy, proxyBounds } from "../../services/gateway/postgres/proxy.ts";
 import { createReader, type TargetReader } from "../../services/gateway/postgres/read-target.ts";
 import { passwordFile, World } from "../entry/world.ts";
@@ -21,6 +22,7 @@ let reader: TargetReader | undefined;
 let world: World | undefined;
 let gate: FakeGate;
 const clients: pg.Client[] = [];
+const definitions = new Definitions();
 const email = uri("orders/public.customers#email");
 
 before(async () => {
@@ -36,6 +38,7 @@ before(async () => {
   const { superuser: user, password, port } = database;
   reader = await createReader({
     target: "orders",
+    now: Date.now,
     account: { host: "127.0.0.1", port, database: "postgres", user, password, tls: "disable" },
   });
   const used = reader;
@@ -49,6 +52,7 @@ before(async () => {
       proxy(wire, {
         gate,
         reader: used,
+        definitions,
         now: () => performance.now(),
         nextCommandId: () => `c${++commands}` as CommandId,
         tagsOf: (resource: ResourceUri) => (resource === email ? ["pii", "pii.email"] : []),

@@ -4,6 +4,7 @@ import { type Duplex, duplexPair } from "node:stream";
 import type { Command, CommandId } from "../../schemas/command.ts";
 import type { Grant, SessionId } from "../../schemas/identity.ts";
 import { question } from "../../services/gateway/postgres/asked.ts";
+import { Definitions } from "../../services/gateway/postgres/definitions.ts";
 import { commandComplete, query, readyForQuery, reportFields, sync } from "../../services/gateway/postgres/messages.ts";
 import { type ProxyParts, proxy, proxyBounds, type Served } from "../../services/gateway/postgres/proxy.ts";
 import type { Wire } from "../../services/gateway/postgres/wire.ts";
@@ -177,6 +178,7 @@ export class Talk {
     this.served = proxy(this.wire, {
       gate: this.gate,
       reader: this.reader,
+      definitions: new Definitions(),
       now: () => 0,
       nextCommandId: () => `c${++this.#commands}` as CommandId,
       tagsOf: () => options.tags ?? [],
@@ -223,6 +225,7 @@ export class Talk {
       "session_authorization",
       "client_encoding",
       "standard_conforming_strings",
+      "statement_timeout",
     ] as const;
     await this.target.hears(...asked.map((name) => question(`SHOW ${name}`)), unsynced === null ? frame("H") : sync());
     for (const name of asked) this.target.say(answer([answers[name]]));
@@ -242,7 +245,7 @@ export class Talk {
         texts.push(message.toString("latin1", 5 + "throughline:ask".length + 1, message.length - 3));
       message = await this.target.message();
     }
-    assert.equal(texts.length, 7);
+    assert.equal(texts.length, 8);
     for (const value of Object.values(plain)) this.target.say(answer([value]));
     this.target.say(answer(...statements), answer(...temporary.map((name) => [name])));
     if (unsynced !== null) this.target.say(ready(unsynced));
@@ -265,6 +268,7 @@ interface Settings {
   session_authorization: string;
   client_encoding: string;
   standard_conforming_strings: string;
+  statement_timeout: string;
 }
 const plain: Settings = {
   search_path: '"$user", public',
@@ -272,6 +276,7 @@ const plain: Settings = {
   session_authorization: "extract",
   client_encoding: "UTF8",
   standard_conforming_strings: "on",
+  statement_timeout: "0",
 };
 
 function answer(...rows: string[][] | [string][]): Buffer {

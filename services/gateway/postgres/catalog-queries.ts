@@ -45,6 +45,30 @@ const users = `${shown} AND n.nspname NOT IN ('pg_catalog', 'information_schema'
 /** PostgreSQL gives its own objects oids below this. */
 const firstUserOid = 16384;
 
+/**
+ * Relations that an open transaction has locked against readers, and what is defined by them: printing their definitions
+ * would wait for that transaction. Asked first, and put into the setting that `unlessBusy` reads.
+ */
+export const busyQuery = `
+  WITH locked AS (
+    SELECT DISTINCT relation AS oid FROM pg_locks
+    WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND pid IS DISTINCT FROM pg_backend_pid()
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+  SELECT set_config('throughline.busy', ARRAY(SELECT oid FROM locked
+    UNION SELECT r.ev_class FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN locked l ON l.oid = d.refobjid
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass)::text, true)`;
+
+/** No grammar reads this: whatever uses it is opaque until the catalog is loaded again. */
+const beingRedefined = "'it is being redefined'";
+
+function unlessBusy(relation: string, printed: string): string {
+  return `CASE WHEN ${relation} = ANY (current_setting('throughline.busy')::oid[]) THEN ${beingRedefined} ELSE ${printed} END`;
+}
+
+function expression(tree: string, relation: string): string {
+  return `CASE WHEN ${tree} IS NOT NULL THEN ${unlessBusy(relation, `pg_get_expr(${tree}, ${relation})`)} END`;
+}
+
 export const catalogQueries: { readonly [K in keyof CatalogRows]: string } = {
   roles: `
     SELECT r.rolname AS name, r.rolsuper AS superuser,
@@ -57,14 +81,14 @@ export const catalogQueries: { readonly [K in keyof CatalogRows]: string } = {
   relations: `
     SELECT c.oid::int8, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
       pg_get_userbyid(c.relowner) AS owner, c.relrowsecurity AS "rowSecurity",
-      CASE WHEN c.relkind IN ('v', 'm') AND ${users} THEN pg_get_viewdef(c.oid) END AS definition
+      CASE WHEN c.relkind IN ('v', 'm') AND ${users} THEN ${unlessBusy("c.oid", "pg_get_viewdef(c.oid)")} END AS definition
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${shown} ORDER BY c.oid`,
   columns: `
     SELECT a.attrelid::int8 AS relation, a.attname AS name, a.attnum AS attribute,
       CASE WHEN tn.nspname NOT IN ('pg_catalog', 'information_schema')
         THEN (CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE t.oid END)::int8 END AS "userType",
-      CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END AS generated
+      CASE WHEN a.attgenerated <> '' THEN ${expression("d.adbin", "d.adrelid")} END AS generated
     FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
       JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace
     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${shown}
@@ -74,25 +98,28 @@ export const catalogQueries: { readonly [K in keyof CatalogRows]: string } = {
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE c.relkind IN ('r', 'p', 'f') ORDER BY 1, i.inhseqno`,
   triggers: `
-    SELECT t.tgrelid::int8 AS relation, t.tgfoid::int8 AS function, pg_get_triggerdef(t.oid) AS definition,
+    SELECT t.tgrelid::int8 AS relation, t.tgfoid::int8 AS function, ${unlessBusy("t.tgrelid", "pg_get_triggerdef(t.oid)")} AS definition,
       array_remove(ARRAY[CASE WHEN t.tgtype & 4 > 0 THEN 'insert' END, CASE WHEN t.tgtype & 8 > 0 THEN 'delete' END,
         CASE WHEN t.tgtype & 16 > 0 THEN 'update' END, CASE WHEN t.tgtype & 32 > 0 THEN 'truncate' END], NULL) AS events
     FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY t.oid`,
   rules: `
-    SELECT r.ev_class::int8 AS relation, pg_get_ruledef(r.oid) AS definition,
+    SELECT r.ev_class::int8 AS relation, ${unlessBusy("r.ev_class", "pg_get_ruledef(r.oid)")} AS definition,
       CASE r.ev_type WHEN '2' THEN 'update' WHEN '3' THEN 'insert' ELSE 'delete' END AS event
     FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE r.ev_type IN ('2', '3', '4') AND r.ev_enabled <> 'D' AND ${users} ORDER BY r.oid`,
   expressions: `
     SELECT relation::int8, kind, text FROM (
-      SELECT adrelid AS relation, 'default' AS kind, pg_get_expr(adbin, adrelid) AS text FROM pg_attrdef
-      UNION ALL SELECT conrelid, 'check', pg_get_expr(conbin, conrelid) FROM pg_constraint
+      SELECT adrelid AS relation, 'default' AS kind, ${expression("adbin", "adrelid")} AS text FROM pg_attrdef
+      UNION ALL SELECT conrelid, 'check', ${expression("conbin", "conrelid")} FROM pg_constraint
         WHERE contype = 'c' AND conrelid <> 0
-      UNION ALL SELECT polrelid, 'policy', pg_get_expr(polqual, polrelid) FROM pg_policy
-      UNION ALL SELECT polrelid, 'policy', pg_get_expr(polwithcheck, polrelid) FROM pg_policy
-      UNION ALL SELECT indrelid, 'index', pg_get_expr(indexprs, indrelid) FROM pg_index
-      UNION ALL SELECT indrelid, 'index', pg_get_expr(indpred, indrelid) FROM pg_index
-      UNION ALL SELECT partrelid, 'index', pg_get_expr(partexprs, partrelid) FROM pg_partitioned_table) e
+      UNION ALL SELECT partrelid, 'partition', ${expression("partexprs", "partrelid")} FROM pg_partitioned_table
+      UNION ALL SELECT attrelid, 'partition', quote_ident(attname) FROM pg_partitioned_table
+        JOIN pg_attribute ON attrelid = partrelid AND attnum = ANY (partattrs::int2[])
+      UNION ALL SELECT polrelid, 'policy', ${expression("polqual", "polrelid")} FROM pg_policy
+      UNION ALL SELECT polrelid, 'policy', ${expression("polwithcheck", "polrelid")} FROM pg_policy
+      UNION ALL SELECT indrelid, 'index', ${expression("indexprs", "indrelid")} FROM pg_index
+      UNION ALL SELECT indrelid, 'index', ${expression("indpred", "indrelid")} FROM pg_index
+      UNION ALL SELECT partrelid, 'index', ${expression("partexprs", "partrelid")} FROM pg_partitioned_table) e
     JOIN pg_class c ON c.oid = relation JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE text IS NOT NULL AND ${users} ORDER BY relation, kind, text`,
   foreignKeys: `

@@ -15,7 +15,7 @@ import type {
   RawGrant,
   RawRelation,
 } from "../effects/raw-catalog.ts";
-import { type CatalogRows, catalogQueries } from "./catalog-queries.ts";
+import { busyQuery, type CatalogRows, catalogQueries } from "./catalog-queries.ts";
 
 export interface CatalogAccount {
   readonly host: string;
@@ -36,6 +36,11 @@ export interface CatalogLoader {
 
 /** Longest wait for a connection and for one query of the catalog. */
 const catalogWaitMsMax = 15_000;
+/** At the target: a lock that somebody's open transaction holds, and a query that hangs for another reason. */
+const lockWaitMsMax = 1_000;
+const statementMsMax = 10_000;
+const loadsMax = 3;
+const lockNotAvailable = "55P03";
 
 /** @param target name of the configured target, the first part of every URI */
 export function createCatalogLoader(target: string, account: CatalogAccount): CatalogLoader {
@@ -55,7 +60,7 @@ export function createCatalogLoader(target: string, account: CatalogAccount): Ca
   return {
     async load() {
       try {
-        return await loadWith(await connected(), target);
+        return await retried(await connected(), (on) => loadWith(on, target));
       } catch (error) {
         const broken = client;
         client = null;
@@ -83,11 +88,29 @@ function connect(account: CatalogAccount): pg.Client {
     application_name: "throughline catalog",
     connectionTimeoutMillis: catalogWaitMsMax,
     query_timeout: catalogWaitMsMax,
+    lock_timeout: lockWaitMsMax,
+    statement_timeout: statementMsMax,
   });
 }
 
+/** What was locked between the look at the locks and the look behind them is seen the next time. */
+async function retried<T>(client: pg.Client, load: (client: pg.Client) => Promise<T>): Promise<T> {
+  for (let left = loadsMax - 1; ; left -= 1) {
+    try {
+      return await load(client);
+    } catch (error) {
+      if (left === 0 || codeOf(error) !== lockNotAvailable) throw error;
+      await client.query("ROLLBACK");
+    }
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
 function failure(target: string, error: unknown): ThroughlineError {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = codeOf(error);
   if (code.startsWith("28")) {
     return new ThroughlineError("target.refused", `target ${target} refused the catalog account (${code})`, error);
   }
@@ -96,6 +119,7 @@ function failure(target: string, error: unknown): ThroughlineError {
 
 async function loadWith(client: pg.Client, target: string): Promise<RawCatalog> {
   await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  await client.query(busyQuery);
   const entries: [string, unknown[]][] = [];
   for (const [name, text] of Object.entries(catalogQueries)) {
     const { rows } = await client.query<{ row: unknown }>(`SELECT pg_catalog.to_jsonb(q) AS row FROM (${text}) q`);

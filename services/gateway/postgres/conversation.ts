@@ -10,6 +10,7 @@ import type { Gate } from "../gate.ts";
 import type { Session } from "../session.ts";
 import { Asked, question, questionReplies } from "./asked.ts";
 import { nameKey } from "./codec.ts";
+import type { Definitions, Party } from "./definitions.ts";
 import { Masking } from "./masking.ts";
 import { sync } from "./messages.ts";
 import { Names } from "./names.ts";
@@ -24,6 +25,8 @@ import { Outbox } from "./withhold.ts";
 export interface ProxyParts {
   readonly gate: Gate;
   readonly reader: Reader;
+  /** Of the target, shared by its sessions. */
+  readonly definitions: Definitions;
   /** Milliseconds; fractions count. */
   readonly now: () => number;
   readonly nextCommandId: () => CommandId;
@@ -48,6 +51,10 @@ export class Conversation {
   readonly transaction: Transaction;
   readonly names: Names;
   readonly masking: Masking;
+  /** This session among those of its target. */
+  readonly party: Party;
+  /** Read, and neither forwarded, refused nor held yet. */
+  asking: Reading | null = null;
   readonly target: TargetSide;
   /** Commands that were judged. */
   commands = 0;
@@ -64,6 +71,10 @@ export class Conversation {
     this.transaction = new Transaction(wire.transactionStatus);
     this.names = new Names({ session, reader: parts.reader });
     this.masking = new Masking({ reader: parts.reader, names: this.names, tagsOf: parts.tagsOf });
+    this.party = parts.definitions.join({
+      underWay: () => this.#underWay(),
+      searchPath: () => this.names.context.searchPath.map((name) => (name === "$user" ? session.role : name)),
+    });
     this.outlet = new Outlet(wire.target, outletDrained);
     this.outbox = new Outbox({
       client: wire.client,
@@ -94,6 +105,15 @@ export class Conversation {
     return this.transaction.status !== "I" || this.outlet.executed;
   }
 
+  #underWay(): Reading[] {
+    const found = this.asking === null ? [] : [this.asking];
+    this.replies.some(({ run }) => {
+      if (run !== undefined) found.push(run.judgement.command.reading);
+      return false;
+    });
+    return found;
+  }
+
   /** Everything that was forwarded has been answered. */
   drained(): Promise<void> {
     this.outlet.urge();
@@ -102,7 +122,7 @@ export class Conversation {
 
   /** What must be known before the next message is read; null when it is. */
   readable(): Promise<void> | null {
-    return this.names.sure && !this.parts.reader.stale ? null : this.#learn();
+    return this.names.sure && this.names.catalogKnown && !this.parts.reader.stale ? null : this.#learn();
   }
 
   /**
@@ -112,15 +132,29 @@ export class Conversation {
   fresh(read: () => Reading, go: (reading: Reading) => void | Promise<void>): void | Promise<void> {
     const { reader } = this.parts;
     const reading = read();
-    if (!reader.stale || this.names.defining) return go(reading);
-    return reader.refresh().then(() => (this.replies.skipping ? undefined : go(read())));
+    if (!reader.stale || this.names.defining || !this.names.catalogKnown) return go(reading);
+    return this.refresh().then(() => (this.replies.skipping ? undefined : go(read())));
+  }
+
+  /**
+   * Loads the catalog again. Where that fails nothing is read with the old one: this command is opaque, and the next one
+   * tries again.
+   */
+  async refresh(force = false): Promise<void> {
+    try {
+      await this.parts.reader.refresh(force);
+      this.names.catalogKnown = true;
+    } catch (error) {
+      if (!(error instanceof ThroughlineError) || error.kind === "bug") throw error;
+      this.names.catalogKnown = false;
+    }
   }
 
   async #learn(): Promise<void> {
     const { reader } = this.parts;
     await this.drained();
     if (this.replies.skipping) return;
-    if (reader.stale && !this.names.defining) await reader.refresh();
+    if ((reader.stale || !this.names.catalogKnown) && !this.names.defining) await this.refresh();
     if (this.names.sure || this.transaction.status === "E") return;
     const asked = this.#ask(this.names.questions());
     const answers = await asked.done;

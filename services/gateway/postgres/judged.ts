@@ -12,7 +12,16 @@ import type { Judgement } from "../gate.ts";
 import type { Conversation } from "./conversation.ts";
 import { type Answer, answered } from "./hold.ts";
 import { commitReading } from "./opaque.ts";
-import { beingDefinedError, cancelledError, heldHint, inUseError, plainError, refusalHint, refusedError, substitute } from "./refusal.ts";
+import {
+  beingDefinedError,
+  cancelledError,
+  heldHint,
+  inUseError,
+  plainError,
+  refusalHint,
+  refusedError,
+  substitute,
+} from "./refusal.ts";
 import type { Reply } from "./replies.ts";
 import { Run } from "./run.ts";
 
@@ -110,7 +119,8 @@ function run(talk: Conversation, request: Request, judgement: Judgement): Done {
 function start(talk: Conversation, request: Request, judgement: Judgement): Done {
   const { command } = judgement;
   const wait = talk.party.mayDefine(command.reading);
-  if (wait !== null) return wait.then((free) => (free ? forward(talk, request, judgement) : undefinable(talk, request, judgement)));
+  if (wait !== null)
+    return wait.then((free) => (free ? forward(talk, request, judgement) : undefinable(talk, request, judgement)));
   return forward(talk, request, judgement);
 }
 
@@ -165,7 +175,7 @@ async function hold(talk: Conversation, request: Request, judgement: Judgement):
   if (answer !== "approved") return unapproved(talk, request, judgement, answer);
   // Read anew with what the names resolve to now: a difference voids the approval, and it is held again.
   // (Not where our own uncommitted definitions hold locks that the catalog's reader would wait for: that is opaque.)
-  if (!talk.names.defining) await talk.parts.reader.refresh(true);
+  if (!talk.names.defining) await talk.refresh(true);
   const reading = request.read();
   const wait = talk.party.mayRead(reading);
   if (wait === null) return judge(talk, request, command.id, reading);

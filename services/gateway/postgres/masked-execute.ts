@@ -7,7 +7,7 @@
 import { Asked } from "./asked.ts";
 import type { Conversation } from "./conversation.ts";
 import { clientTypes } from "./frames.ts";
-import { refuse } from "./judged.ts";
+import { refuse, unrun } from "./judged.ts";
 import { describe } from "./messages.ts";
 import type { Portal } from "./prepared.ts";
 import { plainError } from "./refusal.ts";
@@ -44,7 +44,7 @@ async function described(
   if (columns === null) return; // its error was the answer
   let answer = plan(talk, run, columns);
   if (answer === unknownTable && !talk.names.defining) {
-    await talk.parts.reader.refresh();
+    await talk.refresh();
     const anew = await ask(talk, name, portal, run);
     if (anew === null) return;
     answer = plan(talk, run, anew);
@@ -53,7 +53,7 @@ async function described(
     forward(run);
     return;
   }
-  unrun(talk, run);
+  unrun(talk, run, "42501");
   refuse(talk, clientTypes.Execute, maskError(run, answer));
 }
 
@@ -90,13 +90,6 @@ function plan(talk: Conversation, run: Run, columns: readonly Column[]): string 
   if (answer.binary) return "a column that must be masked is asked for in binary format";
   run.mask(answer.plan);
   return null;
-}
-
-/** Judged and recorded, but it never runs. */
-function unrun(talk: Conversation, run: Run): void {
-  run.neverRan("42501");
-  const nothing = { undone: [run.judgement.command.id], lasted: [] };
-  talk.gate.finished(talk.session, run.judgement, run.outcome(talk.parts.now(), nothing, "known"));
 }
 
 function maskError(run: Run, reason: string): Buffer {

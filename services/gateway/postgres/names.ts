@@ -25,6 +25,7 @@ const always = [
   "SHOW session_authorization",
   "SHOW client_encoding",
   "SHOW standard_conforming_strings",
+  "SHOW statement_timeout",
 ];
 /** After an opaque command: what it may have prepared anew or hidden behind temporary tables. */
 const afterOpaque = [
@@ -35,6 +36,8 @@ const afterOpaque = [
 export class Names {
   /** False: the target must be asked before anything is read. */
   sure = false;
+  /** False: the catalog could not be loaded again when it had to be. Nothing is read with an old one. */
+  catalogKnown = true;
   context: NameContext;
   readonly #parts: NamesParts;
   #utf8 = true;
@@ -120,6 +123,7 @@ export class Names {
     const role = setting(1) === "none" ? setting(2) : setting(1);
     this.#utf8 = setting(3).toUpperCase() === "UTF8";
     this.#plainStrings = setting(4) === "on";
+    this.#parts.session.statementMsMax = durationMs(setting(5));
     const searchPath = splitPath(setting(0));
     const { context } = this;
     if (role !== context.role || searchPath.join("\0") !== context.searchPath.join("\0")) {
@@ -131,9 +135,9 @@ export class Names {
     if (!this.#doubted) return null;
     this.#doubted = false;
     if (!this.#defining) {
-      this.#define((answers[6] ?? []).map(([name]) => relationUri(this.#target, "pg_temp", name ?? "")));
+      this.#define((answers[7] ?? []).map(([name]) => relationUri(this.#target, "pg_temp", name ?? "")));
     }
-    return (answers[5] ?? []).map(([name, text]) => [name ?? "", text ?? ""]);
+    return (answers[6] ?? []).map(([name, text]) => [name ?? "", text ?? ""]);
   }
 
   /** The target could not be asked: nothing can be read until it can. */
@@ -142,6 +146,7 @@ export class Names {
   }
 
   #unlike(text: Text): string | null {
+    if (!this.catalogKnown) return "the target's catalog could not be read again";
     if (this.#lost) return "the target did not say what names mean here";
     if (!text.valid) return "the text is not valid UTF-8";
     if (!text.ascii && !this.#utf8) return "the text is in an encoding that is not read here";
@@ -174,10 +179,19 @@ function defined(reading: Reading): ResourceUri[] {
   return reading.effects.flatMap((effect) => [...effect.writes, ...(effect.renames ?? []).flat()]);
 }
 
+const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** @param setting as SHOW says it, with its unit. @returns null = no limit, or none that can be read */
+export function durationMs(setting: string): number | null {
+  const [, count, unit = "ms"] = /^(\d+)(ms|s|min|h|d)?$/.exec(setting) ?? [];
+  const ms = Number(count ?? 0) * (unitsMs[unit] ?? 1);
+  return ms > 0 ? ms : null;
+}
+
 /** @param path as SHOW search_path says it: identifiers by comma, quoted where needed */
 export function splitPath(path: string): string[] {
   const found: string[] = [];
-  for (const match of path.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^",\s]+))\s*(?:,|$)/g)) {
+  for (const match of path.matchAll(/"((?:[^"]|"")*)"|([^",\s]+)/g)) {
     found.push(match[1] === undefined ? match[2]! : match[1].replaceAll('""', '"'));
   }
   return found;

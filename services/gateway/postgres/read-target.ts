@@ -1,7 +1,7 @@
 /**
  * The Reader of one target: the catalog as last loaded, the readings made with it, and when to load again.
- * A reading that met an unknown name asks for a fresh catalog; what is loaded and equal changes nothing, so a text
- * that stays unknown does not load it again and again.
+ * A reading that met an unknown name asks for a fresh catalog, but no more than one a second is loaded for that: in
+ * between, what is unknown is opaque and is not remembered. Whoever wants the same load shares it.
  */
 import { loadGrammar } from "../../../infra/sql/grammar.ts";
 import type { Reading, ResourceUri } from "../../../schemas/command.ts";
@@ -28,6 +28,8 @@ export interface ReaderOptions {
   readonly target: string;
   readonly account: CatalogAccount;
   readonly limits?: Limits;
+  /** The clock, milliseconds. */
+  readonly now: () => number;
   /** Instead of a connection made from `account`. */
   readonly loader?: CatalogLoader;
 }
@@ -41,31 +43,44 @@ export async function createReader(options: ReaderOptions): Promise<TargetReader
   let bodies: Bodies = createBodies(grammar, createCatalog(await loader.load()));
   let wanted = 0;
   let loaded = 0;
-  let loading: Promise<void> | null = null;
+  let loading: { readonly asked: number; readonly done: Promise<void> } | null = null;
+  let askedForUnknownMs = Number.NEGATIVE_INFINITY;
 
-  const load = async (): Promise<void> => {
-    const asked = wanted;
+  const load = async (asked: number): Promise<void> => {
     const catalog = createCatalog(await loader.load());
     loaded = asked;
     if (catalog.version === bodies.catalog.version) return;
     bodies = createBodies(grammar, catalog);
     readings.clear();
   };
-  /** Joins nobody's load: one that began before the call may have missed what the caller knows of. */
-  const loadAfter = async (): Promise<void> => {
-    while (loading) await loading.catch(() => undefined);
-    loading = load().finally(() => {
+  const begin = (): { readonly asked: number; readonly done: Promise<void> } => {
+    const done = load(wanted).finally(() => {
       loading = null;
     });
-    await loading;
+    return { asked: wanted, done };
+  };
+  /** A load that began before the call may have missed what the caller knows of: then the next one counts. */
+  const loadUntil = async (goal: number): Promise<void> => {
+    while (loaded < goal) {
+      loading ??= begin();
+      const { asked, done } = loading;
+      try {
+        await done;
+      } catch (error) {
+        if (asked >= goal) throw error;
+      }
+    }
   };
   return {
     read(text, names) {
       const known = readings.get(text, names);
       if (known !== undefined) return known;
       const reading = readSql(text, bodies, names, bounds);
-      readings.set(text, names, reading);
-      if (mayBeOld(reading, names)) wanted += 1;
+      if (!mayBeOld(reading, names)) readings.set(text, names, reading);
+      else if (options.now() - askedForUnknownMs >= unknownWaitMs) {
+        askedForUnknownMs = options.now();
+        wanted += 1;
+      }
       return reading;
     },
     sourcesOf: (tableOid, attribute) => sourcesOf(tableOid, attribute, bodies),
@@ -82,12 +97,14 @@ export async function createReader(options: ReaderOptions): Promise<TargetReader
     },
     async refresh(force = false) {
       if (force) wanted += 1;
-      const goal = wanted;
-      while (loaded < goal) await loadAfter();
+      await loadUntil(wanted);
     },
     close: () => loader.close(),
   };
 }
+
+/** Between two loads that only a name nobody knows asked for. */
+const unknownWaitMs = 1_000;
 
 function mayBeOld(reading: Reading, names: NameContext): boolean {
   return (

@@ -82,6 +82,17 @@ export function cancelledError(command: string): Buffer {
   });
 }
 
+const locked = "The gateway waited for it as a lock would have; nothing of the command reached the target.";
+
+/** What it uses is being defined by a session that has not ended its transaction. */
+export function beingDefinedError(): Buffer {
+  return plainError("55P03", "another session is changing the definition of what this uses", locked, "Try again.");
+}
+
+export function inUseError(): Buffer {
+  return plainError("55P03", "another session is using what this would define anew", locked, "Try again.");
+}
+
 /** At once, while the command waits. */
 export function heldNotice(command: string, verdict: Verdict, held: Held): Buffer {
   return noticeResponse({

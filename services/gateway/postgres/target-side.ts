@@ -10,6 +10,7 @@ import type { Reading } from "../../../schemas/command.ts";
 import { ThroughlineError } from "../../../schemas/errors.ts";
 import type { Gate } from "../gate.ts";
 import type { Session } from "../session.ts";
+import type { Party } from "./definitions.ts";
 import { Scanner, targetTypes as types } from "./frames.ts";
 import type { Masking } from "./masking.ts";
 import { readString, reportFields } from "./messages.ts";
@@ -33,6 +34,7 @@ export interface TargetSideParts {
   readonly prepared: Prepared;
   readonly names: Names;
   readonly masking: Masking;
+  readonly party: Party;
   readonly parameters: Map<string, string>;
 }
 
@@ -63,6 +65,7 @@ export class TargetSide {
       else this.#message();
     }
     this.#parts.outbox.release();
+    this.#parts.party.stir();
   }
 
   /** Rows of the head are needed whole when they are ours or masked. Call when the head may have changed. */
@@ -210,6 +213,7 @@ export class TargetSide {
 
   #completed(run: Run): void {
     const step = run.step();
+    this.#parts.party.ran(run.judgement.command.reading);
     this.#reports.ran(run, this.#parts.transaction.ran(step, run.tag));
     if (step.control.kind === "commit" || step.control.kind === "rollback") this.#parts.names.ended();
   }
@@ -241,6 +245,7 @@ export class TargetSide {
     this.#reports.finish();
     if (head.asked !== undefined) head.asked.finish();
     replies.shift();
+    if (status === "I") this.#parts.party.settled();
   }
 
   #completedOrFailed(run: Run): void {
@@ -339,6 +344,8 @@ export class TargetSide {
     const left = this.#parts.replies.abandon();
     for (const reply of left) reply.asked?.fail();
     this.#reports.abandon(left.flatMap((reply) => reply.run ?? []));
+    this.#parts.names.ended(); // what it defined may have lasted
+    this.#parts.party.close();
   }
 }
 
