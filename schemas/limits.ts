@@ -38,6 +38,8 @@ export const limits = {
   feedStaleMsMax: 5_000,
   /** A Grant's longest life. */
   grantMsMax: 12 * 3_600_000,
+  /** Open Grants of one identity: a job may run hundreds of pieces at once; more hides which must be revoked. */
+  grantsPerIdentityMax: 500,
   /** A newly issued Grant may reach the gateway's feed this much after the client. */
   grantWaitMsMax: 2_000,
   /** Distinct texts whose reading is kept, per target. */

@@ -49,6 +49,8 @@ export function createTokens(rules: TokenRules, now: () => number): Tokens {
       const { payload, protectedHeader } = await checked(token, rules, await published(), now);
       if (!types.includes(protectedHeader.typ?.toLowerCase()))
         throw new ThroughlineError("login.failed", `That is no access token (typ ${protectedHeader.typ})`);
+      if (payload.at_hash !== undefined || payload.c_hash !== undefined || payload.typ === "ID")
+        throw new ThroughlineError("login.failed", "That is an ID token: it proves a login to its client, not to us");
       return { identity: identityOf(payload, rules), expiresAtMs: (payload.exp ?? 0) * 1_000 };
     },
   };
@@ -118,11 +120,19 @@ function actorsOf(act: unknown): string[] {
   return actors;
 }
 
-/** A client that speaks for itself is never a person, whatever it claims: approvals ask for people. */
+/**
+ * A client that speaks for itself is never a person, whatever it claims: approvals ask for people. RFC 9068 gives it its
+ * own id as subject; others mark it: Entra ID `idtyp`, Auth0 `gty`, Keycloak by the name of its service account.
+ */
 function kindOf(payload: JWTPayload, subject: string): IdentityKind {
   const claimed = payload.kind;
-  const alone = [payload.client_id, payload.azp].includes(subject);
   if (claimed === "agent") return "agent";
+  const name = payload.preferred_username;
+  const alone =
+    [payload.client_id, payload.azp].includes(subject) ||
+    payload.idtyp === "app" ||
+    payload.gty === "client-credentials" ||
+    (typeof name === "string" && name.startsWith("service-account-"));
   return alone || claimed === "workload" ? "workload" : "person";
 }
 

@@ -36,6 +36,7 @@ export interface Approval {
 
 interface Session {
   readonly keyId: string;
+  readonly grant: string;
   readonly justification: string;
 }
 
@@ -59,7 +60,7 @@ export class Asked {
     const session = entry.subject.session ?? "";
     if (entry.type === "session.opened") {
       const { keyId, task } = entry.data;
-      this.#sessions.set(session, { keyId, justification: task.justification });
+      this.#sessions.set(session, { keyId, grant: entry.subject.grantid ?? "", justification: task.justification });
     } else if (entry.type === "session.closed") this.#sessions.delete(session);
     else if (entry.type === "approval.asked") this.#ask(entry);
     else if (entry.type === "approval.answered") this.#answer(entry);
@@ -71,6 +72,11 @@ export class Asked {
       const approval = this.#approvals.get(entry.data.approval);
       if (approval) approval.usedAtMs = entry.atMs;
     }
+  }
+
+  /** Of an open session. */
+  grantOf(session: string): string | undefined {
+    return this.#sessions.get(session)?.grant;
   }
 
   get(id: string): Approval | null {

@@ -8,7 +8,7 @@ import { ThroughlineError } from "../../schemas/errors.ts";
 import { closed, type Static } from "../../schemas/shape.ts";
 import { type Desk, subjectOfCaller } from "./desk.ts";
 import { blockInfo } from "./placed.ts";
-import { type Route, route } from "./route.ts";
+import { type Caller, type Route, route } from "./route.ts";
 
 const minuteMs = 60_000;
 const listedMax = 1_000;
@@ -50,12 +50,7 @@ export function blockRoutes(desk: Desk): Route[] {
       async ({ caller, id, body }) => {
         desk.permits.expect(caller, "respond");
         const info = infoOf(desk, id);
-        const { people } = desk.state;
-        const own = people.linkedTo([caller.identity.key, ...caller.identity.onBehalfOf]);
-        if (
-          info.scope.identity !== undefined &&
-          people.linkedTo([info.scope.identity]).some((one) => own.includes(one))
-        )
+        if (isOn(desk, info.scope, caller))
           throw new ThroughlineError("access.denied", "This block is on you; somebody else must lift it");
         if (info.state !== "active")
           throw new ThroughlineError("request.conflict", `This block no longer stands: it is ${info.state}`);
@@ -65,6 +60,21 @@ export function blockRoutes(desk: Desk): Route[] {
       },
     ),
   ];
+}
+
+/** Whether it stops this caller, or somebody linked to them: by name, or by what they hold or held a Grant for. */
+function isOn(desk: Desk, scope: BlockInfo["scope"], { identity }: Caller): boolean {
+  const { people, issued, asked } = desk.state;
+  const own = people.linkedTo([identity.key, ...identity.onBehalfOf]);
+  if (scope.identity !== undefined) return people.linkedTo([scope.identity]).some((one) => own.includes(one));
+  const { account, task, session } = scope;
+  const grant = scope.grant ?? (session === undefined ? undefined : asked.grantOf(session));
+  if (account === undefined && task === undefined && grant === undefined) return false;
+  const fits = (wanted: string | undefined, is: string): boolean => wanted === undefined || wanted === is;
+  return issued
+    .all()
+    .filter(({ data }) => [data.identity.key, ...data.identity.onBehalfOf].some((one) => own.includes(one)))
+    .some(({ data }) => fits(account, data.account) && fits(task, data.task.id) && fits(grant, data.grant));
 }
 
 function infoOf(desk: Desk, id: string): BlockInfo {

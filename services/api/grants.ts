@@ -98,6 +98,7 @@ async function issue(desk: Desk, parts: GrantParts, caller: Caller, body: Static
   const { target, account } = body;
   const task = taskOf(body.task, desk.newId);
   expectPermitted(desk, parts, caller, body, task);
+  expectFew(desk, caller);
   const grant = parts.keys.newGrantId();
   const secret = parts.keys.secretOf(grant);
   if (secret === null) throw new ThroughlineError("internal.bug", "A Grant id was made that no key knows");
@@ -110,6 +111,13 @@ async function issue(desk: Desk, parts: GrantParts, caller: Caller, body: Static
   await desk.state.said({ type: "grant.issued", subject, data });
   const place = { ...parts.gateway, database: target };
   return { grant, user: `${account}~${grant}`, secret, ...place, task: task.id, expiresAtMs };
+}
+
+/** @throws ThroughlineError `request.rate`: who could have any number would bury those that must be revoked */
+function expectFew({ state, now }: Desk, { identity }: Caller): void {
+  const max = limits.grantsPerIdentityMax;
+  if (state.issued.openOf(state.people.linkedTo([identity.key]), now()) >= max)
+    throw new ThroughlineError("request.rate", `You hold ${max} open Grants; revoke some, or wait until they end`);
 }
 
 /** @throws ThroughlineError `target.unknown`, `access.denied` */

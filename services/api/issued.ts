@@ -17,8 +17,7 @@ export class Issued {
 
   fold(entry: Entry): void {
     if (entry.type === "grant.issued") {
-      const oldest = this.#grants.keys().next().value;
-      if (this.#grants.size >= keptMax && oldest !== undefined) this.#grants.delete(oldest);
+      this.#makeRoom();
       if (!this.#grants.has(entry.data.grant))
         this.#grants.set(entry.data.grant, { data: entry.data, expired: false, revoked: null });
     } else if (entry.type === "grant.revoked") {
@@ -28,6 +27,22 @@ export class Issued {
       const grant = this.#grants.get(entry.data.grant);
       if (grant) grant.expired = true;
     }
+  }
+
+  /** Grants of these identities that are open now. */
+  openOf(identities: readonly string[], nowMs: number): number {
+    let count = 0;
+    for (const { data, expired, revoked } of this.#grants.values())
+      if (!expired && !revoked && nowMs < data.expiresAtMs && identities.includes(data.identity.key)) count += 1;
+    return count;
+  }
+
+  /** What is over goes first: a Grant that was forgotten could not be revoked any more. */
+  #makeRoom(): void {
+    if (this.#grants.size < keptMax) return;
+    const over = [...this.#grants].find(([, grant]) => grant.expired || grant.revoked !== null);
+    const first = over?.[0] ?? this.#grants.keys().next().value;
+    if (first !== undefined) this.#grants.delete(first);
   }
 
   get(id: string): IssuedGrant | null {

@@ -6,6 +6,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { Webhook } from "standardwebhooks";
 import { seal } from "../../infra/keys/seal.ts";
+import type { Identity, Task, TaskId } from "../../schemas/identity.ts";
 import type { MemoryLog } from "../store/memory-log.ts";
 import { ask, chainOf, correlator, gateway, identityOf, openSession, subjectOf } from "../store/night.ts";
 import { type House, type HouseOptions, openHouse } from "./house.ts";
@@ -265,6 +266,17 @@ describe("blocks", () => {
       const own = { scope: { identity: `${house.provider.issuer}|olga` }, reason: "r" };
       const onSelf = (await olga("POST /api/blocks", own)).body.block;
       assert.equal((await olga(`DELETE /api/blocks/${onSelf}`, because)).status, 403);
+      const [account, grant] = ["analyst", "g1-olgas"];
+      const task: Task = { id: "t-olga" as TaskId, justification: "j" };
+      const key = `${house.provider.issuer}|olga` as Identity["key"];
+      const identity: Identity = { key, kind: "person", name: "Olga", groups: [], onBehalfOf: [] };
+      const times = { issuedAtMs: house.clock.nowMs, expiresAtMs: house.clock.nowMs + 1 };
+      const data = { grant, identity, account, target: "orders", task, ...times };
+      house.log.say("api/test", { type: "grant.issued", subject: {}, data });
+      for (const scope of [{ account }, { grant }, { task: "t-olga" }, { account, task: "t-olga" }]) {
+        const held = (await olga("POST /api/blocks", { scope, reason: "r" })).body.block;
+        assert.equal((await olga(`DELETE /api/blocks/${held}`, because)).status, 403, JSON.stringify(scope));
+      }
       const other = (await olga("POST /api/blocks", { scope: { account: "load" }, reason: "r" })).body.block;
       assert.equal((await olga(`DELETE /api/blocks/${other}`, because)).body.state, "lifted");
       assert.equal((await olga(`DELETE /api/blocks/${other}`, because)).status, 409);

@@ -129,6 +129,28 @@ describe("access tokens", () => {
     assert.equal((await verify(await signed({}))).identity.key, `${issuer.url}|olga`);
   });
 
+  test("of a client that speaks for itself name no person, however its provider marks it", async () => {
+    const marks = [
+      { client_id: "olga" },
+      { azp: "olga" },
+      { idtyp: "app" },
+      { gty: "client-credentials" },
+      { preferred_username: "service-account-loader", azp: "loader" },
+    ];
+    for (const mark of marks)
+      assert.equal(
+        (await verify(await signed({ ...mark, kind: "person" }))).identity.kind,
+        "workload",
+        JSON.stringify(mark),
+      );
+    assert.equal((await verify(await signed({ azp: "console" }))).identity.kind, "person");
+  });
+
+  test("are refused: an ID token, even one whose audience is ours", async () => {
+    for (const mark of [{ at_hash: "x" }, { c_hash: "x" }, { typ: "ID" }])
+      await assert.rejects(verify(await signed(mark)), { code: "login.failed" });
+  });
+
   test("are refused: no signature, another key, a symmetric one made of the public key", async () => {
     const unsigned = new UnsecuredJWT(claims()).encode();
     const symmetric = await new SignJWT(claims())
