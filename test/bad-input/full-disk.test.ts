@@ -124,6 +124,11 @@ async function untilRefused(
 
 const received: string[] = [];
 
+/** More than are written down one by one: the rest are counted, and told at the end. */
+async function wrongLogins(): Promise<void> {
+  for (let n = 0; n < 40; n += 1) await connect({ ...grant, user: `load~g1-nobody${n}` }, schema).catch(() => {});
+}
+
 test("a full disk: a new command is refused with 53100 in the client's protocol, and the processes live", async () => {
   const [gateway, store] = [world.pid("gateway"), world.pid("store")];
   const writer = await connect(grant, schema);
@@ -143,7 +148,7 @@ test("a full disk: a new command is refused with 53100 in the client's protocol,
     (refused: { code?: string; message: string }) => refused,
   );
   assert.match(login.code ?? "", /^53/, login.message);
-  for (let n = 0; n < 40; n += 1) await connect({ ...grant, secret: "wrong" }, schema).catch(() => {});
+  await wrongLogins();
   process.kill(gateway, 0);
   process.kill(store, 0);
   await writer.end().catch(() => {});
@@ -163,6 +168,7 @@ test("with space again work goes on by itself; the shortage and what it refused 
   await eventually("sink.failed of the log", () => told("sink.failed"));
   const recovered = await eventually("sink.recovered of the log", () => told("sink.recovered"));
   assert.ok((recovered.data as { count: number }).count >= 2);
+  await stoppedWhileFull();
   const rows = await direct(world.postgres, "orders", async (owner) =>
     (await owner.query<{ mark: string }>(`SELECT mark FROM ${schema}.marks`)).rows.map(({ mark }) => mark),
   );
@@ -179,3 +185,19 @@ test("with space again work goes on by itself; the shortage and what it refused 
     "lasting without a record",
   );
 });
+
+/** Even then the gateway ends as it should: it says so in the log, and what it could not write down ends nothing. */
+async function stoppedWhileFull(): Promise<void> {
+  const actor = await connect(grant, schema);
+  await disk.fill();
+  received.push(...(await untilRefused(actor, "3")).done);
+  await actor.end().catch(() => {});
+  await wrongLogins();
+  await world.kill("gateway", "SIGTERM");
+  await disk.free();
+  await world.start("gateway");
+  await eventually("service.stopped of the gateway", async () => {
+    const { body } = await ivan.api("GET", "/api/timeline?type=service.stopped&limit=5");
+    return (body as unknown as TimelinePage).rows.some(({ data }) => (data as { role: string }).role === "gateway");
+  });
+}
