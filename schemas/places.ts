@@ -40,6 +40,13 @@ export function askWords(statements: readonly string[], resources: readonly stri
   return `${statements.join("; ")} ${named.join(", ")}${more}`.trim();
 }
 
+/** A sentence of the machine's, with names where identity keys stand. @param names by identity key */
+export function withNames(sentence: string, names: ReadonlyMap<string, string>): string {
+  // the longest key first: one may begin as another does
+  const keys = [...names.keys()].filter((key) => key !== "").toSorted((a, b) => b.length - a.length);
+  return keys.reduce((words, key) => words.replaceAll(key, names.get(key) || key), sentence);
+}
+
 /** What a sentence adds to the title that stands above it. */
 export const afterTitle = (title: string, sentence: string): string =>
   sentence.startsWith(`${title}: `) ? sentence.slice(title.length + 2) : sentence;

@@ -7,6 +7,7 @@
 import type { ChainEvidence } from "./chain.ts";
 import type { EventType } from "./event.ts";
 import type { BlockScope, EventData } from "./event-data.ts";
+import { afterTitle } from "./places.ts";
 
 type Stories = { readonly [T in EventType]: (data: EventData[T]) => string };
 
@@ -32,7 +33,7 @@ export function scopeWords(scope: BlockScope, identityName = ""): string {
   return parts.join(", ") || "nothing";
 }
 
-const chainWords = (chain: ChainEvidence): string => `${chain.title}: ${chain.sentence}`;
+const chainWords = ({ title, sentence }: ChainEvidence): string => `${title}: ${afterTitle(title, sentence)}`;
 const because = (reason: string): string => (reason ? `: ${reason}` : "");
 
 function decided(data: EventData["command.decided"]): string {

@@ -223,9 +223,9 @@ async function addConsole(app: FastifyInstance, folder: string): Promise<void> {
   const built = existsSync(`${folder}/index.html`);
   if (built) await app.register(fastifyStatic, { root: folder, wildcard: false, cacheControl: false });
   app.setNotFoundHandler((request, reply) => {
-    const isPage = request.method === "GET" && !request.url.startsWith("/api/") && !request.url.includes(".");
-    if (!isPage)
-      throw new ThroughlineError("not.found", `Nothing is at ${request.method} ${request.url.split("?")[0]}`);
+    const [path = ""] = request.url.split("?"); // a filter may hold anything, an issuer's dots too
+    const isPage = request.method === "GET" && !path.startsWith("/api/") && !path.includes(".");
+    if (!isPage) throw new ThroughlineError("not.found", `Nothing is at ${request.method} ${path}`);
     if (!built) throw new ThroughlineError("not.found", "The console is not built; `make run` builds it");
     return reply.sendFile("index.html");
   });

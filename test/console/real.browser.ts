@@ -108,6 +108,10 @@ test("Ivan may read the question but not answer it, and replays the session to t
     assert.equal(await page.locator(".statement").count(), 1);
     await assertNoKeys(page);
     await picture(page, "real-replay");
+    await page.locator("aside").getByRole("link", { name: "load job" }).click();
+    await page.reload();
+    await line(page, "INSERT INTO reporting_customers").waitFor();
+    assert.equal(await line(page, "staging_customers SELECT").count(), 0, "only what load did");
     await goTo(page, "Sessions");
     await page.getByRole("link", { name: "Ana (analyst)" }).click();
     await page.locator(".statement").getByText("refused").waitFor();

@@ -91,7 +91,7 @@ function Answered({ approvals }: { readonly approvals: readonly ApprovalInfo[] }
                   {askWords(approval.statements, approval.resources, approval.target)}
                 </Link>
               </td>
-              <td>
+              <td className="whole">
                 {approval.by.name} as <As account={approval.account} target="" />
               </td>
               <td>

@@ -1,14 +1,20 @@
 /** An opened row: the whole text, who and for which task, what came of it, and the ways on from here. */
 import { useState } from "react";
 import type { Line } from "../../../schemas/lines.ts";
-import { placesOf } from "../../../schemas/places.ts";
+import { placesOf, withNames } from "../../../schemas/places.ts";
 import { storyOf } from "../../../schemas/story.ts";
 import { useMay } from "./data.ts";
 import { Facts, Narrow, Sql } from "./marks.tsx";
 import { Moment } from "./moment.tsx";
 import { address, Link } from "./route.tsx";
 
-export function EventDetail({ line }: { readonly line: Line }) {
+interface EventDetailProps {
+  readonly line: Line;
+  /** By identity key. */
+  readonly names: ReadonlyMap<string, string>;
+}
+
+export function EventDetail({ line, names }: EventDetailProps) {
   const { lead } = line;
   return (
     <div className="detail">
@@ -53,7 +59,7 @@ export function EventDetail({ line }: { readonly line: Line }) {
             ["Recorded by", lead.source],
           ]}
         />
-        <Course line={line} />
+        <Course line={line} names={names} />
       </div>
       <Ways line={line} />
     </div>
@@ -73,7 +79,7 @@ function Resources({ of, target }: { readonly of: readonly string[]; readonly ta
 }
 
 /** Every event of the command, in order. */
-function Course({ line }: { readonly line: Line }) {
+function Course({ line, names }: EventDetailProps) {
   return (
     <ol className="course">
       {line.rows.map((row) => (
@@ -81,8 +87,7 @@ function Course({ line }: { readonly line: Line }) {
           <Moment ms={row.atMs} />
           <span>
             <span className="faint code">{row.type}</span>
-            <br />
-            {storyOf(row.type, row.data)}
+            <span className="told">{withNames(storyOf(row.type, row.data), names)}</span>
           </span>
         </li>
       ))}

@@ -226,9 +226,8 @@ const rulingWords: Readonly<Record<string, string>> = {
 };
 
 /** A held command that ran was approved; its text says both. */
-function rulingWordsOf({ ruling, approval, answer }: Statement): string {
+function rulingWordsOf({ ruling, approval }: Statement): string {
   const words = rulingWords[ruling] ?? ruling;
-  if (ruling === "hold" && answer) return "held, never ran";
   return approval !== null && (ruling === "allow" || ruling === "mask") ? `held, then ${words}` : words;
 }
 

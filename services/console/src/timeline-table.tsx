@@ -2,7 +2,7 @@
 import { Fragment, type KeyboardEvent, useState } from "react";
 import type { EventData } from "../../../schemas/event-data.ts";
 import type { Line } from "../../../schemas/lines.ts";
-import { afterTitle } from "../../../schemas/places.ts";
+import { afterTitle, withNames } from "../../../schemas/places.ts";
 import { storyOf } from "../../../schemas/story.ts";
 import { EventDetail } from "./event-detail.tsx";
 import { LaneCell, LaneGap, laneStyle } from "./lane-cell.tsx";
@@ -22,6 +22,7 @@ interface TimelineTableProps {
 export function TimelineTable({ lines, emphasis }: TimelineTableProps) {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const lanes = lanesOf(lines, chainsDrawnMax);
+  const names = new Map(lines.flatMap((line) => line.rows.map((row) => [row.identity, row.identityName] as const)));
   const toggle = (key: string): void =>
     setOpen((before) =>
       before.has(key) ? new Set([...before].filter((one) => one !== key)) : new Set([...before, key]),
@@ -50,6 +51,7 @@ export function TimelineTable({ lines, emphasis }: TimelineTableProps) {
               row={lanes.rows[i] ?? noLane}
               lanes={lanes.names.length}
               emphasis={emphasis}
+              names={names}
               open={open.has(line.key)}
               toggle={() => toggle(line.key)}
             />
@@ -79,11 +81,12 @@ interface LineItemProps {
   readonly row: LaneRow;
   readonly lanes: number;
   readonly emphasis: string;
+  readonly names: ReadonlyMap<string, string>;
   readonly open: boolean;
   readonly toggle: () => void;
 }
 
-function LineItem({ line, row, lanes, emphasis, open, toggle }: LineItemProps) {
+function LineItem({ line, row, lanes, emphasis, names, open, toggle }: LineItemProps) {
   const { lead } = line;
   const classes = ["line", line.waits ? "waits" : line.ruling, isStopped(line) ? "stopped" : ""].join(" ");
   return (
@@ -96,7 +99,7 @@ function LineItem({ line, row, lanes, emphasis, open, toggle }: LineItemProps) {
         <span className="ruling-cell">
           <Ruling ruling={line.ruling} words={line.rulingWords} />
         </span>
-        <WhatCell line={line} />
+        <WhatCell line={line} names={names} />
         <span className="who-cell">
           <span className="name">{lead.identityName || lead.source}</span>
           {lead.account && (
@@ -110,7 +113,7 @@ function LineItem({ line, row, lanes, emphasis, open, toggle }: LineItemProps) {
       {open && (
         <div className="opened">
           <LaneGap row={row} lanes={lanes} />
-          <EventDetail line={line} />
+          <EventDetail line={line} names={names} />
         </div>
       )}
     </li>
@@ -120,9 +123,9 @@ function LineItem({ line, row, lanes, emphasis, open, toggle }: LineItemProps) {
 const isStopped = (line: Line): boolean => line.waits || line.ruling === "block" || line.answer !== "";
 
 /** A command that was stopped has a second line: who answered, and the story. */
-function WhatCell({ line }: { readonly line: Line }) {
+function WhatCell({ line, names }: Pick<LineItemProps, "line" | "names">) {
   const finish = line.rows.find((row) => row.type === "command.finished");
-  const story = storyOf(line.lead.type, line.lead.data);
+  const story = withNames(storyOf(line.lead.type, line.lead.data), names);
   if (line.text === null)
     return (
       <span className="what-cell">
