@@ -3,8 +3,8 @@
  * `--every` shows every event, `--follow` stays and prints what comes, event by event.
  */
 
-import { type TimelineRow, timelinePageSchema } from "../../schemas/api.ts";
-import { type Line, linesOf } from "../../schemas/lines.ts";
+import { chainsPageSchema, type TimelineRow, timelinePageSchema } from "../../schemas/api.ts";
+import { type Line, linesOf, nothingKnown } from "../../schemas/lines.ts";
 import { quietTypes, storyOf } from "../../schemas/story.ts";
 import type { Api, Query } from "./api.ts";
 import { type Context, tell } from "./context.ts";
@@ -31,8 +31,19 @@ export async function timeline(context: Context, options: TimelineOptions): Prom
   const rows = await readRows(api, query, limit);
   const every = options.every === true;
   if (context.json) for (const row of rows.toReversed()) context.parts.terminal.out(JSON.stringify(row));
-  else printLines(context, linesOf(rows, every || options.follow === true).toReversed());
+  else printLines(context, (await toldLines(api, rows, every || options.follow === true)).toReversed());
   if (options.follow) await follow(context, api, query, rows, every);
+}
+
+/** Filters may leave an answer out; what came of what seems to wait is asked for, so that nobody is woken for nothing. */
+async function toldLines(api: Api, rows: readonly TimelineRow[], every: boolean): Promise<Line[]> {
+  const lines = linesOf(rows, every);
+  if (!lines.some((line) => line.waits)) return lines;
+  const { chains } = await api.read(chainsPageSchema, "/api/chains", { limit: 500 });
+  const stateOf = new Map(
+    chains.filter(({ chain }) => chain.mode === "enforce").map((one) => [one.command, one.state]),
+  );
+  return linesOf(rows, every, { ...nothingKnown, stateOf });
 }
 
 function queryOf(context: Context, options: TimelineOptions): Query {

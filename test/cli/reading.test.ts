@@ -39,9 +39,18 @@ test("the timeline is one aligned line per command, oldest first, across account
 test("every filter reaches the api as it was typed, and moments are counted back from now", async () => {
   await desk.run("timeline", "--account", "load", "--ruling", "hold", "--text", "reporting", "--since", "4m");
   assert.equal(
-    api.asked.at(-1),
+    api.asked.findLast((one) => one.includes("/timeline")),
     `GET /api/timeline?account=load&ruling=hold&text=reporting&story=true&sinceMs=${t0 + 300_000 - 240_000}&limit=200`,
   );
+});
+
+test("a hold whose answer the filters leave out is shown with what came of it", async () => {
+  const story = api.story;
+  const chains = story.chains.map((one) => ({ ...one, state: "refused" as const }));
+  api.story = { ...story, chains };
+  const { out } = await desk.run("timeline", "--ruling", "hold");
+  api.story = story;
+  assert.match(out, / held, refused {2}load-job/);
 });
 
 test("--json gives one event per line, whole", async () => {
