@@ -26,30 +26,36 @@ async function counted() {
     if (world.fail) throw new Error("locked");
     return empty;
   };
+  const pause = async (ms: number) => {
+    world.nowMs += ms;
+  };
   const loader = { load, close: async () => undefined };
-  const reader = await createReader({ target: "orders", account, now: () => world.nowMs, loader });
+  const reader = await createReader({ target: "orders", account, now: () => world.nowMs, pause, loader });
   world.loads = 0;
   return { world, reader };
 }
 
-test("names that nobody knows load the catalog once a second, however many are asked for; they stay opaque", async () => {
+test("names that nobody knows load the catalog once a second, however many wait; nobody else does; they stay opaque", async () => {
   const { world, reader } = await counted();
-  for (let i = 0; i < 100; i += 1) {
-    assert.match(reader.read(`SELECT * FROM nothing_${i}`, names).opaque ?? "", /does not know/);
-    if (reader.stale) await reader.refresh();
+  for (let i = 0; i < 50; i += 1) {
+    const asked = [reader.read(`SELECT * FROM nothing_${i}`, names), reader.read(`SELECT * FROM naught_${i}`, names)];
+    await Promise.all(asked.map((reading) => reader.renewed(reading)));
+    for (const reading of asked) {
+      assert.match(reading.opaque ?? "", /does not know/);
+      assert.equal(reader.renewed(reading), null, "once for Parse, Bind and Execute");
+    }
+    assert.equal(reader.stale, false);
   }
-  assert.equal(world.loads, 1);
+  assert.equal(world.loads, 50);
+  assert.ok(world.nowMs >= 49_000, "they waited, the target did not");
   world.nowMs += 1_000;
-  reader.read("SELECT * FROM nothing_7", names);
-  assert.equal(reader.stale, true, "what was unknown in between was not remembered");
-  await reader.refresh();
-  assert.equal(world.loads, 2);
+  assert.notEqual(reader.renewed(reader.read("SELECT * FROM nothing_7", names)), null, "asked again later");
+  assert.equal(reader.renewed(reader.read("SELECT 1", names)), null);
 });
 
 test("a definition is loaded at once, whatever was asked for before", async () => {
   const { world, reader } = await counted();
-  reader.read("SELECT * FROM nothing", names);
-  await reader.refresh();
+  await reader.renewed(reader.read("SELECT * FROM nothing", names));
   reader.outdate();
   assert.equal(reader.stale, true);
   await reader.refresh();

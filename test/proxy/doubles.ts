@@ -80,6 +80,9 @@ export class FakeReader implements Reader {
   resources(): readonly ResourceUri[] {
     return [];
   }
+  renewed(): null {
+    return null;
+  }
   outdate(): void {
     this.stale = true;
   }

@@ -30,6 +30,11 @@ export interface Reader {
   resources(): readonly ResourceUri[];
   /** True while the catalog is known to be older than a definition that passed through the gateway. */
   readonly stale: boolean;
+  /**
+   * For a reading that met a name the catalog does not have: waits until the catalog was loaded anew (never more often
+   * than once a second), so that it can be made again. @returns null when there is nothing to wait for
+   */
+  renewed(reading: Reading): Promise<void> | null;
   /** A definition may have changed: the next refresh() loads the catalog again. */
   outdate(): void;
   /** Loads the catalog again when it is stale (always, when `force`). @throws ThroughlineError `target.unreachable` */

@@ -132,17 +132,28 @@ export class Conversation {
   fresh(read: () => Reading, go: (reading: Reading) => void | Promise<void>): void | Promise<void> {
     const { reader } = this.parts;
     const reading = read();
-    if (!reader.stale || this.names.defining || !this.names.catalogKnown) return go(reading);
-    return this.refresh().then(() => (this.replies.skipping ? undefined : go(read())));
+    if (this.names.defining || !this.names.catalogKnown) return go(reading);
+    const wait = reader.stale ? this.refresh() : this.#renewed(reading);
+    if (wait === null) return go(reading);
+    return wait.then(() => (this.replies.skipping ? undefined : go(read())));
   }
 
   /**
    * Loads the catalog again. Where that fails nothing is read with the old one: this command is opaque, and the next one
    * tries again.
    */
-  async refresh(force = false): Promise<void> {
+  refresh(force = false): Promise<void> {
+    return this.#known(this.parts.reader.refresh(force));
+  }
+
+  #renewed(reading: Reading): Promise<void> | null {
+    const wait = this.parts.reader.renewed(reading);
+    return wait === null ? null : this.#known(wait);
+  }
+
+  async #known(load: Promise<void>): Promise<void> {
     try {
-      await this.parts.reader.refresh(force);
+      await load;
       this.names.catalogKnown = true;
     } catch (error) {
       if (!(error instanceof ThroughlineError) || error.kind === "bug") throw error;

@@ -1,8 +1,8 @@
 /**
- * The Reader of one target: the catalog as last loaded, the readings made with it, and when to load again.
- * A reading that met an unknown name asks for a fresh catalog, but no more than one a second is loaded for that: in
- * between, what is unknown is opaque and is not remembered. Whoever wants the same load shares it.
+ * The Reader of one target: the catalog as last loaded, and the readings made with it. When it is loaded again is in
+ * loads.ts; what is loaded and equal changes nothing.
  */
+import { setTimeout } from "node:timers/promises";
 import { loadGrammar } from "../../../infra/sql/grammar.ts";
 import type { Reading, ResourceUri } from "../../../schemas/command.ts";
 import { type Limits, limits } from "../../../schemas/limits.ts";
@@ -17,6 +17,7 @@ import { createReadings } from "../effects/readings.ts";
 import { columnsOf } from "../effects/relations.ts";
 import { readSql } from "../effects/sql.ts";
 import { type CatalogAccount, type CatalogLoader, createCatalogLoader } from "./catalog.ts";
+import { Loads } from "./loads.ts";
 
 export interface TargetReader extends Reader {
   /** Digest of the catalog in use. */
@@ -30,6 +31,8 @@ export interface ReaderOptions {
   readonly limits?: Limits;
   /** The clock, milliseconds. */
   readonly now: () => number;
+  /** Resolves after so many milliseconds. */
+  readonly pause?: (ms: number) => Promise<unknown>;
   /** Instead of a connection made from `account`. */
   readonly loader?: CatalogLoader;
 }
@@ -41,76 +44,53 @@ export async function createReader(options: ReaderOptions): Promise<TargetReader
   const grammar = await loadGrammar();
   const readings = createReadings(bounds.readingsCachedMax, bounds.readingsCachedTextMax);
   let bodies: Bodies = createBodies(grammar, createCatalog(await loader.load()));
-  let wanted = 0;
-  let loaded = 0;
-  let loading: { readonly asked: number; readonly done: Promise<void> } | null = null;
-  let askedForUnknownMs = Number.NEGATIVE_INFINITY;
-
-  const load = async (asked: number): Promise<void> => {
-    const catalog = createCatalog(await loader.load());
-    loaded = asked;
-    if (catalog.version === bodies.catalog.version) return;
-    bodies = createBodies(grammar, catalog);
-    readings.clear();
-  };
-  const begin = (): { readonly asked: number; readonly done: Promise<void> } => {
-    const done = load(wanted).finally(() => {
-      loading = null;
-    });
-    return { asked: wanted, done };
-  };
-  /** A load that began before the call may have missed what the caller knows of: then the next one counts. */
-  const loadUntil = async (goal: number): Promise<void> => {
-    while (loaded < goal) {
-      loading ??= begin();
-      const { asked, done } = loading;
-      try {
-        await done;
-      } catch (error) {
-        if (asked >= goal) throw error;
-      }
-    }
-  };
+  const loads = new Loads({
+    async load() {
+      const catalog = createCatalog(await loader.load());
+      if (catalog.version === bodies.catalog.version) return;
+      bodies = createBodies(grammar, catalog);
+      readings.clear();
+    },
+    now: options.now,
+    pause: options.pause ?? setTimeout,
+  });
   return {
     read(text, names) {
       const known = readings.get(text, names);
       if (known !== undefined) return known;
       const reading = readSql(text, bodies, names, bounds);
-      if (!mayBeOld(reading, names)) readings.set(text, names, reading);
-      else if (options.now() - askedForUnknownMs >= unknownWaitMs) {
-        askedForUnknownMs = options.now();
-        wanted += 1;
-      }
+      readings.set(text, names, reading);
+      const doubt = doubtOf(reading, names);
+      if (doubt !== null) loads.doubt(reading, doubt.unknownName);
       return reading;
     },
+    renewed: (reading) => loads.renewed(reading),
     sourcesOf: (tableOid, attribute) => sourcesOf(tableOid, attribute, bodies),
     canRead: (role, resource) => canRead(bodies.catalog, role, resource),
     resources: () => resourcesOf(bodies),
     get stale() {
-      return loaded < wanted;
+      return loads.stale;
     },
     get version() {
       return bodies.catalog.version;
     },
-    outdate() {
-      wanted += 1;
-    },
+    outdate: () => loads.outdate(),
     async refresh(force = false) {
-      if (force) wanted += 1;
-      await loadUntil(wanted);
+      if (force) loads.outdate();
+      await loads.refresh();
     },
     close: () => loader.close(),
   };
 }
 
-/** Between two loads that only a name nobody knows asked for. */
-const unknownWaitMs = 1_000;
-
-function mayBeOld(reading: Reading, names: NameContext): boolean {
-  return (
-    !names.definesPending &&
-    /(that the catalog does not know|a schema that search_path does not name)$/.test(reading.opaque ?? "")
-  );
+/**
+ * What another catalog could tell more of: a name it does not know, or all that a text nobody can read could reach.
+ * Own definitions that nobody else sees yet are no reason: another catalog would not know them either.
+ */
+function doubtOf({ opaque }: Reading, names: NameContext): { readonly unknownName: boolean } | null {
+  if (opaque === null) return null;
+  const unknownName = /(that the catalog does not know|a schema that search_path does not name)$/.test(opaque);
+  return unknownName && names.definesPending ? null : { unknownName };
 }
 
 function sourcesOf(tableOid: number, attribute: number, bodies: Bodies): readonly ResourceUri[] | null {
