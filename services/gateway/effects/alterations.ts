@@ -8,7 +8,7 @@ import { targetTable } from "./assignments.ts";
 import { familyOf, type Relation } from "./catalog.ts";
 import { uris } from "./consequences.ts";
 import type { EffectDraft } from "./draft.ts";
-import type { Analysis, Env } from "./env.ts";
+import { type Analysis, type Env, nameParts } from "./env.ts";
 import { consume, sourcesOf } from "./expression.ts";
 import { lookUp, writtenBy } from "./relations.ts";
 import { scopeOf } from "./scope.ts";
@@ -48,6 +48,9 @@ function readCommand(command: AlterTableCmd, relation: Relation, env: Env) {
       }
       checkExpressions(command.def, env);
       return generate(relation, columnName(command), command.def, env);
+    case "AT_DropExpression":
+      effect.write([columnUri(relation.uri, command.name ?? "")]);
+      return keep(relation, command.name ?? "", env);
     case "AT_SetExpression":
       effect.write(uris(writtenBy(relation, [command.name ?? ""], env.analysis)));
       effect.destroys = true;
@@ -65,6 +68,7 @@ function readCommand(command: AlterTableCmd, relation: Relation, env: Env) {
       return env.analysis.draft.darken("code that runs later");
     default:
       effect.write([relation.uri]);
+      tellForeignKey(command.def, relation, env.analysis);
       return checkExpressions(command.def, env);
   }
 }
@@ -86,7 +90,9 @@ export function widen(relation: Relation, effect: EffectDraft, analysis: Analysi
     if (view.raw.definition === null || view === relation || !readsFrom(view, relation, analysis)) continue;
     analysis.draft.resolve(view);
     effect.write([view.uri]);
-    if (view.raw.kind === "m") effect.ends.add(view.uri);
+    if (view.raw.kind !== "m") continue;
+    effect.ends.add(view.uri);
+    effect.destroys = true;
   }
 }
 
@@ -100,7 +106,11 @@ function changeType(command: AlterTableCmd, relation: Relation, env: Env): void 
   const sinks = uris(writtenBy(relation, [command.name ?? ""], env.analysis));
   env.effect.write(sinks);
   env.effect.destroys = true;
-  if (!using) return;
+  if (!using) {
+    // Casting each value to the new type fails for some.
+    env.analysis.draft.reveal(sourcesOf({ ColumnRef: { fields: [{ String: { sval: command.name ?? "" } }] } }, env));
+    return;
+  }
   const from = sourcesOf(using, env);
   env.effect.read(from);
   env.analysis.draft.reveal(from);
@@ -115,6 +125,13 @@ function columnName(command: AlterTableCmd): string {
   return command.def && "ColumnDef" in command.def ? (command.def.ColumnDef.colname ?? "") : "";
 }
 
+/** Whether every value of the column stands in the other table. */
+function tellForeignKey(definition: Node | undefined, relation: Relation, analysis: Analysis): void {
+  if (!definition || !("Constraint" in definition) || definition.Constraint.contype !== "CONSTR_FOREIGN") return;
+  const names = nameParts(definition.Constraint.fk_attrs);
+  analysis.draft.reveal(relation.columns.filter((column) => names.includes(column.name)));
+}
+
 /** GENERATED … AS fills the new column from others of the row, now and later. */
 function generate(relation: Relation, name: string, definition: Node | undefined, env: Env) {
   const from = [...env.effect.reads];
@@ -126,6 +143,19 @@ function generate(relation: Relation, name: string, definition: Node | undefined
   move.flow(from, [sink]);
 }
 
+/** What a generated column was made of is its own content from now on. */
+function keep(relation: Relation, name: string, env: Env): void {
+  for (const one of familyOf(env.analysis.catalog, relation)) {
+    const column = one.byName.get(name);
+    const from = column ? env.analysis.generated(column) : [];
+    if (!column || from.length === 0) continue;
+    const move = env.analysis.draft.add("transform");
+    move.read(from);
+    move.write([column.uri]);
+    move.flow(from, [column.uri]);
+  }
+}
+
 /** The rows of one relation join or leave another's: the tags of both must be asked for. */
 function regroup(command: AlterTableCmd, relation: Relation, env: Env): void {
   const { analysis, effect } = env;
@@ -135,9 +165,11 @@ function regroup(command: AlterTableCmd, relation: Relation, env: Env): void {
   const leaves = command.subtype === "AT_DetachPartition" || command.subtype === "AT_DropInherit";
   if (leaves) effect.destroys = true;
   if (other === null) return;
-  const [from, into] = command.subtype === "AT_AttachPartition" ? [other, relation] : [relation, other];
+  // A child that leaves keeps what the parent's tags said of its rows: NO INHERIT is written at the child.
+  const fromOther = command.subtype === "AT_AttachPartition" || command.subtype === "AT_DropInherit";
+  if (command.subtype === "AT_AttachPartition") tellKeys(relation, other, analysis);
   const move = analysis.draft.add("transform");
-  const [source, sink] = command.subtype === "AT_AddInherit" ? [relation, other] : [from, into];
+  const [source, sink] = fromOther ? [other, relation] : [relation, other];
   move.scanned.add(source);
   move.write([sink.uri]);
   for (const column of source.columns) {
@@ -145,6 +177,14 @@ function regroup(command: AlterTableCmd, relation: Relation, env: Env): void {
     if (twin) move.flow([column], [twin.uri]);
   }
   move.destroys = leaves;
+}
+
+/** Attaching fails unless every row fits the bounds. */
+function tellKeys(parent: Relation, child: Relation, analysis: Analysis): void {
+  for (const key of analysis.lookedAt(parent, "partition")) {
+    const name = parent.columns.find((column) => column === key)?.name;
+    analysis.draft.reveal(child.columns.filter((column) => column.name === name));
+  }
 }
 
 function rangeOf(node: Node | undefined): RangeVar | undefined {

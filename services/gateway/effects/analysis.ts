@@ -17,13 +17,21 @@ export interface Bodies {
   readonly grammar: Grammar;
   readonly catalog: TargetCatalog;
   readonly views: Map<Relation, ViewBody>;
-  readonly attached: Map<string, ReadingDraft>;
+  readonly attached: Map<string, Attached>;
   readonly generated: Map<Column, readonly Source[]>;
+}
+
+interface Attached {
+  readonly draft: ReadingDraft;
+  readonly columns: readonly Source[];
 }
 
 export function createBodies(grammar: Grammar, catalog: TargetCatalog): Bodies {
   return { grammar, catalog, views: new Map(), attached: new Map(), generated: new Map() };
 }
+
+/** Far more than anybody writes. */
+const queriesMax = 10_000;
 
 export function createAnalysis(bodies: Bodies, names: Names, draft: ReadingDraft): Analysis {
   return {
@@ -31,11 +39,13 @@ export function createAnalysis(bodies: Bodies, names: Names, draft: ReadingDraft
     catalog: bodies.catalog,
     names,
     draft,
+    budget: { left: queriesMax },
     select: readSelect,
     change: readChange,
     body: (relation) => viewBody(relation, bodies),
     generated: (column) => generatedFrom(column, bodies),
-    attached: (relation, kind) => attachedCode(relation, kind, bodies),
+    attached: (relation, kind) => attachedCode(relation, kind, bodies).draft,
+    lookedAt: (relation, kind) => attachedCode(relation, kind, bodies).columns,
   };
 }
 
@@ -56,17 +66,23 @@ function viewBody(relation: Relation, bodies: Bodies): ViewBody {
   return body;
 }
 
-function attachedCode(relation: Relation, kind: RawExpression["kind"], bodies: Bodies): ReadingDraft {
+function attachedCode(relation: Relation, kind: RawExpression["kind"], bodies: Bodies): Attached {
   const key = `${relation.raw.oid} ${kind}`;
   const known = bodies.attached.get(key);
   if (known) return known;
   const draft = new ReadingDraft();
-  bodies.attached.set(key, draft);
+  const columns = new Set<Source>();
+  const attached = { draft, columns: [] };
+  bodies.attached.set(key, attached);
   const scope = rowScope(relation);
   for (const expression of relation.raw.expressions) {
-    if (expression.kind === kind) readOwn(`SELECT ${expression.text}`, draft, bodies, scope);
+    if (expression.kind !== kind) continue;
+    for (const column of readOwn(`SELECT ${expression.text}`, draft, bodies, scope))
+      for (const source of column.from) columns.add(source);
   }
-  return draft;
+  const whole = { draft, columns: [...columns] };
+  bodies.attached.set(key, whole);
+  return whole;
 }
 
 function generatedFrom(column: Column, bodies: Bodies): readonly Source[] {

@@ -6,6 +6,7 @@ import type { Relation, Source } from "./catalog.ts";
 import { uris } from "./consequences.ts";
 import type { Env } from "./env.ts";
 import { sourcesOf } from "./expression.ts";
+import { mayFail, tellMoved } from "./failing.ts";
 import { readTargets } from "./query.ts";
 import { columnsOf, lookUp, writtenBy } from "./relations.ts";
 import { joinScopes, type Scope, type ScopeColumn, type ScopeTable, scopeOf } from "./scope.ts";
@@ -22,6 +23,8 @@ export function assign(relation: Relation, targets: readonly Node[], env: Env): 
     names.push(name);
     env.effect.read(from);
     env.effect.flow(from, sinkOf(relation, name, env));
+    if (mayFail([val])) env.analysis.draft.reveal(from);
+    tellMoved(relation, name, [...from], env.analysis);
   }
   env.effect.write(uris(writtenBy(relation, names, env.analysis)));
   return names;

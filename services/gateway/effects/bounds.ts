@@ -77,7 +77,7 @@ function* words(text: string): Generator<string> {
     const letter = text[at] ?? "";
     const next = text[at + 1] ?? "";
     if (letter === "-" && next === "-") at = lineEnd(text, at);
-    else if (letter === "/" && next === "*") at = commentEnd(text, at + 2);
+    else if (letter === "/" && next === "*") at = yield* comment(text, at + 2);
     else if (letter === "'") at = quoteEnd(text, at + 1, "'", false);
     else if (letter === '"') at = quoteEnd(text, at + 1, '"', false);
     else if (/[eE]/.test(letter) && next === "'") at = quoteEnd(text, at + 2, "'", true);
@@ -100,14 +100,15 @@ function lineEnd(text: string, from: number): number {
   return end.exec(text)?.index ?? text.length;
 }
 
-/** Comments nest in PostgreSQL. */
-function commentEnd(text: string, from: number): number {
+/** Comments nest in PostgreSQL, and its scanner needs the square of their depth: they count as brackets. */
+function* comment(text: string, from: number): Generator<string, number> {
   const mark = /\/\*|\*\//g;
   mark.lastIndex = from;
   for (let depth = 1; depth > 0; ) {
     const found = mark.exec(text);
     if (found === null) return text.length;
     depth += found[0] === "/*" ? 1 : -1;
+    if (depth > 0) yield found[0] === "/*" ? "(" : ")";
   }
   return mark.lastIndex;
 }

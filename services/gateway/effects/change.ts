@@ -9,6 +9,7 @@ import { followWrite, uris } from "./consequences.ts";
 import { EffectDraft } from "./draft.ts";
 import { type Env, kindOf } from "./env.ts";
 import { consume, sourcesOf } from "./expression.ts";
+import { mayFail, tellMoved } from "./failing.ts";
 import { readFrom } from "./from.ts";
 import { readInsert } from "./insert.ts";
 import { writtenBy } from "./relations.ts";
@@ -118,6 +119,8 @@ function insertMerged(relation: Relation, targets: readonly Node[], values: read
     env.effect.read(from);
     const name = names.length > 0 ? names[index] : relation.columns[index]?.name;
     env.effect.flow(from, sinkOf(relation, name, env));
+    if (mayFail(value)) env.analysis.draft.reveal(from);
+    tellMoved(relation, name, [...from], env.analysis);
   });
 }
 

@@ -16,6 +16,7 @@ export function followWrite(
   columns: readonly string[] | null,
   analysis: Analysis,
 ): void {
+  if (event === "insert" || event === "update") probeKeys(relation, columns, analysis);
   follow(relation, event, columns, analysis, new Set());
 }
 
@@ -57,6 +58,20 @@ function runExpressions(relation: Relation, event: WriteEvent, analysis: Analysi
   const kinds: RawExpression["kind"][] = event === "delete" ? [] : ["default", "check", "index"];
   if (relation.raw.rowSecurity) kinds.push("policy");
   for (const kind of kinds) absorb(analysis.attached(relation, kind), kind === "default", analysis.draft);
+  if (relation.raw.rowSecurity && event !== "insert") analysis.draft.reveal(analysis.lookedAt(relation, "policy"));
+}
+
+/**
+ * A foreign key tells whether the other table has the value. The first key of a table is what others are meant to
+ * point at; one that was added later could have been added for this.
+ */
+function probeKeys(relation: Relation, columns: readonly string[] | null, analysis: Analysis): void {
+  for (const { to, toColumns, columns: own } of relation.raw.foreignKeys) {
+    const other = analysis.catalog.relations.get(to);
+    const written = columns === null || namesOf(relation, own).some((name) => columns.includes(name));
+    if (!other || !written || toColumns.join() === other.raw.unique[0]?.join()) continue;
+    analysis.draft.reveal(other.columns.filter((column) => toColumns.includes(column.attribute)));
+  }
 }
 
 /** A default's nextval is part of every INSERT: known, and no more than a gap in the numbers after ROLLBACK. */

@@ -25,9 +25,13 @@ export interface Analysis {
   /** INSERT, UPDATE, DELETE, MERGE inside WITH. @returns the columns of RETURNING */
   readonly change: (statement: Node, env: Env) => readonly ScopeColumn[];
   readonly body: (relation: Relation) => ViewBody;
+  /** Queries that may still be read: some are read again by each that names them. */
+  readonly budget: { left: number };
   /** What a generated column is made of; empty for others. */
   readonly generated: (column: Column) => readonly Source[];
   readonly attached: (relation: Relation, kind: RawExpression["kind"]) => ReadingDraft;
+  /** Columns that the attached expressions of a kind look at. */
+  readonly lookedAt: (relation: Relation, kind: RawExpression["kind"]) => readonly Source[];
 }
 
 /** A view as read once per catalog: its columns, and all that using it brings along. */

@@ -8,6 +8,7 @@ import type { Relation, Source } from "./catalog.ts";
 import { followWrite, uris } from "./consequences.ts";
 import type { Env } from "./env.ts";
 import { consume } from "./expression.ts";
+import { tellMoved } from "./failing.ts";
 import { writtenBy } from "./relations.ts";
 import { expressionColumn, joinScopes, type ScopeColumn, type ScopeTable, scopeOf } from "./scope.ts";
 
@@ -44,12 +45,14 @@ function flowInto(
   env.effect.flow([], []);
   if (values.some((column) => column.spread)) {
     env.effect.flow(all, uris(writtenBy(relation, null, env.analysis)));
+    tellMoved(relation, undefined, all, env.analysis);
     return () => all;
   }
   const made = new Map<string, readonly Source[]>();
   values.forEach((column, index) => {
     const name = named ? named[index] : relation.columns[index]?.name;
     env.effect.flow(column.from, sinkOf(relation, name, env));
+    tellMoved(relation, name, column.from, env.analysis);
     if (name !== undefined) made.set(name, column.from);
   });
   return (name) => made.get(name) ?? [];

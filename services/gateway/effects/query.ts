@@ -8,12 +8,15 @@ import { callOperator } from "./calls.ts";
 import type { Source } from "./catalog.ts";
 import { type Env, nameParts } from "./env.ts";
 import { consume, resolveReference, sourcesOf } from "./expression.ts";
+import { mayFail } from "./failing.ts";
 import { readFrom } from "./from.ts";
 import { expressionColumn, findTable, type ScopeColumn } from "./scope.ts";
 import { readWith } from "./with.ts";
 
 /** @returns the output columns; the effect of `env` gets what is read, the draft what is revealed */
 export function readSelect(query: SelectStmt, outer: Env): readonly ScopeColumn[] {
+  outer.analysis.budget.left -= 1;
+  if (outer.analysis.budget.left < 0) throw new Error("more queries than are read at once");
   const env = query.withClause ? { ...outer, withs: readWith(query.withClause, outer) } : outer;
   if (query.larg && query.rarg) return readSetOperation(query, query.larg, query.rarg, env);
   if (query.valuesLists) return readValues(query, env);
@@ -71,7 +74,8 @@ function readValues(query: SelectStmt, env: Env): readonly ScopeColumn[] {
     });
   }
   const result = columns.map((from, index) => expressionColumn(`column${index + 1}`, from));
-  use(
+  const put = env.destination === "sink" && mayFail(query.valuesLists) ? tell : use;
+  put(
     result.flatMap((column) => column.from),
     env,
   );
@@ -82,8 +86,17 @@ function readValues(query: SelectStmt, env: Env): readonly ScopeColumn[] {
 
 /** @returns one column per output; `*` expanded */
 export function readTargets(targets: readonly Node[], env: Env): readonly ScopeColumn[] {
-  return targets.flatMap((node) => ("ResTarget" in node ? readTarget(node.ResTarget, env) : []));
+  const columns: ScopeColumn[] = [];
+  for (const node of targets) {
+    if ("ResTarget" in node) for (const column of readTarget(node.ResTarget, env)) columns.push(column);
+    // `SELECT * FROM a, a`, each made of the one before, doubles at every step.
+    if (columns.length > columnsMax) throw new Error("more columns than PostgreSQL gives");
+  }
+  return columns;
 }
+
+/** PostgreSQL refuses a longer list. */
+const columnsMax = 1_664;
 
 function readTarget(target: ResTarget, env: Env): readonly ScopeColumn[] {
   const value = target.val;
@@ -91,16 +104,25 @@ function readTarget(target: ResTarget, env: Env): readonly ScopeColumn[] {
   const star = expandStar(value, env);
   if (star !== null) {
     if (env.destination !== "view") env.effect.read(star.flatMap((column) => column.from));
+    for (const column of star) tellFailing(column, env);
     return star;
   }
   const column = "ColumnRef" in value ? resolveReference(value.ColumnRef, env) : null;
   if (column !== null && column.plain.length > 0) {
     if (env.destination !== "view") env.effect.read(column.from);
+    tellFailing(column, env);
     return [{ ...column, name: target.name ?? column.name, spread: undefined }];
   }
   const from = sourcesOf(value, env);
   use(from, env);
-  return [expressionColumn(target.name ?? nameOf(value), from)];
+  const made = { ...expressionColumn(target.name ?? nameOf(value), from), fails: mayFail(value) };
+  tellFailing(made, env);
+  return [made];
+}
+
+/** What moves on is not seen, but whether it could be computed is. */
+function tellFailing(column: ScopeColumn, env: Env): void {
+  if (column.fails && env.destination === "sink") tell(column.from, env);
 }
 
 /** @returns the columns of `*`, `t.*` or `(t).*`, or null when the target is none of these */

@@ -69,7 +69,7 @@ export interface RawTrigger {
 
 /** SQL text that the target runs by itself when the relation is used; every name qualified. */
 export interface RawExpression {
-  readonly kind: "default" | "check" | "policy" | "index";
+  readonly kind: "default" | "check" | "policy" | "index" | "partition";
   readonly text: string;
 }
 

@@ -66,7 +66,12 @@ function scan(relation: Relation, effect: EffectDraft, analysis: Analysis): void
   const { catalog, draft } = analysis;
   effect.scanned.add(relation);
   for (const other of catalog.children(relation)) draft.resolve(other);
-  if (relation.raw.rowSecurity) absorbInto(analysis.attached(relation, "policy"), effect, analysis);
+  if (relation.raw.rowSecurity) {
+    absorbInto(analysis.attached(relation, "policy"), effect, analysis);
+    // Which rows are seen tells what a policy compares, as a WHERE would.
+    effect.read(analysis.lookedAt(relation, "policy"));
+    draft.reveal(analysis.lookedAt(relation, "policy"));
+  }
   if (relation.raw.definition !== null) {
     absorbInto(analysis.body(relation).draft, effect, analysis);
   }
@@ -118,7 +123,8 @@ function viewColumns(relation: Relation, analysis: Analysis): readonly ScopeColu
   return relation.columns.map((column, index) => {
     const inner = body[index];
     const from = inner?.from ?? [analysis.catalog.everything];
-    return { name: column.name, plain: [column, ...(inner?.plain ?? [])], from: [column, ...from] };
+    const fails = inner?.fails === true && relation.raw.kind === "v";
+    return { name: column.name, plain: [column, ...(inner?.plain ?? [])], from: [column, ...from], fails };
   });
 }
 

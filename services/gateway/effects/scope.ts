@@ -11,6 +11,8 @@ export interface ScopeColumn {
   readonly from: readonly Source[];
   /** Stands for an unknown number of columns: what comes after it has no known position. */
   readonly spread?: boolean;
+  /** Its value may decide that the command fails. */
+  readonly fails?: boolean;
 }
 
 export interface ScopeTable {
@@ -47,7 +49,7 @@ export function joinScopes(scopes: readonly Scope[], parent: Scope | null): Scop
 }
 
 export function expressionColumn(name: string, from: Iterable<Source>): ScopeColumn {
-  return { name, plain: nothing, from: [...from] };
+  return { name, plain: nothing, from: [...new Set(from)] };
 }
 
 /** Several columns of one name (ambiguous to PostgreSQL, merged by USING) as one. */

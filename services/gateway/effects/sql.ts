@@ -43,8 +43,15 @@ function unfit(text: string, bounds: Bounds): string | null {
   return isTooDeep(text, bounds.parsedDepthMax) ? "nested deeper than is read" : null;
 }
 
+/** What each defines shadows names in all that follow: the work grows with the square of their number. */
+const statementsMax = 1_000;
+
 function readAll(text: string, bodies: Bodies, context: NameContext, draft: ReadingDraft): void {
   const statements = bodies.grammar.parse(text);
+  if (statements.length > statementsMax) {
+    draft.darken("more statements than are read at once");
+    return;
+  }
   const hidden = context.definesPending && context.pending === undefined;
   for (const [index, { node, start, end }] of statements.entries()) {
     // What the string itself has defined so far shadows the catalog, as the session's own definitions do.
