@@ -14,6 +14,7 @@ import type { Output } from "../../services/correlator/outputs.ts";
 import { isLasting } from "../../services/correlator/step.ts";
 import type { Dice } from "./dice.ts";
 import { allChains, type Event, latestChain, type OracleRule, type Part, type World } from "./oracle.ts";
+import { randomEffects } from "./random-effects.ts";
 import type { RandomRule } from "./random-rule.ts";
 
 export const catalogs = [
@@ -99,7 +100,7 @@ export class Simulation {
       if (session.open === null && what < 9) this.#command(session, "begin", []);
       else if (session.open !== null && what < 10) this.#command(session, "commit", []);
       else if (session.open !== null && what < 12) this.#command(session, "rollback", []);
-      else this.#command(session, "none", this.#effects());
+      else this.#command(session, "none", randomEffects(this.#dice));
     }
   }
 
@@ -142,52 +143,6 @@ export class Simulation {
 
   #clusterOf(identity: string): string {
     return this.#clusters.get(identity) ?? identity;
-  }
-
-  #effects(): Effect[] {
-    const dice = this.#dice;
-    const names = ["t/s.a", "t/s.a#x", "t/s.a#y", "t/s.b", "t/s.b#x", "t/s.c", "t/s.d"] as ResourceUri[];
-    const name = () => names[dice(names.length)]!;
-    const [from, to] = [name(), name()];
-    const base = { reads: [], writes: [], ends: [], destroys: false };
-    switch (dice(13)) {
-      case 0:
-      case 1:
-      case 2:
-        return [{ ...base, operation: "read", reads: [from] }];
-      case 3:
-      case 4:
-      case 5:
-        return [{ ...base, operation: "transform", reads: [from], writes: [to] }];
-      case 6: {
-        const [other, sink] = [name(), name()];
-        const flows = [
-          [from, to],
-          [other, sink],
-        ] as const;
-        return [{ ...base, operation: "write", reads: [from, other], writes: [to, sink], destroys: true, flows }];
-      }
-      case 7:
-      case 8:
-        return [{ ...base, operation: "delete", writes: [to], destroys: true }];
-      case 9:
-        return [{ ...base, operation: "delete", writes: [to], ends: [to], destroys: true }];
-      case 10:
-        return [
-          { ...base, operation: "read", reads: [from] },
-          { ...base, operation: "delete", writes: [to], destroys: true },
-        ];
-      case 11: {
-        const next = name();
-        return [
-          { ...base, operation: "transform", reads: [from], writes: [to] },
-          { ...base, operation: "transform", reads: [to], writes: [next] },
-          { ...base, operation: "delete", writes: [next], destroys: true },
-        ];
-      }
-      default:
-        return [{ ...base, operation: "write", writes: [to] }];
-    }
   }
 
   #command(session: Session, kind: "none" | "begin" | "commit" | "rollback", effects: readonly Effect[]): void {
