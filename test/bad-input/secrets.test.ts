@@ -179,6 +179,13 @@ test("no file of the data folder and no process's output has a secret or a value
   assert.ok(secrets.size > 20);
 });
 
+test("other users of the machine may open neither the keys, nor the log, nor the store with its clear text", async () => {
+  for (const name of ["keys", "log", "store"]) {
+    const { mode } = await stat(join(folder, "throughline", name));
+    assert.equal(mode & 0o077, 0, `${name} is ${(mode & 0o777).toString(8)}`);
+  }
+});
+
 test("in the store only the table of clear text has what clients wrote, and it has no password and no result", async () => {
   const found = await tables();
   for (const name of ["events", "axes", "texts", "identities"]) assert.ok(found.has(name), name);
