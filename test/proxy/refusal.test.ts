@@ -115,6 +115,7 @@ test("Parse, Bind and Describe are refused in their place", async () => {
 
 test("the refusal of a Parse waits for its record", async () => {
   const talk = await opened();
+  talk.gate.sync(); // what came before is durable
   talk.gate.instant = false;
   talk.gate.preview_ = () => block;
   talk.client.say(parse("s", "DELETE x"), sync());
