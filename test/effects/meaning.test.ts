@@ -179,9 +179,9 @@ test("resolution changes with the role, the path and the definitions of what is 
 test("a table that others made is unknown, asks for a fresh catalog, and is read with it", async () => {
   const { client, reader } = world;
   await client.query("CREATE TABLE fresh (id int, secret text)");
-  assert.match(summary(read("SELECT secret FROM fresh")), /^opaque/);
-  assert.equal(reader.stale, true);
-  await reader.refresh();
+  const unknown = read("SELECT secret FROM fresh");
+  assert.match(summary(unknown), /^opaque/);
+  await reader.renewed(unknown);
   assert.equal(summary(read("SELECT secret FROM fresh")), "read fresh#secret> | shows fresh#secret");
   assert.ok(reader.resources().includes(uri("orders/public.fresh#secret")));
 });
