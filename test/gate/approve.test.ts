@@ -3,43 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Command } from "../../schemas/command.ts";
 import type { CommittedEffect } from "../../schemas/event-data.ts";
-import type { Held } from "../../services/gateway/gate.ts";
-import {
-  answers,
-  command,
-  createWorld,
-  deletes,
-  effect,
-  evidence,
-  person,
-  reading,
-  staging,
-  type World,
-  type WorldOptions,
-  workload,
-} from "./world.ts";
-
-const olga = person("olga", "owners");
-const otto = person("otto", "owners");
-const load = workload("load", "owners");
-
-/** Every DELETE completes the chain `chain` of extract and transform. */
-function chained(options: WorldOptions = {}, ...rulesFound: string[]): World {
-  const world = createWorld(options);
-  const rules = rulesFound.length > 0 ? rulesFound : ["chain"];
-  world.answer = () => ({
-    ruling: "hold",
-    enforced: rules.map((rule) => evidence(rule, "e1", "e2")),
-    excluded: ["extract", "transform", "load"].map((name) => workload(name).key),
-    sentence: "This would complete read, copy, destroy.",
-  });
-  return world;
-}
-
-async function outcome(held: Held | null): Promise<string> {
-  const pending = Promise.resolve("pending");
-  return Promise.race([held?.settled ?? Promise.resolve("not held"), pending]);
-}
+import { chained, load, olga, otto, outcome } from "./chained.ts";
+import { answers, command, createWorld, deletes, effect, reading, staging, type World, workload } from "./world.ts";
 
 describe("a held command", () => {
   it("asks people durably, tells where, and runs exactly once after they said yes", async () => {

@@ -1,7 +1,7 @@
 /** Promise 4, the people: nobody answers for himself, one human counts once, two humans are two. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Held } from "../../services/gateway/gate.ts";
+import { chained, load, olga, otto, outcome } from "./chained.ts";
 import {
   answerAs,
   answers,
@@ -10,35 +10,11 @@ import {
   customers,
   deletes,
   effect,
-  evidence,
   person,
   reading,
   type World,
-  type WorldOptions,
   workload,
 } from "./world.ts";
-
-const olga = person("olga", "owners");
-const otto = person("otto", "owners");
-const load = workload("load", "owners");
-
-/** Every DELETE completes the chain `chain` of extract and transform. */
-function chained(options: WorldOptions = {}, ...rulesFound: string[]): World {
-  const world = createWorld(options);
-  const rules = rulesFound.length > 0 ? rulesFound : ["chain"];
-  world.answer = () => ({
-    ruling: "hold",
-    enforced: rules.map((rule) => evidence(rule, "e1", "e2")),
-    excluded: ["extract", "transform", "load"].map((name) => workload(name).key),
-    sentence: "This would complete read, copy, destroy.",
-  });
-  return world;
-}
-
-async function outcome(held: Held | null): Promise<string> {
-  const pending = Promise.resolve("pending");
-  return Promise.race([held?.settled ?? Promise.resolve("not held"), pending]);
-}
 
 describe("nobody answers for himself", () => {
   const refused = async (by: ReturnType<typeof person>, reason: RegExp, prepare: (world: World) => void = () => {}) => {
