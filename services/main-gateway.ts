@@ -49,7 +49,7 @@ async function runOn(journal: Journal, config: Config, files: PolicyFiles, aroun
   announce(appender, folded, files, around);
   const keys = await openKeys(config.data);
   const readers = openReaders(config, around);
-  const gate = await openGate({ config, files, around, appender, feed, readers, journalKeys: keys });
+  const gate = await openGate({ config, files, around, appender, feed, readers, keys });
   const targets = new Map(config.targets.map((target) => [target.name, target]));
   const sessions: SessionParts = {
     appender,
@@ -149,18 +149,10 @@ interface GateNeeds {
   readonly appender: Appender;
   readonly feed: Feed;
   readonly readers: Readers;
-  readonly journalKeys: Awaited<ReturnType<typeof openKeys>>;
+  readonly keys: Awaited<ReturnType<typeof openKeys>>;
 }
 
-async function openGate({
-  config,
-  files,
-  around,
-  appender,
-  feed,
-  readers,
-  journalKeys,
-}: GateNeeds): Promise<RunningGate> {
+async function openGate({ config, files, around, appender, feed, readers, keys }: GateNeeds): Promise<RunningGate> {
   const rules = chainRules(files.rules);
   const { mode, waitSeconds, approvers, perIdentityMax = limits.holdsPerIdentityMax } = config.holds;
   const targets = new Map(config.targets.map((target) => [target.name, target]));
@@ -171,7 +163,7 @@ async function openGate({
     rules: () => rules,
     readerOf: readers.loaded,
     blobs: openBlobs(config.data),
-    tenantKey: await journalKeys.tenantKey(config.tenant),
+    tenantKey: await keys.tenantKey(config.tenant),
     targetOf: (name) => targets.get(name) ?? { opaque: "block", mode: "enforce" },
     holds: { mode, waitMs: waitSeconds * 1000, approvers },
     addressOf: (approval) => `${config.api.url}/approvals/${approval}`,
