@@ -24,6 +24,7 @@ export function followLog(
   deliver: (records: readonly LogRecord[]) => void | Promise<void>,
 ): Following {
   const target = log.durable();
+  const wait = options.gatherMs ?? gatherMs;
   const caughtUp = Promise.withResolvers<void>();
   // Whoever does not ask for it must not be ended by it: `ended` carries the same error.
   caughtUp.promise.catch(() => {});
@@ -45,7 +46,7 @@ export function followLog(
           log.once(resolve);
         });
         // Under load there is a sync every few hundred microseconds: reading after each would cost more than the sync.
-        if (!closed) await gather(gatherMs);
+        if (!closed && wait > 0) await gather(wait);
       }
     } catch (error) {
       caughtUp.reject(error);

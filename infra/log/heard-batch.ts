@@ -60,7 +60,7 @@ export function judgeBatch(body: Buffer, source: Source, tenant: string, lanes: 
   return heard;
 }
 
-function judgeType(body: Buffer, part: Part, { source, role }: Source): EventType {
+export function judgeType(body: Buffer, part: Part, { source, role }: Source): EventType {
   if (body.toString("utf8", part.sourceAt, part.stepAt) !== source)
     throw new Refusal("", "a record names another source than its connection");
   const type = typeOf(part.code);
@@ -70,7 +70,13 @@ function judgeType(body: Buffer, part: Part, { source, role }: Source): EventTyp
   return type;
 }
 
-function judgeEnvelope(body: Buffer, part: Part, type: EventType, { source, role }: Source, tenant: string): Envelope {
+export function judgeEnvelope(
+  body: Buffer,
+  part: Part,
+  type: EventType,
+  { source, role }: Source,
+  tenant: string,
+): Envelope {
   const text = body.toString("utf8", part.jsonAt, part.end);
   const envelope = parseEnvelope(text);
   // Plain: a member said twice, or another spelling, would be read differently by different readers.

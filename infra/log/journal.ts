@@ -36,6 +36,10 @@ export interface JournalOptions {
   readonly tenant: string;
   /** Name of this machine: the writer's source is `log/<name>`. */
   readonly name: string;
+  /** Where in the data folder: `log` unless said; `spool` for what a process says before the shared log has it. */
+  readonly place?: "log" | "spool";
+  /** Whose keys; read from the data folder unless given. */
+  readonly sources?: Sources;
   /** The clock, milliseconds. */
   readonly now: () => number;
   /** Ends the process: the disk failed, or a fold threw. Nothing is acknowledged afterwards. */
@@ -51,10 +55,10 @@ export type Fold = (entry: Entry) => void;
  * @throws ThroughlineError `log.locked` (names the process), `log.damaged` (names segment:offset), `log.refused`
  */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
-  const folder = join(options.folder, "log");
+  const folder = join(options.folder, options.place ?? "log");
   const lock = lockFolder(folder);
   try {
-    const sources = openSources(options.folder, options.tenant, options.name);
+    const sources = options.sources ?? openSources(options.folder, options.tenant, options.name);
     if (sources.tenant !== options.tenant)
       throw new ThroughlineError("config.invalid", `${options.folder} belongs to tenant ${sources.tenant}`);
     const { segmentBytesMax, reservedBytes } = { ...limits, ...options.limits };
@@ -328,6 +332,14 @@ export class Journal implements Log {
   /** Appends a `log.refused` of the writer. */
   refuse(source: string, claimedType: string, reason: string): void {
     this.#own.append({ type: "log.refused", subject: {}, data: { source, claimedType, reason } });
+  }
+
+  /** Appends a `log.gap` of the writer: records of a source that should be here. */
+  miss(hole: { source: string; stream: Stream; from: number; until: number }, reason: string): void {
+    const { source, stream, from, until } = hole;
+    const count = until - from + 1;
+    const data = { source, stream, from: paddedSequence(from), until: paddedSequence(until), count, reason };
+    this.#own.append({ type: "log.gap", subject: {}, data });
   }
 
   async head(): Promise<Position | null> {

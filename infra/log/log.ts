@@ -79,6 +79,8 @@ export interface FollowOptions {
   /** Start after this position; null = from the first record. */
   readonly after: Position | null;
   readonly streams: readonly Stream[];
+  /** How long a follower that has read everything lets records gather, milliseconds; 5 unless said. */
+  readonly gatherMs?: number;
 }
 
 export interface Following {

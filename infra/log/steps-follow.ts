@@ -1,0 +1,80 @@
+/**
+ * Follows a tenant's steps in the shared log, as gateways and correlators do: every record once, in the one order that
+ * all of them see, with the log's own time. Two followers that began at the same place hold the same.
+ */
+import { ThroughlineError } from "../../schemas/errors.ts";
+import type { Bus } from "./bus.ts";
+import type { Entry } from "./entry.ts";
+import { Folder } from "./fold.ts";
+import type { PackReaders } from "./pack.ts";
+import { recordOf } from "./pack.ts";
+import { freshOf, type Hole } from "./pack-reader.ts";
+import type { Topics } from "./shared.ts";
+
+export interface StepsOptions extends PackReaders {
+  readonly bus: Bus;
+  readonly topics: Topics;
+  /** A message that nobody known signed, or that says what its source may not. It is skipped. */
+  readonly refused: (source: string, claimedType: string, reason: string) => void;
+  readonly holes: (hole: Hole) => void;
+}
+
+export interface StepsFollowing {
+  /** Resolves once everything that stood there when it was called has been delivered. */
+  caughtUp(): Promise<void>;
+  /** Rejects when a record cannot be read or the consumer throws; resolves after close(). */
+  readonly ended: Promise<void>;
+  /** The place of the last message delivered; -1 before the first. */
+  readonly offset: number;
+  close(): Promise<void>;
+}
+
+/** A place among the steps as text; it orders as the steps do. */
+export function stepsPlace(offset: number): string {
+  return String(offset).padStart(16, "0");
+}
+
+/** @param deliver gets the entries of one message and its place */
+export function followSteps(
+  options: StepsOptions,
+  deliver: (entries: readonly Entry[], offset: number) => void,
+): StepsFollowing {
+  const { bus, topics } = options;
+  const folder = new Folder();
+  const last = new Map<string, number>();
+  const reading = { ...options, stream: "steps" as const, has: (source: string) => last.get(source) ?? 0 };
+  let [atMs, offset] = [0, -1];
+  let waiting: { end: number; resolve: () => void }[] = [];
+  const tail = bus.tail(topics.steps, 0, 0, (messages) => {
+    for (const message of messages) {
+      atMs = Math.max(atMs, message.atMs);
+      const fresh = freshOf(reading, message);
+      if (fresh?.hole) options.holes(fresh.hole);
+      const packed = fresh?.batches.flat() ?? [];
+      if (fresh) last.set(fresh.pack.source.source, fresh.pack.last);
+      offset = message.offset;
+      const entries = packed.map((one) => folder.toEntry(recordOf(fresh!.pack, one, offset, atMs)));
+      deliver(entries, offset);
+    }
+    waiting = waiting.filter(({ end, resolve }) => offset + 1 < end || resolve());
+  });
+  return {
+    async caughtUp() {
+      const { end, first } = await bus.bounds(topics.steps, 0);
+      if (first > 0 && offset < 0)
+        throw new ThroughlineError("log.damaged", `${topics.steps} begins at ${first}: what stood before it is gone`);
+      if (offset + 1 >= end) return;
+      await Promise.race([
+        new Promise<void>((resolve) => {
+          waiting.push({ end, resolve });
+        }),
+        tail.ended,
+      ]);
+    },
+    ended: tail.ended,
+    get offset() {
+      return offset;
+    },
+    close: () => tail.close(),
+  };
+}
