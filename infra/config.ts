@@ -4,7 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { type Config, configSchema } from "../schemas/config.ts";
+import { type Config, configSchema, type KafkaConfig } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
 import { type Finding, findings } from "../schemas/shape.ts";
 import { parseYaml } from "./yaml.ts";
@@ -79,6 +79,14 @@ function contradictions(config: Config): [string[], string][] {
   const insecure = config.identity.issuer.startsWith("http:") && !config.identity.allowInsecure;
   if (insecure)
     found.push([["identity", "issuer"], "http is for development: set identity.allowInsecure: true, or use https"]);
+  const kafka = config.log?.kafka;
+  if (kafka && kafka.minInSync > kafka.replicas)
+    found.push([["log", "kafka", "minInSync"], `${kafka.minInSync} of ${kafka.replicas} replicas can never be there`]);
+  if (kafka?.sasl && !kafka.tls)
+    found.push([
+      ["log", "kafka", "sasl"],
+      "a password needs log.kafka.tls: {} (or a CA), or it crosses the network in the clear",
+    ]);
   if (config.gateway.requireTls && !config.gateway.tls) found.push([["gateway", "requireTls"], "needs gateway.tls"]);
   return found;
 }
@@ -89,6 +97,7 @@ function withAbsolutePaths(config: Config, folder: string): Config {
   return {
     ...config,
     data: at(config.data),
+    ...(config.log ? { log: { kafka: withAbsoluteKafka(config.log.kafka, at) } } : {}),
     policy: at(config.policy),
     catalog: at(config.catalog),
     rules: at(config.rules),
@@ -104,5 +113,15 @@ function withAbsolutePaths(config: Config, folder: string): Config {
       ),
     })),
     ...(config.alerts ? { alerts: { ...config.alerts, secretFile: at(config.alerts.secretFile) } } : {}),
+  };
+}
+
+function withAbsoluteKafka(kafka: KafkaConfig, at: (path: string) => string): KafkaConfig {
+  const { tls, sasl } = kafka;
+  const files = Object.fromEntries(Object.entries(tls ?? {}).map(([key, path]) => [key, at(path)]));
+  return {
+    ...kafka,
+    ...(tls ? { tls: files } : {}),
+    ...(sasl ? { sasl: { ...sasl, passwordFile: at(sasl.passwordFile) } } : {}),
   };
 }

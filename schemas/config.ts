@@ -30,10 +30,39 @@ export const targetSchema = closed({
   mode: Type.Union([Type.Literal("observe"), Type.Literal("enforce")]),
 });
 
+/** The shared log of many machines; without it the log is this machine's own. */
+const kafkaSchema = closed({
+  brokers: Type.Array(address("host:port of a broker"), { minItems: 1 }),
+  prefix: Type.String({ pattern: "^[a-z][a-z0-9.-]*$", description: "Topics are <prefix>.<tenant>.steps and .events" }),
+  eventPartitions: Type.Integer({ minimum: 1, maximum: 1000, description: "Partitions of the events topic" }),
+  replicas: Type.Integer({ minimum: 1, maximum: 9 }),
+  minInSync: Type.Integer({
+    minimum: 1,
+    maximum: 9,
+    description: "Replicas that must have a record before it counts as shared",
+  }),
+  retentionDays: Type.Optional(Type.Integer({ minimum: 1, description: "Absent: the topics keep everything" })),
+  tls: Type.Optional(
+    closed({
+      caFile: Type.Optional(text("CA of the brokers; absent = the system's")),
+      certFile: Type.Optional(text("Client certificate, PEM")),
+      keyFile: Type.Optional(text("Its key, PEM")),
+    }),
+  ),
+  sasl: Type.Optional(
+    closed({
+      mechanism: Type.Union([Type.Literal("plain"), Type.Literal("scram-sha-256"), Type.Literal("scram-sha-512")]),
+      user: text("User at the brokers"),
+      passwordFile: text("File that holds its password"),
+    }),
+  ),
+});
+
 export const configSchema = closed({
   tenant: Type.String({ pattern: "^[a-z][a-z0-9-]*$" }),
   name: Type.String({ pattern: "^[a-z][a-z0-9-]*$", description: "Name of this machine: part of each source's name" }),
   data: text("Folder of the log, keys and store; one process each"),
+  log: Type.Optional(closed({ kafka: kafkaSchema })),
   policy: text("Cedar policies"),
   catalog: text("Tags on resources"),
   rules: text("Folder of Sigma rules"),
@@ -74,4 +103,5 @@ export const configSchema = closed({
 });
 
 export type Config = Static<typeof configSchema>;
+export type KafkaConfig = Static<typeof kafkaSchema>;
 export type TargetConfig = Static<typeof targetSchema>;

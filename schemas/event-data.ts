@@ -181,7 +181,10 @@ export interface EventData {
   "resource.tagged": { resource: string; tags: string[]; from: string[]; event: string };
   "resource.untagged": { resource: string; tags: string[]; by: string; reason: string };
   "target.bypassed": { sessions: { account: string; address: string; startedAtMs: number; application: string }[] };
-  "clock.ticked": Record<string, never>;
+  /** `upTo`: the place in the shared log up to which the correlator that ticks has folded; absent on one machine. */
+  "clock.ticked": { upTo?: string };
+  /** A gateway's heartbeat: it has folded everything up to this place, and serves these targets. */
+  "gateway.followed": { upTo: string; targets: string[] };
   "alert.raised": {
     alert: string;
     kind:

@@ -87,6 +87,7 @@ export const catalogue: { readonly [T in EventType]: Rule } = {
   "resource.untagged": s("api"),
   "target.bypassed": e("gateway"),
   "clock.ticked": s("correlator"),
+  "gateway.followed": s("gateway"),
   "alert.raised": e("correlator", "api", "gateway"),
   "alert.acknowledged": e("api"),
   "alert.resolved": e("api"),

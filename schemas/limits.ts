@@ -36,6 +36,8 @@ export const limits = {
   gateWaitMsMax: 2_000,
   /** A feed older than this makes what rules guard unavailable. */
   feedStaleMsMax: 5_000,
+  /** How much longer than that a silent gateway counts as alive: it may still act on what it knew. */
+  gatewayGoneMarginMs: 1_000,
   /** A Grant's longest life. */
   grantMsMax: 12 * 3_600_000,
   /** Open Grants of one identity: a job may run hundreds of pieces at once; more hides which must be revoked. */

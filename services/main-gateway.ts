@@ -1,22 +1,14 @@
-/**
- * The first process of one machine: the log's writer, the gateway and the correlator, wired. The correlator folds a
- * record inside the append that makes it, so an intent and its answer share one sync.
- */
+/** A gateway, wired: with the log and the correlator in this process on one machine, or following the shared log. */
 import { join } from "node:path";
 import { openBlobs } from "../infra/blobs/blobs-folder.ts";
 import { openGrantKeys } from "../infra/keys/grant-keys.ts";
 import { openKeys } from "../infra/keys/keys-folder.ts";
-import type { Entry } from "../infra/log/entry.ts";
-import { type Journal, openJournal } from "../infra/log/journal.ts";
 import type { Appender } from "../infra/log/log.ts";
-import { openSocketHost } from "../infra/log/socket-host.ts";
 import type { CommandId } from "../schemas/command.ts";
 import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
 import type { Tenant } from "../schemas/identity.ts";
 import { limits } from "../schemas/limits.ts";
-import { type Correlator, createCorrelator } from "./correlator/correlator.ts";
-import { engineVersion } from "./correlator/engine.ts";
 import { chainRules } from "./gateway/chain.ts";
 import { Feed } from "./gateway/feed.ts";
 import { createGate, type RunningGate } from "./gateway/gate.ts";
@@ -24,7 +16,8 @@ import type { Refusal } from "./gateway/listen.ts";
 import { openEntry } from "./gateway/postgres/entry.ts";
 import { proxy, proxyBounds } from "./gateway/postgres/proxy.ts";
 import { closeSession, openSession, type SessionParts } from "./gateway/sessions.ts";
-import { type PolicyFiles, policyChange, readPolicyFiles } from "./main-policy.ts";
+import { type GatewayLog, openFollowedLog, openOwnLog } from "./main-gateway-log.ts";
+import { type PolicyFiles, readPolicyFiles } from "./main-policy.ts";
 import { openReaders, type Readers } from "./main-readers.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
 
@@ -32,24 +25,34 @@ const tickMs = 1_000;
 
 export async function runGateway(config: Config, around: Surroundings): Promise<Process> {
   const files = await readPolicyFiles(config);
-  const { now, fatal } = around;
-  const journal = await openJournal({ folder: config.data, tenant: config.tenant, name: config.name, now, fatal });
+  const feed = new Feed(config.tenant as Tenant, files.catalog);
+  const readers = openReaders(config, around);
+  const open = config.log === undefined ? openOwnLog : openFollowedLog;
+  let log: GatewayLog | null = null;
   try {
-    return await runOn(journal, config, files, around);
+    log = await open({ config, files, feed, readers, around });
+    return await serve({ config, files, around, feed, readers, log });
   } catch (error) {
-    await journal.close();
+    await log?.close();
+    await readers.close();
     throw error;
   }
 }
 
-async function runOn(journal: Journal, config: Config, files: PolicyFiles, around: Surroundings): Promise<Process> {
-  const appender = await journal.appender("gateway", config.name);
-  const feed = new Feed(config.tenant as Tenant, files.catalog);
-  const folded = await foldLog(journal, config, feed);
-  announce(appender, folded, files, around);
+interface GatewayParts {
+  readonly config: Config;
+  readonly files: PolicyFiles;
+  readonly around: Surroundings;
+  readonly feed: Feed;
+  readonly readers: Readers;
+  readonly log: GatewayLog;
+}
+
+async function serve(parts: GatewayParts): Promise<Process> {
+  const { config, around, feed, readers, log } = parts;
+  const { appender } = log;
   const keys = await openKeys(config.data);
-  const readers = openReaders(config, around);
-  const gate = await openGate({ config, files, around, appender, feed, readers, keys });
+  const gate = await openGate({ ...parts, keys });
   const targets = new Map(config.targets.map((target) => [target.name, target]));
   const sessions: SessionParts = {
     appender,
@@ -60,7 +63,6 @@ async function runOn(journal: Journal, config: Config, files: PolicyFiles, aroun
     roleOf: (grant) => targets.get(grant.target)?.accounts[grant.account]?.user ?? grant.account,
     commandsOf: (session) => gate.commandsOf(session),
   };
-  const host = await openSocketHost(journal, config.data, around.now);
   const entry = await openEntry({
     config,
     grantKeys: await openGrantKeys(join(config.data, "keys", "grant.keys")),
@@ -84,50 +86,17 @@ async function runOn(journal: Journal, config: Config, files: PolicyFiles, aroun
     fault: around.fault,
     now: around.now,
   });
-  const stopTicking = tick(gate, folded.speaker, around);
+  const stopTicking = tick(gate, log, around);
   return {
     async close(reason) {
       stopTicking();
       await entry.close(reason);
       appender.append({ type: "service.stopped", subject: {}, data: { role: "gateway", reason } });
-      await host.close();
       await readers.close();
-      await journal.close();
+      await log.close();
       await keys.close();
     },
   };
-}
-
-interface Folded {
-  readonly correlator: Correlator;
-  readonly speaker: Appender;
-  /** The last `policy.changed`: which files, and which engine spoke from then on. */
-  readonly policy: { readonly digest: string; readonly engine: string } | null;
-}
-
-/** Reads the log from its start into the correlator and the feed, then live, with no gap. */
-async function foldLog(journal: Journal, config: Config, feed: Feed): Promise<Folded> {
-  const speaker = await journal.appender("correlator", config.name);
-  const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits });
-  let policy: Folded["policy"] = null;
-  await journal.foldFromStart((entry: Entry) => {
-    if (entry.type === "policy.changed") policy = entry.data;
-    correlator.fold(entry);
-    feed.fold(entry);
-  });
-  correlator.goLive();
-  return { correlator, speaker, policy };
-}
-
-/** Says that the roles started, and puts the policy into the log when it, or the engine that speaks, is another one. */
-function announce(appender: Appender, folded: Folded, files: PolicyFiles, { version }: Surroundings): void {
-  const started = (role: string) => ({ role, version, positions: {} });
-  appender.append({ type: "service.started", subject: {}, data: started("gateway") });
-  folded.speaker.append({ type: "service.started", subject: {}, data: started("correlator") });
-  const changed = policyChange(folded.policy, files, engineVersion);
-  if (changed !== null) appender.append({ type: "policy.changed", subject: {}, data: changed });
-  const { problem } = folded.correlator;
-  if (problem !== null) throw new ThroughlineError("rule.invalid", problem);
 }
 
 /** A full log counts what it refuses and says how much it was when it has space again: a refused login ends nothing else. */
@@ -142,22 +111,17 @@ function refusals(appender: Appender, { fault }: Surroundings): (data: Refusal, 
   };
 }
 
-interface GateNeeds {
-  readonly config: Config;
-  readonly files: PolicyFiles;
-  readonly around: Surroundings;
-  readonly appender: Appender;
-  readonly feed: Feed;
-  readonly readers: Readers;
+interface GateNeeds extends GatewayParts {
   readonly keys: Awaited<ReturnType<typeof openKeys>>;
 }
 
-async function openGate({ config, files, around, appender, feed, readers, keys }: GateNeeds): Promise<RunningGate> {
+async function openGate({ config, files, around, log, feed, readers, keys }: GateNeeds): Promise<RunningGate> {
   const rules = chainRules(files.rules);
   const { mode, waitSeconds, approvers, perIdentityMax = limits.holdsPerIdentityMax } = config.holds;
   const targets = new Map(config.targets.map((target) => [target.name, target]));
   return createGate({
-    appender,
+    appender: log.appender,
+    shared: log.shared,
     feed,
     policy: () => files.policy,
     rules: () => rules,
@@ -177,11 +141,11 @@ async function openGate({ config, files, around, appender, feed, readers, keys }
   });
 }
 
-/** Time passes in a quiet log too: absences, holds and blocks expire by it. */
-function tick(gate: RunningGate, speaker: Appender, { fault }: Surroundings): () => void {
+/** Once a second: what time ends is said, and that this gateway is here. */
+function tick(gate: RunningGate, log: GatewayLog, { fault }: Surroundings): () => void {
   const timer = setInterval(() => {
     try {
-      speaker.append({ type: "clock.ticked", subject: {}, data: {} });
+      log.tick();
       gate.tick();
     } catch (error) {
       // A full disk: time goes on when there is room again; anything else ends the process by itself.

@@ -13,6 +13,8 @@ export interface Readers {
   readonly loaded: (target: string) => Reader | null;
   /** Of a target whose reader was opened before. */
   readonly known: (target: string) => Reader;
+  /** A definition was made elsewhere: the next reading is made with the target's catalog of then. */
+  readonly outdate: (target: string) => void;
   /** What sessions of that target are defining. */
   readonly definitionsOf: (target: string) => Definitions;
   /** @throws ThroughlineError `target.unknown`, `target.unreachable`, `target.refused` */
@@ -54,6 +56,7 @@ export function openReaders(config: Config, { fault, now }: Surroundings): Reade
         throw new ThroughlineError("internal.bug", `a session was opened before the catalog of ${name} was read`);
       return reader;
     },
+    outdate: (name) => readers.get(name)?.outdate(),
     definitionsOf: (name) => definitions.get(name) ?? new Definitions(),
     readerOf,
     async close() {

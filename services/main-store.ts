@@ -11,11 +11,13 @@ import { openFlows } from "../infra/identity/oidc.ts";
 import { createTokens } from "../infra/identity/tokens.ts";
 import { openGrantKeys } from "../infra/keys/grant-keys.ts";
 import { openKeys } from "../infra/keys/keys-folder.ts";
+import { openArchivedLog } from "../infra/log/shared-log.ts";
 import { openSocketLog } from "../infra/log/socket-client.ts";
 import { openChdbStore } from "../infra/store/chdb.ts";
 import type { Config } from "../schemas/config.ts";
 import { createApi } from "./api/api.ts";
 import { readPolicyFiles } from "./main-policy.ts";
+import { sharedLogOptions } from "./main-shared.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
 import { runProjector } from "./projector/project.ts";
 
@@ -24,7 +26,9 @@ const consoleFolder = fileURLToPath(new URL("./console/dist", import.meta.url));
 export async function runStore(config: Config, around: Surroundings): Promise<Process> {
   const { now, version } = around;
   const { policy } = await readPolicyFiles(config);
-  const log = await openSocketLog({ folder: config.data, name: config.name, roles: ["projector", "api"], now });
+  const log = config.log
+    ? await openArchivedLog(await sharedLogOptions(config, around))
+    : await openSocketLog({ folder: config.data, name: config.name, roles: ["projector", "api"], now });
   const [projecting, speaking] = [await log.appender("projector", config.name), await log.appender("api", config.name)];
   const store = await openChdbStore(join(config.data, "store"), (position) => log.encodePosition(position));
   const keys = await openKeys(config.data);

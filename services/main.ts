@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
  */
 import { readFileSync } from "node:fs";
 import { loadConfig } from "../infra/config.ts";
+import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
 
@@ -15,41 +16,55 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
   version: string;
 };
 
-/** Which roles run together in one process. */
-const together: readonly (readonly string[])[] = [
-  ["gateway", "correlator"],
-  ["projector", "api"],
-];
+/** Which roles run together in one process: on one machine, and with a shared log. */
+const together = {
+  one: ["gateway correlator", "projector api"],
+  many: ["gateway", "correlator", "projector api"],
+} as const;
+const roleWords = ["gateway", "correlator", "projector", "api"];
 
 const words = process.argv.slice(2);
-const roles = together.find((some) => some.includes(words[0] ?? ""));
-if (roles) await runRoles(roles);
+if (roleWords.includes(words[0] ?? "")) await runRoles();
 else {
   const { runCommandLine } = await import("./main-cli.ts");
   process.exitCode = await runCommandLine(words, version);
 }
 
-async function runRoles(roles: readonly string[]): Promise<void> {
-  const at = words.indexOf("--config");
-  const named = words.slice(0, at < 0 ? undefined : at);
-  const file = at < 0 ? "throughline.yaml" : (words[at + 1] ?? "");
+async function runRoles(): Promise<void> {
+  const named = words
+    .slice(
+      0,
+      Math.max(
+        words.findIndex((word) => word.startsWith("--")),
+        0,
+      ) || undefined,
+    )
+    .join(" ");
   try {
-    const missing = roles.filter((role) => !named.includes(role));
-    if (missing.length > 0 || named.length !== roles.length) {
-      throw new ThroughlineError("config.invalid", `these roles run together on one machine: ${roles.join(" ")}`);
-    }
-    await serve(await start(roles, file));
+    const config = await loadConfig(option("--config") ?? "throughline.yaml");
+    const name = option("--name");
+    await serve(await start(named, name === null ? config : { ...config, name }));
   } catch (error) {
     complain(error);
     process.exit(1);
   }
 }
 
-async function start(roles: readonly string[], file: string): Promise<Process> {
-  const config = await loadConfig(file);
+function option(name: string): string | null {
+  const at = words.indexOf(name);
+  return at < 0 ? null : (words[at + 1] ?? "");
+}
+
+async function start(roles: string, config: Config): Promise<Process> {
+  const possible: readonly string[] = config.log ? together.many : together.one;
+  if (!possible.includes(roles)) {
+    const kind = config.log ? "with a shared log (log.kafka)" : "on one machine (no log.kafka)";
+    throw new ThroughlineError("config.invalid", `${kind} a process is one of: ${possible.join("; ")}`);
+  }
   const around = surroundings();
   // Imported only where they run: the store's engine costs half a second and memory that the gateway has no use for.
-  if (roles.includes("gateway")) return (await import("./main-gateway.ts")).runGateway(config, around);
+  if (roles === "correlator") return (await import("./main-correlator.ts")).runCorrelator(config, around);
+  if (roles.startsWith("gateway")) return (await import("./main-gateway.ts")).runGateway(config, around);
   return (await import("./main-store.ts")).runStore(config, around);
 }
 

@@ -170,8 +170,10 @@ class Writing {
 
   #signed(record: StoredRecord): void {
     const { data } = record.envelope;
-    if (!("upTo" in data)) return;
+    if (!("signature" in data)) return;
     this.#keys.set(record.source, data.key);
+    // The order in another machine's spool is not what this is about.
+    if (data.chain === "writer" && record.source !== this.#from.writer) return;
     const key = data.chain === "writer" ? "writer" : `${record.source}\n${data.stream}`;
     if (Number(data.upTo) >= (this.#open.get(key) ?? 0)) this.#open.delete(key);
   }

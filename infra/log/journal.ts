@@ -86,6 +86,7 @@ export class Journal implements Log {
   readonly sources: Sources;
   readonly tenant: string;
   readonly name: string;
+  readonly writer: string;
   readonly #options: JournalOptions;
   readonly #shelf: Shelf;
   readonly #lock: Lock;
@@ -108,6 +109,7 @@ export class Journal implements Log {
     this.#options = options;
     this.tenant = options.tenant;
     this.name = options.name;
+    this.writer = `log/${options.name}`;
     this.#shelf = shelf;
     this.#lock = lock;
     this.sources = sources;

@@ -92,6 +92,8 @@ export interface Following {
 }
 
 export interface Log {
+  /** The source that writes, chains and signs the order of what this log gives: `log/<name>`. */
+  readonly writer: string;
   /** @param role and name make the source `<role>/<name>`; its signing key must be known to the log. */
   appender(role: Role, name: string): Promise<Appender>;
   /** Delivers durable records in order, in batches; waits for the consumer before the next (back-pressure). */

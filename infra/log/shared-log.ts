@@ -105,16 +105,19 @@ export class SharedLog {
     return followSteps({ bus, topics: this.topics, tenant, known: sources.known, refused, holes }, deliver);
   }
 
+  /** Resolves when everything that the spool has now is in the shared log. */
+  async shipped(): Promise<void> {
+    const head = await this.spool.head();
+    if (head === null) return;
+    const upTo = numberOf(head);
+    while (numberOf(this.shipper.shipped) < upTo) await sleep(5);
+  }
+
   /** Waits a while until the shared log has everything that was said. @throws ThroughlineError `log.lost_connection` */
   async close(): Promise<void> {
-    const upTo = (await this.spool.head()) && this.spool.encodePosition((await this.spool.head())!);
-    const isShipped = () => {
-      const { shipped } = this.shipper;
-      return upTo === null || (shipped !== null && this.spool.encodePosition(shipped) >= upTo);
-    };
-    const patienceMs = this.#options.closeWaitMs ?? closeWaitMs;
-    for (let waited = 0; !isShipped() && waited < patienceMs; waited += 20) await sleep(20);
-    const shipped = isShipped();
+    const late = Symbol("late");
+    const patience = sleep(this.#options.closeWaitMs ?? closeWaitMs, late);
+    const shipped = (await Promise.race([this.shipped(), patience])) !== late;
     await this.shipper.close();
     const error = new ThroughlineError(
       "log.lost_connection",
@@ -155,6 +158,7 @@ export async function openArchivedLog(options: SharedLogOptions): Promise<Archiv
   archive.ended.catch(fatal);
   const followings = new Set<Following>();
   return {
+    writer: journal.writer,
     shared,
     archive,
     journal,

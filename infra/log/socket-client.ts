@@ -52,6 +52,7 @@ export async function openSocketLog(options: SocketLogOptions): Promise<SocketLo
 export class SocketLog implements Log {
   /** Resolves when every source was accepted for the first time. */
   readonly attached: Promise<void>;
+  readonly writer: string;
   readonly #ready = Promise.withResolvers<void>();
   readonly #options: SocketLogOptions;
   readonly #sources: Sources;
@@ -76,6 +77,7 @@ export class SocketLog implements Log {
   constructor(options: SocketLogOptions, sources: Sources) {
     this.#options = options;
     this.#sources = sources;
+    this.writer = `log/${options.name}`;
     this.#path = socketPath(options.folder);
     this.#retryMs = options.retryMs ?? retryMsMin;
     this.attached = this.#ready.promise;

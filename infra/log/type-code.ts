@@ -56,6 +56,7 @@ const codes: { readonly [T in EventType]: number } = {
   "sink.recovered": 49,
   "service.started": 50,
   "service.stopped": 51,
+  "gateway.followed": 52,
 };
 
 const types: ReadonlyMap<number, EventType> = new Map(

@@ -148,6 +148,8 @@ export class Verifier {
       return "its signature is wrong";
     this.#signatures.set(source, (this.#signatures.get(source) ?? 0) + 1);
     const upTo = Number(said.upTo);
+    // The order in the spool of one machine, of which this log is not the record.
+    if (stream === "writer" && source !== this.#state.writer) return null;
     if (lane === undefined) return `it signs ${stream}, of which nothing is here`;
     if (upTo < lane.signed) return null;
     if (lane.heads.get(upTo) !== said.head) {

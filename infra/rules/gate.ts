@@ -26,7 +26,15 @@ export type MustAsk = (
 export function gateSteps(rules: RuleSet): MustAsk {
   const last = new Set<Detection>();
   for (const rule of rules.rules) for (const [at, step] of rule.steps.entries()) if (gates(rule, at)) last.add(step);
-  const detections = [...last];
+  return matching([...last]);
+}
+
+/** @returns whether a command could be a step of any rule, wherever it stands in it. */
+export function anySteps(rules: RuleSet): MustAsk {
+  return matching([...new Set(rules.rules.flatMap((rule) => rule.steps))]);
+}
+
+function matching(detections: readonly Detection[]): MustAsk {
   return (facts, subject, tagsOf, commits = []) => {
     if (detections.length === 0) return false;
     const opaque = facts.opaque !== null;

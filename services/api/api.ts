@@ -137,7 +137,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
 
 function routesOf(desk: Desk, parts: ApiParts): Route[] {
   const { config, store, keys, log } = parts;
-  const from = { log, tenant: config.tenant, writer: `log/${config.name}` };
+  const from = { log, tenant: config.tenant, writer: log.writer };
   return [
     ...meRoutes(desk),
     ...grantRoutes(desk, { config, keys: parts.grantKeys, gateway: gatewayOf(config) }),

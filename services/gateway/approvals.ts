@@ -36,11 +36,14 @@ export interface Answered {
 
 /** Per identity; more than any limit on them. */
 const lapsesKeptMax = 100;
+/** A use is confirmed within seconds. */
+const usesKeptMax = 10_000;
 
 export class Approvals {
   readonly #people: People;
   readonly #asked = new Map<string, Asked>();
   readonly #byBinding = new Map<string, string>();
+  readonly #used = new Map<string, string>();
   /** Identity → when approvals of its lapsed (refused, expired, given up), newest last. */
   readonly #lapsed = new Map<string, number[]>();
 
@@ -48,10 +51,15 @@ export class Approvals {
     this.#people = people;
   }
 
+  /** The event that used an approval up: the first in the log, whichever gateway said it. Of late ones, as many as could still be asked about. */
+  usedBy(approval: string): string | null {
+    return this.#used.get(approval) ?? null;
+  }
+
   /** @returns what came of it, when the entry is an answer */
   fold(entry: Entry): Answered | null {
     if (entry.type === "approval.asked") this.#ask(entry.subject.identity ?? "", entry.data);
-    else if (entry.type === "approval.used") this.#forget(entry.data.approval);
+    else if (entry.type === "approval.used") this.#use(entry.data.approval, entry.id);
     else if (entry.type === "approval.expired") this.#lapse(entry.data.approval, entry.atMs);
     else if (entry.type === "approval.answered") return this.#answer(entry);
     return null;
@@ -113,6 +121,14 @@ export class Approvals {
     if (identity === undefined) return;
     this.#lapsed.set(identity, [...(this.#lapsed.get(identity) ?? []).slice(1 - lapsesKeptMax), atMs]);
     this.#forget(id);
+  }
+
+  #use(approval: string, event: string): void {
+    if (this.#used.has(approval)) return;
+    this.#used.set(approval, event);
+    const [oldest] = this.#used.keys();
+    if (this.#used.size > usesKeptMax && oldest !== undefined) this.#used.delete(oldest);
+    this.#forget(approval);
   }
 
   #forget(id: string): void {

@@ -14,6 +14,7 @@ import { humansOf } from "../../infra/policy/quorum.ts";
 import type { Effect, Reading } from "../../schemas/command.ts";
 import type { HoldTerms, Need, Verdict } from "../../schemas/verdict.ts";
 import type { Asked } from "./approvals.ts";
+import type { After } from "./chain.ts";
 import type { Feed } from "./feed.ts";
 import { type Question, type SealedCommand, strictest } from "./question.ts";
 import type { Waiting } from "./waiting.ts";
@@ -27,6 +28,9 @@ export interface ApproveParts {
   readonly newId: () => string;
   readonly approvalMs: number;
   readonly holdsPerIdentityMax: number;
+  /** How long the log may take to confirm a use. */
+  readonly gateWaitMs: number;
+  readonly after: After;
   /** Text and parameters under the session's key, as they will be recorded. */
   readonly sealed: (question: Question) => SealedCommand | Promise<SealedCommand>;
 }
@@ -88,9 +92,51 @@ function needKey({ approvers, humans }: Need): string {
   return JSON.stringify([[...approvers].sort(), humans]);
 }
 
-function use(parts: ApproveParts, question: Question, sofar: Verdict, asked: Asked): Verdict {
+/**
+ * Once over all gateways: the first use in the log counts. On one machine that is known at once; else the feed says it,
+ * and what another gateway used in the same moment is refused here.
+ */
+function use(parts: ApproveParts, question: Question, sofar: Verdict, asked: Asked): Verdict | Promise<Verdict> {
   const { subject } = question;
-  parts.appender.append({ type: "approval.used", subject, data: { approval: asked.id, binding: asked.binding } });
+  const { appender, feed } = parts;
+  const use = appender.nextId("steps");
+  appender.append({ type: "approval.used", subject, data: { approval: asked.id, binding: asked.binding } });
+  const settled = () => {
+    const by = feed.approvals.usedBy(asked.id);
+    return by === null ? null : by === use ? used(question, sofar, asked) : usedElsewhere;
+  };
+  return settled() ?? confirmed(parts, asked.id, settled);
+}
+
+function confirmed(parts: ApproveParts, approval: string, settled: () => Verdict | null): Promise<Verdict> {
+  return new Promise((resolve) => {
+    const end = (verdict: Verdict) => {
+      stop();
+      cancel();
+      resolve(verdict);
+    };
+    const cancel = parts.after(parts.gateWaitMs, () => end(unconfirmed));
+    const stop = parts.feed.listen({
+      used(which) {
+        const verdict = which === approval ? settled() : null;
+        if (verdict !== null) end(verdict);
+      },
+    });
+  });
+}
+
+const notUsed: Verdict = { ruling: "block", stage: "approve", because: ["approval.used"], sentence: "", masks: [] };
+const usedElsewhere: Verdict = {
+  ...notUsed,
+  sentence: "Another session used this approval at the same moment; it counts once.",
+};
+const unconfirmed: Verdict = {
+  ...notUsed,
+  because: ["approval.unconfirmed"],
+  sentence: "The shared log did not confirm in time that the approval is used here, so it counts as used.",
+};
+
+function used(question: Question, sofar: Verdict, asked: Asked): Verdict {
   question.approval = asked.id;
   question.approved = chainsOf(sofar);
   return {

@@ -7,7 +7,7 @@
  */
 import type { Appender } from "../../infra/log/log.ts";
 import { humansOf, mergeNeeds } from "../../infra/policy/quorum.ts";
-import { gateOf, gateSteps, type MustAsk } from "../../infra/rules/gate.ts";
+import { anySteps, gateOf, gateSteps, type MustAsk } from "../../infra/rules/gate.ts";
 import { actionOf, type Gate, type RuleSet } from "../../infra/rules/rule-set.ts";
 import { allowed, type HoldTerms, type Need, type Verdict } from "../../schemas/verdict.ts";
 import type { Answer, Feed } from "./feed.ts";
@@ -17,6 +17,8 @@ import { type Question, strictest } from "./question.ts";
 export interface ChainRules {
   readonly version: string;
   readonly mustAsk: MustAsk;
+  /** Whether a command could be any step of any rule. */
+  readonly mayStep: MustAsk;
   readonly gateOf: (rule: string) => Gate | null;
   /** The strictest of all gated rules: which of them would have answered is not known without the correlator. */
   readonly unavailable: Gate["unavailable"];
@@ -25,7 +27,13 @@ export interface ChainRules {
 export function chainRules(rules: RuleSet): ChainRules {
   const says = rules.rules.flatMap((rule) => (actionOf(rule) === "alert" ? [] : (rule.gate?.unavailable ?? [])));
   const unavailable = says.includes("block") ? "block" : says.includes("hold") ? "hold" : "allow";
-  return { version: rules.version, mustAsk: gateSteps(rules), gateOf: (rule) => gateOf(rules, rule), unavailable };
+  return {
+    version: rules.version,
+    mustAsk: gateSteps(rules),
+    mayStep: anySteps(rules),
+    gateOf: (rule) => gateOf(rules, rule),
+    unavailable,
+  };
 }
 
 export interface ChainParts {

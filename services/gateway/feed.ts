@@ -25,6 +25,7 @@ export interface StandingBlock {
 export interface FeedListener {
   answered?(answered: Answered): void;
   expired?(approval: string): void;
+  used?(approval: string): void;
 }
 
 export type Answer = EventData["command.answered"];
@@ -94,6 +95,7 @@ export class Feed {
     this.grants.fold(entry);
     for (const listener of this.#listeners) {
       if (answered !== null) listener.answered?.(answered);
+      if (entry.type === "approval.used") listener.used?.(entry.data.approval);
       if (entry.type === "approval.expired") listener.expired?.(entry.data.approval);
     }
   }

@@ -13,14 +13,16 @@ import type { CommittedEffect, EventData } from "../../schemas/event-data.ts";
 import type { Limits } from "../../schemas/limits.ts";
 import { allowed, type Verdict } from "../../schemas/verdict.ts";
 import { approve } from "./approve.ts";
+import { Awaited, bringsTags, mattersElsewhere, redefines } from "./awaited.ts";
 import { block, blockFor } from "./block.ts";
 import { type After, type ChainRules, chain } from "./chain.ts";
 import type { Reader } from "./effects/reader.ts";
 import type { Feed } from "./feed.ts";
 import { Judged } from "./judged.ts";
-import type { Held, Question, Stage } from "./question.ts";
+import { type Held, type Question, type Stage, strictest } from "./question.ts";
 import { type Recorded, Recorder } from "./record.ts";
 import type { Session } from "./session.ts";
+import type { SharedView } from "./shared-view.ts";
 import { sweep } from "./sweep.ts";
 import { Waiting } from "./waiting.ts";
 
@@ -65,8 +67,8 @@ export interface Gate {
   /** `shown`, `undone`, `lasted`: see schemas/event-data.ts. Follows the command; nobody waits for it. */
   finished(session: Session, judgement: Judgement, outcome: Outcome): void;
   masked(session: Session, judgement: Judgement, columns: EventData["output.masked"]["columns"]): void;
-  /** True when everything up to the ticket is durable. */
-  isDurable(ticket: Ticket): boolean;
+  /** True when everything that the session said up to the ticket is durable, where it must be. */
+  isDurable(session: Session, ticket: Ticket): boolean;
   /** Called after each sync of the log; one listener per session. @returns stops the calls */
   onDurable(listener: () => void): () => void;
   /** Whether errors and notices of this command may carry values that its identity may not see. */
@@ -97,6 +99,8 @@ export interface GateParts {
   readonly now: () => number;
   readonly after: After;
   readonly limits: Limits;
+  /** Null on one machine: then durable here is durable for everybody, and nothing is ever behind. */
+  readonly shared: SharedView | null;
 }
 
 export interface RunningGate extends Gate {
@@ -114,9 +118,18 @@ function stagesOf(parts: GateParts, judged: Judged, recorder: Recorder): readonl
   const observes = (target: string) => parts.targetOf(target).mode === "observe";
   const chains = { ...parts, tagsOf: feed.tags.of, observes, gateWaitMs, approvalMs, approvers: holds.approvers };
   const policyVersion = () => parts.policy().version;
-  const people = { ...parts, waiting, policyVersion, approvalMs, holdsPerIdentityMax, sealed: recorder.sealed };
+  const people = {
+    ...parts,
+    waiting,
+    policyVersion,
+    approvalMs,
+    gateWaitMs,
+    holdsPerIdentityMax,
+    sealed: recorder.sealed,
+  };
   return [
     (question) => judged.verdict(question), //                                   deny:    what policy says
+    (question, sofar) => fresh(parts, question, sofar), //                       fresh:   is what is known here new enough?
     (question, sofar) => block(parts, question, sofar), //                       block:   standing orders
     (question, sofar) => chain(chains, question, sofar, judged.asks(question)), // chain:   would it complete one?
     (question, sofar) => approve(people, question, sofar), //                    approve: people
@@ -126,7 +139,7 @@ function stagesOf(parts: GateParts, judged: Judged, recorder: Recorder): readonl
 /** Goes through the stages, then records. A promise only where a stage, or putting a large text away, made one. */
 function run(
   stages: readonly Stage[],
-  recorder: Recorder,
+  record: (question: Question, verdict: Verdict) => Judgement | Promise<Judgement>,
   question: Question,
   sofar: Verdict,
 ): Judgement | Promise<Judgement> {
@@ -134,13 +147,10 @@ function run(
   for (const [at, stage] of stages.entries()) {
     if (verdict.ruling === "block") break;
     const next = stage(question, verdict);
-    if (next instanceof Promise) return next.then((given) => run(stages.slice(at + 1), recorder, question, given));
+    if (next instanceof Promise) return next.then((given) => run(stages.slice(at + 1), record, question, given));
     verdict = next;
   }
-  const recorded = recorder.record(question, verdict);
-  return recorded instanceof Promise
-    ? recorded.then((done) => judgement(question, done))
-    : judgement(question, recorded);
+  return record(question, verdict);
 }
 
 export function createGate(parts: GateParts): RunningGate {
@@ -149,12 +159,21 @@ export function createGate(parts: GateParts): RunningGate {
   const policyVersion = () => parts.policy().version;
   const recorder = new Recorder({ ...parts, policyVersion, eventBytesMax: limits.eventBytesMax });
   const stages = stagesOf(parts, judged, recorder);
+  const awaited = new Awaited(appender, parts.shared);
+  const share = (question: Question, recorded: Recorded): Judgement => {
+    if (parts.shared !== null) shareRecord(awaited, judged, feed, question, recorded);
+    return judgement(question, recorded);
+  };
+  const record = (question: Question, verdict: Verdict) => {
+    const recorded = recorder.record(question, verdict);
+    return recorded instanceof Promise ? recorded.then((done) => share(question, done)) : share(question, recorded);
+  };
   return {
     judge(session, command, commits, inTransaction) {
       judged.count(session, command);
       const question = judged.question(session, command, commits, inTransaction);
       try {
-        const settled = run(stages, recorder, question, allowed);
+        const settled = run(stages, record, question, allowed);
         return settled instanceof Promise ? settled.catch((error) => unrecorded(question, error)) : settled;
       } catch (error) {
         return unrecorded(question, error);
@@ -172,12 +191,35 @@ export function createGate(parts: GateParts): RunningGate {
       const tagged = columns.map((one) => ({ ...one, tag: one.tag || (feed.tags.of(one.resource).at(-1) ?? "") }));
       following(() => void appender.append({ type: "output.masked", subject, data: { columns: tagged } }));
     },
-    isDurable: (ticket) => ticket <= appender.durable,
-    onDurable: (listener) => appender.onDurable(listener),
+    isDurable: (session, ticket) => awaited.isReached(session, ticket),
+    onDurable(listener) {
+      const stops = [appender.onDurable(listener), parts.shared?.onChange(listener)];
+      return () => {
+        for (const stop of stops) stop?.();
+      };
+    },
     scrubs: (session, reading) => judged.scrubs(session, reading),
     tick: () => sweep(parts, parts.now()),
     commandsOf: (session) => judged.commandsOf(session),
   };
+}
+
+/** Right after the record was said: what it must reach before anything of it leaves or lasts. */
+function shareRecord(awaited: Awaited, judged: Judged, feed: Feed, question: Question, recorded: Recorded): void {
+  const { ruling } = recorded.verdict;
+  const runs = ruling === "allow" || ruling === "mask";
+  const { session, facts, approval, intent } = question;
+  const travels = runs && (redefines(facts) || bringsTags(facts, feed.tags.of));
+  if (!travels && approval === null && intent === null && !judged.shares(question)) return;
+  awaited.share(session, recorded.ticket, travels ? { redefines: redefines(facts) } : null);
+}
+
+/** What is tagged, by whom it is forbidden and what is blocked is known by the feed: an old one decides nothing tagged. */
+function fresh({ shared, feed, limits }: GateParts, { facts, commits }: Question, sofar: Verdict): Verdict {
+  if (shared === null || shared.staleMs() <= limits.feedStaleMsMax || !mattersElsewhere(facts, commits, feed.tags.of))
+    return sofar;
+  const sentence = "The shared log cannot be reached, so what is tagged, blocked or forbidden may have changed unseen.";
+  return strictest(sofar, { ruling: "block", stage: "gate", because: ["feed.stale"], sentence, masks: [] });
 }
 
 function preview(parts: GateParts, recorder: Recorder, judged: Judged, question: Question): Previewed {

@@ -10,6 +10,7 @@ import type { TargetConfig } from "../../schemas/config.ts";
 import type { CommandFacts, CommittedEffect } from "../../schemas/event-data.ts";
 import type { Limits } from "../../schemas/limits.ts";
 import type { Verdict } from "../../schemas/verdict.ts";
+import { mattersElsewhere } from "./awaited.ts";
 import type { ChainRules } from "./chain.ts";
 import { contextOf, deny } from "./deny.ts";
 import type { Reader } from "./effects/reader.ts";
@@ -36,6 +37,7 @@ interface Known {
   readonly verdict: Verdict;
   scrubs: boolean | null;
   asks: { readonly kind: string; readonly rules: ChainRules; readonly asks: boolean }[];
+  shares: { readonly kind: string; readonly rules: ChainRules; readonly shares: boolean } | null;
 }
 
 interface Memory {
@@ -88,6 +90,20 @@ export class Judged {
     return asks;
   }
 
+  /** Whether its record must be in the shared log before anything of it leaves or lasts. */
+  shares({ session, command, commits, facts, subject, nowMs }: Question): boolean {
+    const { tags } = this.#parts.feed;
+    const known = this.#known(session, command.reading, nowMs);
+    const rules = this.#parts.rules();
+    if (commits.length > 0)
+      return mattersElsewhere(facts, commits, tags.of) || rules.mayStep(facts, subject, tags.of, commits);
+    if (known.shares?.rules !== rules || known.shares.kind !== facts.kind) {
+      const shares = mattersElsewhere(facts, [], tags.of) || rules.mayStep(facts, subject, tags.of);
+      known.shares = { rules, kind: facts.kind, shares };
+    }
+    return known.shares.shares;
+  }
+
   /** It touches something tagged that its identity may not see, or may touch anything. */
   scrubs(session: Session, reading: Reading): boolean {
     if (reading.opaque !== null) return true;
@@ -127,7 +143,7 @@ export class Judged {
     )
       return known;
     const verdict = deny(this.#denyParts(session, policy), session, reading, minute);
-    const fresh: Known = { policy, tagsVersion: tags.version, minute, verdict, scrubs: null, asks: [] };
+    const fresh: Known = { policy, tagsVersion: tags.version, minute, verdict, scrubs: null, asks: [], shares: null };
     verdicts.set(reading, fresh);
     return fresh;
   }

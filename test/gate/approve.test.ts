@@ -59,7 +59,7 @@ describe("a held command", () => {
     world.log.syncing = false;
     const second = world.judge(session, command(session, "DELETE", deletes()));
     assert.equal(second.verdict.ruling, "allow");
-    assert.equal(world.gate.isDurable(second.ticket), false, "the proxy must not forward it yet");
+    assert.equal(world.gate.isDurable(session, second.ticket), false, "the proxy must not forward it yet");
     assert.ok(second.approved, "and knows that it must wait");
     const again = chained({ log: world.log.kept.slice(0, world.log.durable) });
     const reopened = await again.session(load);

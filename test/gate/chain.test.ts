@@ -107,6 +107,7 @@ describe("without an answer", () => {
     const rules: ReturnType<GateParts["rules"]> = {
       version: "r",
       mustAsk: ({ effects }) => effects.some((one) => one.destroys),
+      mayStep: () => true,
       gateOf: () => null,
       unavailable,
     };

@@ -81,6 +81,7 @@ async function open(folder: string) {
   const keys = await openKeys(folder);
   const policy = loadPolicy({ text: policyText, file: "policy.cedar", catalog: catalog.version });
   const gate = createGate({
+    shared: null,
     appender: gateway,
     feed,
     policy: () => policy,

@@ -107,14 +107,14 @@ describe("a decision's record", () => {
     world.log.syncing = false;
     const { ticket } = world.gate.preview(session, command(session, "DELETE", deletes(), { kind: "parse" }));
     assert.ok(ticket > 0);
-    assert.equal(world.gate.isDurable(ticket), false);
+    assert.equal(world.gate.isDurable(session, ticket), false);
   });
 
   it("of a Parse that failed at the target claims no effect", async () => {
     const world = createWorld();
     const session = await world.session(ana);
     const ticket = world.gate.recordFailed(session, command(session, "DELETE", deletes(), { kind: "parse" }));
-    assert.equal(world.gate.isDurable(ticket), true);
+    assert.equal(world.gate.isDurable(session, ticket), true);
     assert.deepEqual(world.log.of("command.decided").at(-1)?.data.effects, []);
   });
 
@@ -127,9 +127,9 @@ describe("a decision's record", () => {
     const stop = world.gate.onDurable(() => {
       heard += 1;
     });
-    assert.equal(world.gate.isDurable(ticket), false);
+    assert.equal(world.gate.isDurable(session, ticket), false);
     world.log.sync();
-    assert.equal(world.gate.isDurable(ticket), true);
+    assert.equal(world.gate.isDurable(session, ticket), true);
     stop();
     world.log.sync();
     assert.equal(heard, 1);
@@ -190,7 +190,7 @@ describe("what does not fit", () => {
     world.log.full = true;
     const judgement = world.judge(session, command(session, "SELECT", plain));
     assert.deepEqual(judgement.verdict.because, ["log.full"]);
-    assert.equal(world.gate.isDurable(judgement.ticket), true, "the refusal itself may leave");
+    assert.equal(world.gate.isDurable(session, judgement.ticket), true, "the refusal itself may leave");
     assert.equal(world.gate.preview(session, command(session, "DELETE", deletes())).verdict.ruling, "allow");
     world.log.full = false;
     assert.equal(world.judge(session, command(session, "SELECT", plain)).verdict.ruling, "allow");

@@ -88,6 +88,7 @@ export function createWorld(options: WorldOptions = {}): World {
     policy: policyOf(options.policy ?? defaultPolicy),
     answer: () => ({}),
     gate: createGate({
+      shared: null,
       appender: gateway,
       feed,
       policy: () => world.policy,
@@ -170,6 +171,7 @@ const rules: ReturnType<GateParts["rules"]> = {
   version: "r1",
   mustAsk: ({ effects }, _subject, _tagsOf, commits = []) =>
     effects.some((effect) => effect.destroys) || commits.some(({ effect }) => effect.destroys),
+  mayStep: () => true,
   gateOf: () => ({
     action: "hold",
     approvers: ["owners"],

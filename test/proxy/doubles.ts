@@ -164,7 +164,7 @@ export class FakeGate implements Gate {
   masked(_: Session, __: Judgement, columns: EventData["output.masked"]["columns"]): void {
     this.maskCounts.push(columns);
   }
-  isDurable(ticket: Ticket): boolean {
+  isDurable(_: Session, ticket: Ticket): boolean {
     return this.instant || ticket <= this.#durable;
   }
   onDurable(listener: () => void): () => void {

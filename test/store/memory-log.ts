@@ -71,6 +71,7 @@ export function memoryLog(now: () => number, tenant = "test"): MemoryLog {
   }
 
   return {
+    writer: "log/test",
     records,
     hold: () => {
       const { promise, resolve } = Promise.withResolvers<void>();

@@ -78,7 +78,7 @@ export class Conversation {
     this.outlet = new Outlet(wire.target, outletDrained);
     this.outbox = new Outbox({
       client: wire.client,
-      isDurable: (ticket) => parts.gate.isDurable(ticket),
+      isDurable: (ticket) => parts.gate.isDurable(session, ticket),
       bytesMax: parts.bounds.withheldBytesMax,
       pressed: (paused) => (paused ? wire.target.pause() : wire.target.resume()),
     });
@@ -90,13 +90,14 @@ export class Conversation {
     this.outbox.release();
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
-    this.#waiting = waiting.filter(({ ticket }) => !this.gate.isDurable(ticket));
-    for (const { ticket, go } of waiting) if (this.gate.isDurable(ticket)) go();
+    const done = waiting.filter(({ ticket }) => this.gate.isDurable(this.session, ticket));
+    this.#waiting = waiting.filter((one) => !done.includes(one));
+    for (const { go } of done) go();
   }
 
   /** @returns null when it is durable already */
   durable(ticket: Ticket): Promise<void> | null {
-    if (this.gate.isDurable(ticket)) return null;
+    if (this.gate.isDurable(this.session, ticket)) return null;
     return new Promise((go) => this.#waiting.push({ ticket, go }));
   }
 

@@ -1,0 +1,149 @@
+/**
+ * What a gateway knows of the shared log and of the other gateways: how far its own records are acknowledged, how old its
+ * feed may be, and how far everybody else has read. Folded from the steps it follows; the clock is given.
+ *
+ * On one machine there is no such view: the log is in this process, nothing is ever behind.
+ */
+import type { Entry } from "../../infra/log/entry.ts";
+
+export interface SharedParts {
+  /** `gateway/<name>`. */
+  readonly source: string;
+  /** Last sequence of its steps that was said here, and that the shared log has acknowledged. */
+  readonly said: () => number;
+  readonly acknowledged: () => number;
+  readonly now: () => number;
+  /** Without a heartbeat for this long a gateway counts as gone: longer than it would itself go on with an old feed. */
+  readonly goneMs: number;
+}
+
+interface Gateway {
+  /** It has folded everything up to this place. */
+  readonly upTo: string;
+  readonly targets: readonly string[];
+  readonly seenMs: number;
+}
+
+/** One own record that must be known to everybody before it takes effect. */
+interface Watch {
+  readonly target: string;
+  /** Whether the record itself is news to others, not only what a correlator says of it. */
+  readonly redefines: boolean;
+  /** Its place in the shared log. */
+  place: string | null;
+  /** Where a correlator had said everything that follows from it. */
+  told: string | null;
+}
+
+export class SharedView {
+  readonly #parts: SharedParts;
+  readonly #gateways = new Map<string, Gateway>();
+  readonly #watches = new Map<number, Watch>();
+  readonly #heartbeats = new Map<string, number>();
+  readonly #listeners = new Set<() => void>();
+  #freshMs = Number.NEGATIVE_INFINITY;
+  #place = "";
+  /** Of the last tag that travelled. */
+  #newsPlace = "";
+
+  constructor(parts: SharedParts) {
+    this.#parts = parts;
+  }
+
+  /** The place up to which this gateway has folded. */
+  get place(): string {
+    return this.#place;
+  }
+
+  /** The steps sequence that the next record of this gateway follows. */
+  get said(): number {
+    return this.#parts.said();
+  }
+
+  hasAcknowledged(sequence: number): boolean {
+    return sequence <= this.#parts.acknowledged();
+  }
+
+  /** A heartbeat leaves now: when it comes back, everything until now is known here. */
+  beats(id: string): void {
+    this.#heartbeats.set(id, this.#parts.now());
+  }
+
+  /** How old what is known here may be, milliseconds; infinite before the first heartbeat came back. */
+  staleMs(): number {
+    return this.#parts.now() - this.#freshMs;
+  }
+
+  /** @param place of the entry in the shared log */
+  fold(entry: Entry, place: string): void {
+    this.#place = place;
+    if (entry.type === "resource.tagged") this.#newsPlace = place;
+    if (entry.type === "gateway.followed") this.#hear(entry);
+    else if (entry.type === "clock.ticked") this.#ticked(entry.data.upTo ?? "");
+    else if (entry.type === "service.stopped" && entry.data.role === "gateway") this.#gateways.delete(entry.source);
+    if (entry.source === this.#parts.source && this.#watches.size > 0) this.#passed(entry.id);
+  }
+
+  /** Called when an acknowledgement or news of others may have let something go on. @returns stops the calls */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  /**
+   * Watches the record that was said last: what it brings (tags that travel, a name's new meaning) must be known to every
+   * live gateway of the target. While no correlator works, it is not. @returns whether it is
+   */
+  travelling(target: string, redefines: boolean): () => boolean {
+    const watch: Watch = { target, redefines, place: null, told: null };
+    this.#watches.set(this.said, watch);
+    return () => this.#isKnown(watch);
+  }
+
+  #isKnown({ target, told }: Watch): boolean {
+    return (
+      told !== null && this.live(target).every(([source, { upTo }]) => source === this.#parts.source || upTo >= told)
+    );
+  }
+
+  /** Gateways of a target that may still act on what they know. */
+  live(target: string): readonly (readonly [string, Gateway])[] {
+    const sinceMs = this.#parts.now() - this.#parts.goneMs;
+    return [...this.#gateways].filter(([, { seenMs, targets }]) => seenMs >= sinceMs && targets.includes(target));
+  }
+
+  /** Of all live gateways the one that says what time ends, so that it is said once. */
+  speaks(): boolean {
+    const sinceMs = this.#parts.now() - this.#parts.goneMs;
+    const live = [...this.#gateways].filter(([, { seenMs }]) => seenMs >= sinceMs).map(([source]) => source);
+    return live.every((source) => source >= this.#parts.source);
+  }
+
+  #hear({ id, source, data }: Extract<Entry, { type: "gateway.followed" }>): void {
+    const { now } = this.#parts;
+    this.#gateways.set(source, { upTo: data.upTo, targets: data.targets, seenMs: now() });
+    const sentMs = this.#heartbeats.get(id);
+    if (sentMs === undefined) return;
+    this.#freshMs = Math.max(this.#freshMs, sentMs);
+    for (const [known, ms] of this.#heartbeats) if (ms <= sentMs) this.#heartbeats.delete(known);
+  }
+
+  /** A correlator has folded everything up to there, and what it had to say about it stands before this tick. */
+  #ticked(upTo: string): void {
+    for (const [sequence, watch] of this.#watches) {
+      if (watch.place === null || upTo < watch.place) continue;
+      const isNews = this.#newsPlace >= watch.place;
+      watch.told = isNews ? this.#newsPlace : watch.redefines ? watch.place : "";
+      this.#watches.delete(sequence);
+    }
+  }
+
+  #passed(id: string): void {
+    const watch = this.#watches.get(Number(id.slice(id.lastIndexOf("/") + 1)));
+    if (watch !== undefined) watch.place ??= this.#place;
+  }
+}

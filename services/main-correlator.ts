@@ -1,0 +1,80 @@
+/**
+ * A correlator of many machines: follows the steps of the shared log from the first and answers in its own name. Any
+ * number may run: the same log gives the same answers with the same ids, and whoever reads takes the first.
+ */
+import type { Entry } from "../infra/log/entry.ts";
+import { openSharedLog, type SharedLog } from "../infra/log/shared-log.ts";
+import { stepsPlace } from "../infra/log/steps-follow.ts";
+import type { Config } from "../schemas/config.ts";
+import { limits } from "../schemas/limits.ts";
+import { createCorrelator } from "./correlator/correlator.ts";
+import { sharedLogOptions } from "./main-shared.ts";
+import type { Process, Surroundings } from "./main-surroundings.ts";
+
+const tickMs = 1_000;
+
+export async function runCorrelator(config: Config, around: Surroundings): Promise<Process> {
+  const shared = await openSharedLog(await sharedLogOptions(config, around));
+  try {
+    return await follow(shared, config, around);
+  } catch (error) {
+    await shared.close().catch(around.fault);
+    throw error;
+  }
+}
+
+async function follow(shared: SharedLog, config: Config, around: Surroundings): Promise<Process> {
+  const speaker = await shared.appender("correlator", config.name);
+  const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits });
+  let place = "";
+  let live = false;
+  let soon = false;
+  /** Whoever waits to hear that tags have travelled must not wait for the next second. */
+  const tickSoon = () => {
+    if (!live || soon) return;
+    soon = true;
+    setImmediate(() => {
+      soon = false;
+      tick();
+    });
+  };
+  const tick = () => {
+    try {
+      speaker.append({ type: "clock.ticked", subject: {}, data: { upTo: place } });
+    } catch (error) {
+      // A full spool: time goes on when there is room again; anything else ends the process by itself.
+      around.fault(error);
+    }
+  };
+  const following = shared.follow((entries, offset) => {
+    for (const entry of entries) correlator.fold(entry);
+    place = stepsPlace(offset);
+    if (entries.some(isWaitedFor)) tickSoon();
+  });
+  following.ended.catch(around.fatal);
+  await shared.shipped();
+  await following.caughtUp();
+  correlator.goLive();
+  live = true;
+  const data = { role: "correlator", version: around.version, positions: { steps: place } };
+  speaker.append({ type: "service.started", subject: {}, data });
+  const timer = setInterval(tick, tickMs);
+  return {
+    async close(reason) {
+      clearInterval(timer);
+      live = false;
+      speaker.append({ type: "service.stopped", subject: {}, data: { role: "correlator", reason } });
+      await following.close();
+      await shared.close();
+    },
+  };
+}
+
+/** Gateways wait until it is known what these bring. */
+function isWaitedFor(entry: Entry): boolean {
+  if (entry.type !== "command.decided") return false;
+  return entry.data.effects.some(
+    ({ operation, reads, writes, ends }) =>
+      operation === "define" || ends.length > 0 || (reads.length > 0 && writes.length > 0 && operation !== "delete"),
+  );
+}

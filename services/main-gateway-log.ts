@@ -1,0 +1,216 @@
+/**
+ * The log as a gateway has it. On one machine: the log's writer, with the correlator folding every record inside the append
+ * that makes it, so that an intent and its answer share one sync. With many machines: a spool of its own, and a feed that
+ * follows the steps of the shared log.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Entry } from "../infra/log/entry.ts";
+import { type Journal, openJournal } from "../infra/log/journal.ts";
+import type { Appender } from "../infra/log/log.ts";
+import { openSharedLog, type SharedLog } from "../infra/log/shared-log.ts";
+import { openSocketHost } from "../infra/log/socket-host.ts";
+import { stepsPlace } from "../infra/log/steps-follow.ts";
+import type { Config } from "../schemas/config.ts";
+import { ThroughlineError } from "../schemas/errors.ts";
+import { limits } from "../schemas/limits.ts";
+import { type Correlator, createCorrelator } from "./correlator/correlator.ts";
+import { engineVersion } from "./correlator/engine.ts";
+import type { Feed } from "./gateway/feed.ts";
+import { Foreign } from "./gateway/postgres/foreign.ts";
+import { SharedView } from "./gateway/shared-view.ts";
+import { type PolicyFiles, policyChange } from "./main-policy.ts";
+import type { Readers } from "./main-readers.ts";
+import { sharedLogOptions } from "./main-shared.ts";
+import type { Surroundings } from "./main-surroundings.ts";
+
+export interface GatewayLog {
+  readonly appender: Appender;
+  /** Null on one machine. */
+  readonly shared: SharedView | null;
+  /** Once a second, beside the gate's own tick. */
+  tick(): void;
+  /** No new record is expected. */
+  close(): Promise<void>;
+}
+
+export interface GatewayLogParts {
+  readonly config: Config;
+  readonly files: PolicyFiles;
+  readonly feed: Feed;
+  readonly readers: Pick<Readers, "definitionsOf" | "outdate">;
+  readonly around: Surroundings;
+}
+
+/** The last `policy.changed`: which files, and which engine spoke from then on. */
+type InForce = { readonly digest: string; readonly engine: string } | null;
+
+const startedAs = (role: string, version: string) => ({ role, version, positions: {} });
+
+export async function openOwnLog(parts: GatewayLogParts): Promise<GatewayLog> {
+  const { config, around } = parts;
+  const { now, fatal } = around;
+  const journal = await openJournal({ folder: config.data, tenant: config.tenant, name: config.name, now, fatal });
+  try {
+    return await embedded(journal, parts);
+  } catch (error) {
+    await journal.close();
+    throw error;
+  }
+}
+
+async function embedded(journal: Journal, { config, files, feed, around }: GatewayLogParts): Promise<GatewayLog> {
+  const appender = await journal.appender("gateway", config.name);
+  const speaker = await journal.appender("correlator", config.name);
+  const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits });
+  let policy: InForce = null;
+  await journal.foldFromStart((entry: Entry) => {
+    if (entry.type === "policy.changed") policy = entry.data;
+    correlator.fold(entry);
+    feed.fold(entry);
+  });
+  correlator.goLive();
+  appender.append({ type: "service.started", subject: {}, data: startedAs("gateway", around.version) });
+  speaker.append({ type: "service.started", subject: {}, data: startedAs("correlator", around.version) });
+  propose(appender, policy, files);
+  expectRules(correlator);
+  const host = await openSocketHost(journal, config.data, around.now);
+  return {
+    appender,
+    shared: null,
+    // Time passes in a quiet log too: absences, holds and blocks expire by it.
+    tick: () => void speaker.append({ type: "clock.ticked", subject: {}, data: {} }),
+    async close() {
+      await host.close();
+      await journal.close();
+    },
+  };
+}
+
+/** Puts the policy into the log when it, or the engine that speaks, is another one than there. */
+function propose(appender: Appender, policy: InForce, files: PolicyFiles): void {
+  const changed = policyChange(policy, files, engineVersion);
+  if (changed !== null) appender.append({ type: "policy.changed", subject: {}, data: changed });
+}
+
+function expectRules({ problem }: Correlator): void {
+  if (problem !== null) throw new ThroughlineError("rule.invalid", problem);
+}
+
+export async function openFollowedLog(parts: GatewayLogParts): Promise<GatewayLog> {
+  const shared = await openSharedLog(await sharedLogOptions(parts.config, parts.around));
+  try {
+    return await followed(shared, parts);
+  } catch (error) {
+    await shared.close().catch(parts.around.fault);
+    throw error;
+  }
+}
+
+async function followed(shared: SharedLog, parts: GatewayLogParts): Promise<GatewayLog> {
+  const { config, files, feed, around } = parts;
+  const appender = await shared.appender("gateway", config.name);
+  const view = viewOf(shared, appender, around.now);
+  const heart = new Heart(appender, view, parts);
+  let policy: InForce = null;
+  const following = shared.follow((entries, offset) => {
+    const before = view.place;
+    const place = stepsPlace(offset);
+    for (const entry of entries) {
+      if (entry.type === "policy.changed") policy = entry.data;
+      feed.fold(entry);
+      view.fold(entry, place);
+      heart.fold(entry, before);
+    }
+    view.changed();
+  });
+  following.ended.catch(around.fatal);
+  await shared.shipped();
+  await following.caughtUp();
+  appender.append({ type: "service.started", subject: {}, data: startedAs("gateway", around.version) });
+  propose(appender, policy, files);
+  heart.start();
+  // Nobody is let in before what is known here is as new as this moment.
+  while (view.staleMs() > limits.feedStaleMsMax) await sleep(5);
+  return {
+    appender,
+    shared: view,
+    tick: () => heart.beat(),
+    async close() {
+      heart.stop();
+      await following.close();
+      await shared.close();
+    },
+  };
+}
+
+function viewOf({ spool, shipper }: SharedLog, { source }: Appender, now: () => number): SharedView {
+  const lane = spool.lanesOf(source).steps;
+  const acknowledged = shipper.acknowledged(source);
+  const view = new SharedView({
+    source,
+    said: () => lane.sequence,
+    acknowledged: () => acknowledged.steps,
+    now,
+    goneMs: limits.feedStaleMsMax + limits.gatewayGoneMarginMs,
+  });
+  shipper.onAcknowledged(() => view.changed());
+  return view;
+}
+
+/** Says how far this gateway knows the shared log: once a second, and at once when others wait to hear it. */
+class Heart {
+  readonly #appender: Appender;
+  readonly #view: SharedView;
+  readonly #targets: string[];
+  readonly #foreign: Foreign;
+  readonly #fault: Surroundings["fault"];
+  #beating = false;
+  #soon = false;
+
+  constructor(appender: Appender, view: SharedView, { config, readers, around }: GatewayLogParts) {
+    this.#appender = appender;
+    this.#view = view;
+    this.#targets = config.targets.map(({ name }) => name);
+    this.#fault = around.fault;
+    const { definitionsOf, outdate } = readers;
+    this.#foreign = new Foreign({ source: appender.source, definitionsOf, outdate, cleared: () => this.#beatSoon() });
+  }
+
+  fold(entry: Entry, before: string): void {
+    const isNews = this.#foreign.fold(entry, before) || newsTypes.has(entry.type);
+    if (isNews) this.#beatSoon();
+  }
+
+  start(): void {
+    this.#beating = true;
+    this.beat();
+  }
+
+  stop(): void {
+    this.#beating = false;
+  }
+
+  #beatSoon(): void {
+    if (this.#soon) return;
+    this.#soon = true;
+    setImmediate(() => {
+      this.#soon = false;
+      this.beat();
+    });
+  }
+
+  beat(): void {
+    if (!this.#beating) return;
+    const id = this.#appender.nextId("steps");
+    const upTo = this.#foreign.knownUpTo(this.#view.place);
+    try {
+      this.#appender.append({ type: "gateway.followed", subject: {}, data: { upTo, targets: this.#targets } });
+      this.#view.beats(id);
+    } catch (error) {
+      // A full spool: without heartbeats this gateway soon refuses what is tagged, as it must.
+      this.#fault(error);
+    }
+  }
+}
+
+const newsTypes: ReadonlySet<string> = new Set(["resource.tagged", "block.placed", "block.lifted", "policy.changed"]);
