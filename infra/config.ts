@@ -4,7 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { type Config, configSchema, type KafkaConfig } from "../schemas/config.ts";
+import { type Config, configSchema, type KafkaConfig, type StoreConfig } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
 import { type Finding, findings } from "../schemas/shape.ts";
 import { parseYaml } from "./yaml.ts";
@@ -87,8 +87,19 @@ function contradictions(config: Config): [string[], string][] {
       ["log", "kafka", "sasl"],
       "a password needs log.kafka.tls: {} (or a CA), or it crosses the network in the clear",
     ]);
+  found.push(...storeContradictions(config));
   if (config.gateway.requireTls && !config.gateway.tls) found.push([["gateway", "requireTls"], "needs gateway.tls"]);
   return found;
+}
+
+function storeContradictions({ store }: Config): [string[], string][] {
+  const server = store?.server;
+  if (!server?.url.startsWith("http:")) return [];
+  const isHere = /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?\/?$/.test(server.url);
+  if (server.caFile) return [[["store", "server", "caFile"], "a CA is for https"]];
+  if (isHere || server.allowInsecure) return [];
+  const what = "clear text of commands and a password would cross the network: use https, or set allowInsecure: true";
+  return [[["store", "server", "url"], what]];
 }
 
 function withAbsolutePaths(config: Config, folder: string): Config {
@@ -98,6 +109,7 @@ function withAbsolutePaths(config: Config, folder: string): Config {
     ...config,
     data: at(config.data),
     ...(config.log ? { log: { kafka: withAbsoluteKafka(config.log.kafka, at) } } : {}),
+    ...(config.store ? { store: withAbsoluteStore(config.store, at) } : {}),
     policy: at(config.policy),
     catalog: at(config.catalog),
     rules: at(config.rules),
@@ -124,4 +136,11 @@ function withAbsoluteKafka(kafka: KafkaConfig, at: (path: string) => string): Ka
     ...(tls ? { tls: files } : {}),
     ...(sasl ? { sasl: { ...sasl, passwordFile: at(sasl.passwordFile) } } : {}),
   };
+}
+
+function withAbsoluteStore(store: StoreConfig, at: (path: string) => string): StoreConfig {
+  const { server } = store;
+  if (!server) return store;
+  const { passwordFile, caFile } = server;
+  return { ...store, server: { ...server, passwordFile: at(passwordFile), ...(caFile ? { caFile: at(caFile) } : {}) } };
 }

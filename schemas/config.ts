@@ -58,11 +58,47 @@ const kafkaSchema = closed({
   ),
 });
 
+const days = (description: string) => Type.Optional(Type.Integer({ minimum: 1, maximum: 36_500, description }));
+
+/** Where timelines are kept. Absent = the embedded engine in the data folder, everything kept. */
+const storeSchema = closed({
+  server: Type.Optional(
+    closed({
+      url: Type.String({
+        pattern: "^https?://[^/@]+/?$",
+        description: "Address of a ClickHouse server's HTTP interface",
+      }),
+      database: Type.String({
+        pattern: "^[a-z][a-z0-9_]*$",
+        description: "This tenant's own; made when it is missing",
+      }),
+      user: text("User at the server: may create, alter, drop, select and insert in that database"),
+      passwordFile: text("File that holds the user's password"),
+      caFile: Type.Optional(text("CA of the server; absent = the system's")),
+      cluster: Type.Optional(
+        Type.String({
+          pattern: "^[A-Za-z0-9_-]+$",
+          description: "Cluster of the server's configuration on which the tables are made, replicated",
+        }),
+      ),
+      allowInsecure: Type.Optional(Type.Boolean({ description: "Permit http to another machine: development only" })),
+    }),
+  ),
+  retention: Type.Optional(
+    closed({
+      machineDays: days("Rows of the machinery and of reads of the audit; absent = for ever"),
+      activityDays: days("Rows of sessions and of commands that were let through; absent = for ever"),
+      evidenceDays: days("Everything else: chains, approvals, refusals, grants, policy; absent = for ever"),
+    }),
+  ),
+});
+
 export const configSchema = closed({
   tenant: Type.String({ pattern: "^[a-z][a-z0-9-]*$" }),
   name: Type.String({ pattern: "^[a-z][a-z0-9-]*$", description: "Name of this machine: part of each source's name" }),
   data: text("Folder of the log, keys and store; one process each"),
   log: Type.Optional(closed({ kafka: kafkaSchema })),
+  store: Type.Optional(storeSchema),
   policy: text("Cedar policies"),
   catalog: text("Tags on resources"),
   rules: text("Folder of Sigma rules"),
@@ -104,4 +140,5 @@ export const configSchema = closed({
 
 export type Config = Static<typeof configSchema>;
 export type KafkaConfig = Static<typeof kafkaSchema>;
+export type StoreConfig = Static<typeof storeSchema>;
 export type TargetConfig = Static<typeof targetSchema>;

@@ -81,6 +81,14 @@ export const errorCatalogue = {
   },
   "command.blocked": { kind: "refusal", hint: "Policy, a block or a chain rule refused it; the DETAIL names which." },
   "command.held": { kind: "refusal", hint: "A human must answer first; the HINT has the address." },
+  "store.newer": {
+    kind: "fault",
+    hint: "Start the version that made this store, or a newer one; or fill it again: `throughline store rebuild`.",
+  },
+  "store.foreign": {
+    kind: "fault",
+    hint: "Each tenant has a database of its own: correct tenant or store.database in the configuration.",
+  },
   "store.unavailable": {
     kind: "fault",
     hint: "The store does not answer; the log keeps everything, timelines are late until it is back.",

@@ -1,7 +1,30 @@
 -- The store: what timelines are read from. All of it can be built again from the log; nothing here decides anything.
 -- Statements are separated by a line that holds only two dashes. `position` is the log's own text of it, which orders
 -- as the log does. Events are replaced by position, so that writing the same records again changes nothing.
+-- This is what a new database gets; infra/store/tables.ts brings an older one here and makes the tables replicated where
+-- a cluster is configured. A row leaves on the day `delete_on`, which its retention class set when it was written.
+-- Small granules: a timeline's rows lie far apart, and each costs one granule. Inserts are synced, as the log is.
 
+-- Which changes of this schema the database has.
+CREATE TABLE IF NOT EXISTS migrations
+(
+  number UInt32,
+  name   String,
+  at     DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = ReplacingMergeTree(at)
+ORDER BY number
+--
+-- Whose store it is (`tenant`), and whether it is being filled again (`rebuild`).
+CREATE TABLE IF NOT EXISTS store_state
+(
+  name  String,
+  value String,
+  at    DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = ReplacingMergeTree(at)
+ORDER BY name
+--
 CREATE TABLE IF NOT EXISTS events
 (
   position       String CODEC(ZSTD(1)),
@@ -28,6 +51,7 @@ CREATE TABLE IF NOT EXISTS events
   bytes          UInt64,
   duration_us    UInt64,
   data           String CODEC(ZSTD(3)),
+  delete_on      Date DEFAULT toDate(65535) CODEC(ZSTD(1)),
   INDEX by_id id TYPE bloom_filter(0.001) GRANULARITY 4,
   INDEX by_time at TYPE minmax GRANULARITY 1,
   INDEX by_type type TYPE set(100) GRANULARITY 1,
@@ -35,17 +59,23 @@ CREATE TABLE IF NOT EXISTS events
 )
 ENGINE = ReplacingMergeTree
 ORDER BY position
+TTL delete_on
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 256
 --
 -- Which positions a reader's question touches: one row per (axis, value, event). Axes: identity, account, target,
--- session, task, command, grant, resource (with the table a column belongs to), chain, approval, key.
+-- session, task, command, grant, resource (with the table a column belongs to), chain, approval, key, output (the id of
+-- what a correlator says: its replicas say it too).
 CREATE TABLE IF NOT EXISTS axes
 (
   axis     LowCardinality(String),
   value    String CODEC(ZSTD(1)),
-  position String CODEC(ZSTD(1))
+  position String CODEC(ZSTD(1)),
+  delete_on Date DEFAULT toDate(65535) CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (axis, value, position)
+TTL delete_on
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 1024
 --
 -- The commands that are steps of a chain: they ran before anybody knew that they were.
 CREATE TABLE IF NOT EXISTS chain_commands
@@ -55,6 +85,7 @@ CREATE TABLE IF NOT EXISTS chain_commands
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (chain, command)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1
 --
 -- Names of identities, for people to read; the newest counts.
 CREATE TABLE IF NOT EXISTS identities
@@ -66,6 +97,7 @@ CREATE TABLE IF NOT EXISTS identities
 )
 ENGINE = ReplacingMergeTree(at)
 ORDER BY identity
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1
 --
 -- Clear text, by session, so that it can be deleted when the session's key is erased. Old parts leave the disk at once.
 CREATE TABLE IF NOT EXISTS texts
@@ -74,11 +106,13 @@ CREATE TABLE IF NOT EXISTS texts
   position   String,
   text       String CODEC(ZSTD(3)),
   parameters Nullable(String) CODEC(ZSTD(3)),
+  delete_on  Date DEFAULT toDate(65535) CODEC(ZSTD(1)),
   INDEX words lowerUTF8(text) TYPE ngrambf_v1(3, 8192, 3, 0) GRANULARITY 4
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (session, position)
-SETTINGS old_parts_lifetime = 1
+TTL delete_on
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 256, old_parts_lifetime = 1, min_compressed_bytes_to_fsync_after_merge = 1
 --
 -- How far the projector has read, where that is further than its last row (records that make no row).
 CREATE TABLE IF NOT EXISTS progress
@@ -88,3 +122,4 @@ CREATE TABLE IF NOT EXISTS progress
 )
 ENGINE = AggregatingMergeTree
 ORDER BY one
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1

@@ -13,7 +13,7 @@ import { openGrantKeys } from "../infra/keys/grant-keys.ts";
 import { openKeys } from "../infra/keys/keys-folder.ts";
 import { openArchivedLog } from "../infra/log/shared-log.ts";
 import { openSocketLog } from "../infra/log/socket-client.ts";
-import { openChdbStore } from "../infra/store/chdb.ts";
+import { openConfiguredStore } from "../infra/store/open.ts";
 import type { Config } from "../schemas/config.ts";
 import { createApi } from "./api/api.ts";
 import { readPolicyFiles } from "./main-policy.ts";
@@ -30,7 +30,7 @@ export async function runStore(config: Config, around: Surroundings): Promise<Pr
     ? await openArchivedLog(await sharedLogOptions(config, around))
     : await openSocketLog({ folder: config.data, name: config.name, roles: ["projector", "api"], now });
   const [projecting, speaking] = [await log.appender("projector", config.name), await log.appender("api", config.name)];
-  const store = await openChdbStore(join(config.data, "store"), (position) => log.encodePosition(position));
+  const store = await openConfiguredStore(config, (position) => log.encodePosition(position));
   const keys = await openKeys(config.data);
   const shared = { log, store, keys, blobs: openBlobs(config.data), now, wait };
   const projector = await runProjector({ ...shared, appender: projecting });

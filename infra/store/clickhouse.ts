@@ -1,171 +1,186 @@
 /**
- * The Store in ClickHouse, by its official client: the one file that imports it. A server by URL, or any connection
- * that speaks the client's own interface (chdb.ts: the engine in this process).
+ * The Store in ClickHouse, whatever carries its questions (engine.ts): a server or the engine in this process.
  *
- * Order of a write: clear text and axes first, events last, progress after them. So whatever `writtenUpTo` says is in,
- * is in; a crash in between repeats, and repeating replaces. Positions are the log's own texts, which order as it does.
- * It refuses nothing by policy: who may read is the api's business.
+ * Order of a write: clear text and axes first, events last. So whatever `writtenUpTo` says is in, is in; a crash in
+ * between repeats, and repeating replaces. Positions are the log's own texts, which order as it does.
+ * Readers see each position once, also before the engine has merged a repetition away: `LIMIT 1 BY position`.
+ * It refuses nothing by policy: who may read is the api's business. It refuses records of another tenant.
  */
-import { readFile } from "node:fs/promises";
-import { type ClickHouseClient, type ClickHouseClientConfigOptions, createClient } from "@clickhouse/client";
+import { crc32 } from "node:zlib";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { SessionFilter, SessionSummary, TimelineFilter, TimelineRow } from "../../schemas/timeline.ts";
 import type { LogRecord } from "../log/log.ts";
+import type { Engine, Parameters } from "./engine.ts";
 import { type Counts, type Found, rowFound, sessionFound } from "./found.ts";
-import { type Question, sessionQuestion, timelineQuestion } from "./question.ts";
-import { rowsOf, type TableRow } from "./rows.ts";
+import { type Driver, type Question, sessionQuestion, timelineQuestion } from "./question.ts";
+import type { Retention } from "./retention.ts";
+import { isOutput, Rows, type TableRows } from "./rows.ts";
 import type { ClearText, Store } from "./store.ts";
-
-/** What carries the client's questions when it is not HTTP. */
-export type StoreConnection = NonNullable<ClickHouseClientConfigOptions["connection"]>;
+import { dropTables, prepareTables, setState, stateOf } from "./tables.ts";
 
 export interface StoreOptions {
+  readonly tenant: string;
   /** The log's own text of a position; it orders as the log does. */
   readonly encodePosition: (position: LogRecord["position"]) => string;
-  /** A server's address, or what createClient takes as `connection`. */
-  readonly at: { readonly url: string } | { readonly connection: StoreConnection };
+  readonly retention?: Retention | undefined;
+  /** Name of the servers' cluster, where tables are replicated. */
+  readonly cluster?: string | undefined;
 }
 
-type Parameters = Question["parameters"];
+/** A store that is being filled again from the log. */
+export interface EmptiedStore extends Store {
+  /** Says that everything is in: the next rebuild starts over. */
+  filled(): Promise<void>;
+}
 
-/** Records without a row move `progress` only this often: each insert is a part on disk. */
+/** `progress` moves this often: rows may leave by their retention, and records without a row leave no other mark. */
 const progressRecordsEvery = 5_000;
+/** Positions of an axis that are looked at first; more when they do not suffice. */
+const candidatesMin = 256;
 
-const settings = {
-  output_format_json_quote_64bit_integers: 0,
-  date_time_input_format: "basic",
-  wait_end_of_query: 1,
-} as const;
-
-/** @throws ThroughlineError `store.unavailable` */
-export async function openStore(options: StoreOptions): Promise<Store> {
-  const client = createClient({ ...options.at, clickhouse_settings: settings });
-  const tables = await readFile(new URL("../../schemas/tables.sql", import.meta.url), "utf8");
-  for (const query of tables.split(/^--$/m)) await reach(() => client.command({ query }), "make the tables");
-  return new ClickHouseStore(client, options.encodePosition);
+/** @throws ThroughlineError `store.unavailable`, `store.newer`, `store.foreign` */
+export async function openStore(engine: Engine, options: StoreOptions): Promise<Store> {
+  await prepareTables(engine, options);
+  // Whoever opens it goes on filling from where it is: a rebuild that was left is over.
+  if ((await stateOf(engine, "rebuild")) === "running") await setState(engine, "rebuild", "left");
+  return new ClickHouseStore(engine, options);
 }
 
-async function reach<T>(ask: () => Promise<T>, what: string): Promise<T> {
-  try {
-    return await ask();
-  } catch (cause) {
-    throw new ThroughlineError("store.unavailable", `The store could not ${what}`, cause);
+/**
+ * Empties the store, unless a rebuild was interrupted: then it goes on with what is there.
+ * @throws ThroughlineError as openStore
+ */
+export async function emptyStore(engine: Engine, options: StoreOptions): Promise<EmptiedStore> {
+  await prepareTables(engine, options);
+  if ((await stateOf(engine, "rebuild")) !== "running") {
+    await dropTables(engine, options.cluster);
+    await prepareTables(engine, options);
+    await setState(engine, "rebuild", "running");
   }
+  return new ClickHouseStore(engine, options);
 }
 
-class ClickHouseStore implements Store {
-  readonly #client: ClickHouseClient;
-  readonly #encode: StoreOptions["encodePosition"];
+class ClickHouseStore implements EmptiedStore {
+  readonly #engine: Engine;
+  readonly #options: StoreOptions;
   #sinceProgress = 0;
 
-  constructor(client: ClickHouseClient, encode: StoreOptions["encodePosition"]) {
-    this.#client = client;
-    this.#encode = encode;
+  constructor(engine: Engine, options: StoreOptions) {
+    this.#engine = engine;
+    this.#options = options;
   }
 
   async write(records: readonly LogRecord[], texts: ReadonlyMap<string, ClearText>): Promise<void> {
-    const last = records.at(-1);
-    if (!last) return;
-    const fresh = await this.#withoutRepeatedOutputs(records);
-    const rows = rowsOf(fresh, texts, (record) => this.#encode(record.position));
-    await this.#insert("identities", rows.identities);
-    await this.#insert("texts", rows.texts);
-    await this.#insert("chain_commands", rows.chain_commands);
-    await this.#insert("axes", rows.axes);
-    await this.#insert("events", rows.events);
-    this.#sinceProgress = rows.events.length > 0 ? 0 : this.#sinceProgress + records.length;
+    const [first, last] = [records[0], records.at(-1)];
+    if (!first || !last) return;
+    const { tenant, encodePosition } = this.#options;
+    const foreign = records.find(({ envelope }) => envelope.tenant !== tenant);
+    if (foreign) throw new ThroughlineError("store.foreign", `A record of ${foreign.source} is of another tenant`);
+    const rows = new Rows(({ position }) => encodePosition(position), this.#options.retention ?? {});
+    for (const record of await this.#withoutRepeatedOutputs(records)) rows.add(record, texts.get(record.envelope.id));
+    const [from, upTo] = [encodePosition(first.position), encodePosition(last.position)];
+    for (const table of rows.tables()) await this.#engine.insert(table, tokenOf(table, from, upTo));
+    this.#sinceProgress += records.length;
     if (this.#sinceProgress < progressRecordsEvery) return;
+    await this.#engine.command("INSERT INTO progress (one, position) SELECT 1, {upTo:String}", { upTo });
     this.#sinceProgress = 0;
-    await this.#insert("progress", [{ one: 1, position: this.#encode(last.position) }]);
   }
 
   async writtenUpTo(): Promise<string | null> {
-    const [row] = await this.#ask<{ upTo: string }>(
+    const [row] = await this.#engine.ask<{ upTo: string }>(
       "SELECT max(position) AS upTo FROM ((SELECT position FROM events ORDER BY position DESC LIMIT 1) UNION ALL (SELECT position FROM progress))",
-      {},
     );
     return row?.upTo ? row.upTo : null;
   }
 
   async timeline(filter: TimelineFilter, limit: number): Promise<TimelineRow[]> {
-    const { where, parameters } = timelineQuestion(filter);
-    const direction = filter.order === "oldest" ? "ASC" : "DESC";
-    const found = await this.#ask<Found>(
-      `SELECT *, toUnixTimestamp64Milli(at) AS atMs FROM events FINAL WHERE ${where} ORDER BY position ${direction} LIMIT {limit:UInt32}`,
-      { ...parameters, limit },
-    );
-    return this.#complete(found);
+    const isOldest = filter.order === "oldest";
+    return this.#complete(await this.#rowsOf(timelineQuestion(filter), isOldest, limit));
   }
 
   async event(id: string): Promise<TimelineRow | null> {
-    const found = await this.#ask<Found>(
-      "SELECT *, toUnixTimestamp64Milli(at) AS atMs FROM events FINAL WHERE id = {id:String} ORDER BY position LIMIT 1",
+    const found = await this.#engine.ask<Found>(
+      "SELECT *, toUnixTimestamp64Milli(at) AS atMs FROM events WHERE id = {id:String} ORDER BY position LIMIT 1",
       { id },
     );
     return (await this.#complete(found))[0] ?? null;
   }
 
   async sessions(filter: SessionFilter, limit: number): Promise<SessionSummary[]> {
-    const { where, parameters } = sessionQuestion(filter);
-    const opened = await this.#ask<Found>(
-      `SELECT *, toUnixTimestamp64Milli(at) AS atMs FROM events FINAL WHERE ${where} ORDER BY position DESC LIMIT {limit:UInt32}`,
-      { ...parameters, limit },
-    );
-    const counts = await this.#ask<Counts>(sessionCounts, { sessions: opened.map((row) => String(row.session)) });
+    const opened = await this.#rowsOf(sessionQuestion(filter), false, limit);
+    const counts = await this.#engine.ask<Counts>(sessionCounts, {
+      sessions: opened.map((row) => String(row.session)),
+    });
     const bySession = new Map(counts.map((row) => [row.session, row]));
     const names = await this.#names(opened);
     return opened.map((row) => sessionFound(row, bySession.get(row.session), names));
   }
 
   async forgetText(session: string): Promise<void> {
-    await reach(
-      () =>
-        this.#client.command({
-          query: "ALTER TABLE texts DELETE WHERE session = {session:String} SETTINGS mutations_sync = 2",
-          query_params: { session },
-        }),
-      "delete clear text",
-    );
+    await this.#engine.command("ALTER TABLE texts DELETE WHERE session = {session:String}", { session });
+  }
+
+  async filled(): Promise<void> {
+    await setState(this.#engine, "rebuild", "done");
   }
 
   async close(): Promise<void> {
-    await this.#client.close();
+    await this.#engine.close();
+  }
+
+  /**
+   * The rows of a question, in order. Along an axis it looks at the newest positions first (or the oldest), and at more of
+   * them while the other conditions leave too few: an account has millions, and a page shows hundreds.
+   */
+  async #rowsOf(question: Question, isOldest: boolean, limit: number): Promise<Found[]> {
+    if (question.driver === null) return this.#page(question, "", {}, isOldest, limit);
+    const found: Found[] = [];
+    let edge: string | null = null;
+    for (let candidates = Math.max(limit, candidatesMin); ; candidates *= 4) {
+      const driver = candidatesOf(question.driver, isOldest, edge !== null);
+      const parameters: Parameters = { candidates, ...(edge === null ? {} : { edge }) };
+      const missing = limit - found.length;
+      found.push(...(await this.#page(question, `position IN (${driver})`, parameters, isOldest, missing)));
+      if (found.length >= limit) return found;
+      const [seen] = await this.#engine.ask<{ count: number; edge: string }>(
+        `SELECT count() AS count, ${isOldest ? "max" : "min"}(position) AS edge FROM (${driver})`,
+        { ...question.parameters, ...parameters },
+      );
+      if (!seen || seen.count < candidates) return found;
+      edge = seen.edge;
+    }
+  }
+
+  #page(question: Question, driver: string, more: Parameters, isOldest: boolean, limit: number): Promise<Found[]> {
+    const where = [driver, question.where].filter((part) => part !== "").join(" AND ") || "1";
+    const query = `SELECT *, toUnixTimestamp64Milli(at) AS atMs FROM events WHERE ${where}
+      ORDER BY position ${isOldest ? "ASC" : "DESC"} LIMIT 1 BY position LIMIT {limit:UInt32}`;
+    return this.#engine.ask<Found>(query, { ...question.parameters, ...more, limit });
   }
 
   /** The correlator's ids are hashes of evidence: a replica or a replay says the same again at a later position. */
   async #withoutRepeatedOutputs(records: readonly LogRecord[]): Promise<readonly LogRecord[]> {
-    const outputs = records.filter((record) => !String(record.envelope.id).startsWith(`${record.source}/`));
+    const outputs = records.filter(isOutput);
     if (outputs.length === 0) return records;
-    const known = await this.#ask<{ id: string; position: string }>(
-      "SELECT id, min(position) AS position FROM events WHERE id IN {ids:Array(String)} GROUP BY id",
+    const known = await this.#engine.ask<{ id: string; position: string }>(
+      "SELECT value AS id, min(position) AS position FROM axes WHERE axis = 'output' AND value IN {ids:Array(String)} GROUP BY id",
       { ids: outputs.map((record) => record.envelope.id) },
     );
     const first = new Map(known.map((row) => [row.id, row.position]));
     return records.filter((record) => {
-      const position = this.#encode(record.position);
+      if (!isOutput(record)) return true;
+      const position = this.#options.encodePosition(record.position);
       const seen = first.get(record.envelope.id);
       if (seen === undefined) first.set(record.envelope.id, position);
       return seen === undefined || seen === position;
     });
   }
 
-  async #insert(table: string, values: TableRow[]): Promise<void> {
-    if (values.length === 0) return;
-    await reach(() => this.#client.insert({ table, values, format: "JSONEachRow" }), `write to ${table}`);
-  }
-
-  async #ask<T>(query: string, parameters: Parameters): Promise<T[]> {
-    return reach(async () => {
-      const result = await this.#client.query({ query, query_params: parameters, format: "JSONEachRow" });
-      return result.json<T>();
-    }, "answer");
-  }
-
   async #complete(found: readonly Found[]): Promise<TimelineRow[]> {
     if (found.length === 0) return [];
     const names = await this.#names(found);
-    const texts = await this.#ask<{ position: string; text: string; parameters: string | null }>(
-      "SELECT position, text, parameters FROM texts FINAL WHERE session IN {sessions:Array(String)} AND position IN {positions:Array(String)}",
+    const texts = await this.#engine.ask<{ position: string; text: string; parameters: string | null }>(
+      "SELECT position, text, parameters FROM texts WHERE session IN {sessions:Array(String)} AND position IN {positions:Array(String)}",
       { sessions: distinct(found, "session"), positions: distinct(found, "position") },
     );
     const byPosition = new Map(texts.map((row) => [row.position, row]));
@@ -173,7 +188,7 @@ class ClickHouseStore implements Store {
   }
 
   async #names(found: readonly Found[]): Promise<ReadonlyMap<string, string>> {
-    const rows = await this.#ask<{ identity: string; name: string }>(
+    const rows = await this.#engine.ask<{ identity: string; name: string }>(
       "SELECT identity, name FROM identities FINAL WHERE identity IN {identities:Array(String)}",
       { identities: distinct(found, "identity") },
     );
@@ -188,9 +203,21 @@ const sessionCounts = `SELECT session,
   uniqExactIf(command, type = 'output.masked') AS masked,
   maxIf(toUnixTimestamp64Milli(at), type = 'session.closed') AS closedAtMs,
   anyIf(data, type = 'session.closed') AS closing
-FROM events FINAL
+FROM events
 WHERE position IN (SELECT position FROM axes WHERE axis = 'session' AND value IN {sessions:Array(String)})
 GROUP BY session`;
+
+/** Positions along an axis, from one end of it on. */
+function candidatesOf({ where }: Driver, isOldest: boolean, isFurther: boolean): string {
+  const further = isFurther ? ` AND position ${isOldest ? ">" : "<"} {edge:String}` : "";
+  return `SELECT position FROM axes WHERE ${where}${further} ORDER BY position ${isOldest ? "ASC" : "DESC"} LIMIT {candidates:UInt32}`;
+}
+
+/** The same rows of the same records have the same token; anything else has another. */
+function tokenOf({ table, bytes }: TableRows, from: string, upTo: string): string {
+  const sum = bytes.reduce((crc, piece) => crc32(piece, crc), 0);
+  return `${table}-${from}-${upTo}-${sum.toString(16)}`;
+}
 
 function distinct(found: readonly Found[], key: "session" | "position" | "identity"): string[] {
   return [...new Set(found.map((row) => row[key]))];

@@ -5,11 +5,19 @@
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { quietTypes } from "../../schemas/story.ts";
 import type { SessionFilter, TimelineFilter } from "../../schemas/timeline.ts";
+import type { Parameters } from "./engine.ts";
+
+/** Rows of `axes` whose positions are the candidates of an answer. */
+export interface Driver {
+  readonly where: string;
+}
 
 export interface Question {
-  /** Conditions joined by AND; "1" when there are none. */
+  /** The axis to walk along, most selective of those that are asked for; null when none is. */
+  readonly driver: Driver | null;
+  /** All other conditions on `events`, joined by AND; empty when there are none. */
   readonly where: string;
-  readonly parameters: Record<string, string | number | string[]>;
+  readonly parameters: Parameters;
 }
 
 /** Filters that are looked up by axis, most selective first. */
@@ -26,8 +34,8 @@ const axisNames = [
   "target",
 ] as const;
 
-const oneAxis = (axis: string): string =>
-  `position IN (SELECT position FROM axes WHERE axis = '${axis}' AND value = {${axis}:String})`;
+const oneAxis = (axis: string): string => `axis = '${axis}' AND value = {${axis}:String}`;
+const alongAxis = (axis: string): string => `position IN (SELECT position FROM axes WHERE ${oneAxis(axis)})`;
 
 /** Its own events, and every event of the commands that are its steps. */
 const byChain = `(position IN (SELECT position FROM axes WHERE axis = 'chain' AND value = {chain:String})
@@ -39,12 +47,9 @@ const wordsMax = 20;
 export function timelineQuestion(filter: TimelineFilter): Question {
   const conditions: string[] = [];
   const parameters: Question["parameters"] = {};
-  for (const axis of axisNames) {
-    const value = filter[axis];
-    if (value === undefined) continue;
-    conditions.push(oneAxis(axis));
-    parameters[axis] = value;
-  }
+  const asked = axisNames.filter((axis) => filter[axis] !== undefined);
+  const driver = driverOf(asked, filter.before, filter.order);
+  addAxes(filter, asked, conditions, parameters);
   if (filter.chain !== undefined) {
     conditions.push(byChain);
     parameters.chain = filter.chain;
@@ -62,22 +67,44 @@ export function timelineQuestion(filter: TimelineFilter): Question {
   addTime(filter, conditions, parameters);
   addWords(filter.text, conditions, parameters);
   addBefore(filter.before, filter.order, conditions, parameters);
-  return { where: conditions.join(" AND ") || "1", parameters };
+  return { driver, where: conditions.join(" AND "), parameters };
 }
 
 export function sessionQuestion(filter: SessionFilter): Question {
   const conditions = ["type = 'session.opened'"];
   const parameters: Question["parameters"] = {};
-  for (const axis of ["session", "grant", "task", "identity", "account", "target"] as const) {
-    const value = filter[axis];
-    if (value === undefined) continue;
-    conditions.push(oneAxis(axis));
-    parameters[axis] = value;
-  }
+  const asked = sessionAxes.filter((axis) => filter[axis] !== undefined);
+  const driver = driverOf(asked, filter.before, "newest");
+  addAxes(filter, asked, conditions, parameters);
   addTime(filter, conditions, parameters);
   addBefore(filter.before, "newest", conditions, parameters);
-  return { where: conditions.join(" AND "), parameters };
+  return { driver, where: conditions.join(" AND "), parameters };
 }
+
+type AxisName = (typeof axisNames)[number];
+const sessionAxes = ["session", "grant", "task", "identity", "account", "target"] as const;
+
+function driverOf(asked: readonly AxisName[], before: string | undefined, order: TimelineFilter["order"]) {
+  const [axis] = asked;
+  if (axis === undefined) return null;
+  return { where: [oneAxis(axis), ...(before === undefined ? [] : [beyond(order)])].join(" AND ") };
+}
+
+/** The first one leads; the others must hold too. */
+function addAxes(
+  filter: Partial<Record<AxisName, string>>,
+  asked: readonly AxisName[],
+  conditions: string[],
+  parameters: Question["parameters"],
+): void {
+  for (const [index, axis] of asked.entries()) {
+    if (index > 0) conditions.push(alongAxis(axis));
+    parameters[axis] = filter[axis] ?? "";
+  }
+}
+
+const beyond = (order: TimelineFilter["order"]): string =>
+  order === "oldest" ? "position > {before:String}" : "position < {before:String}";
 
 function addTime(
   filter: { readonly sinceMs?: number; readonly untilMs?: number },
@@ -101,7 +128,7 @@ function addBefore(
   parameters: Question["parameters"],
 ): void {
   if (before === undefined) return;
-  conditions.push(order === "oldest" ? "position > {before:String}" : "position < {before:String}");
+  conditions.push(beyond(order));
   parameters.before = before;
 }
 

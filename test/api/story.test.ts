@@ -58,7 +58,10 @@ describe("the night, read back", () => {
   let projector: Projector;
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "throughline-story-"));
-    store = await openChdbStore(folder, (position) => String(position).padStart(16, "0"));
+    store = await openChdbStore(folder, {
+      tenant: "test",
+      encodePosition: (position) => String(position).padStart(16, "0"),
+    });
     house = await openHouse({ store: bound(store), prepare: night });
     house.keys.set("k", key);
     projector = await runProjector({

@@ -8,4 +8,5 @@ import { storeContract } from "./contract.ts";
 const folder = await mkdtemp(join(tmpdir(), "throughline-store-"));
 after(() => rm(folder, { recursive: true, force: true }));
 
-storeContract("chDB in this process", () => openChdbStore(folder, (position) => String(position).padStart(16, "0")));
+const encodePosition = (position: unknown) => String(position).padStart(16, "0");
+storeContract("chDB in this process", () => openChdbStore(folder, { tenant: "test", encodePosition }));

@@ -29,7 +29,7 @@ describe("the projector", () => {
   const keys = new Map<string, Uint8Array | null>();
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "throughline-projector-"));
-    real = await openChdbStore(folder, (position) => log.encodePosition(position));
+    real = await openChdbStore(folder, { tenant: "test", encodePosition: (position) => log.encodePosition(position) });
   });
   after(async () => {
     await real.close();
