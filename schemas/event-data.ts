@@ -201,7 +201,9 @@ export interface EventData {
     about: string;
   };
   "alert.acknowledged": { alert: string; by: string };
-  "alert.resolved": { alert: string; by: string };
+  "alert.resolved": { alert: string; by: string; reason?: string };
+  /** A person says that this receiver shall not get its message any more: what waits behind it goes on. */
+  "alert.given_up": { alert: string; receiver: string; by: string; reason: string };
   "file.transferred": { path: string; direction: "in" | "out"; bytes: number; sha256: string };
   "recording.started": { reference: string };
   "recording.gap": Loss;
@@ -211,6 +213,8 @@ export interface EventData {
   "audit.verified": { records: number; ok: boolean; finding: string };
   /** The content itself: a replica without it does not answer. `files` maps name → text; large ones by reference. */
   "policy.changed": { digest: string; engine: string; files: Record<string, string> };
+  /** Files that were not taken over: what was in force stays. */
+  "policy.refused": { reason: string };
   "key.erased": { keyId: string; by: string; reason: string };
   "correlator.digested": { folded: number; digest: string };
   /** `head` of the chain up to and including `upTo`, signed with the source's Ed25519 key. */

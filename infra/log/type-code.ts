@@ -57,6 +57,8 @@ const codes: { readonly [T in EventType]: number } = {
   "service.started": 50,
   "service.stopped": 51,
   "gateway.followed": 52,
+  "alert.given_up": 53,
+  "policy.refused": 54,
 };
 
 const types: ReadonlyMap<number, EventType> = new Map(
