@@ -6,7 +6,7 @@
  * An insert is one block with a token: the same block again, after an answer that never came, changes nothing.
  */
 import { Readable } from "node:stream";
-import { type ClickHouseClientConfigOptions, createClient } from "@clickhouse/client";
+import { type ClickHouseClientConfigOptions, ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { TableRows } from "./rows.ts";
 
@@ -50,7 +50,12 @@ const replicatedSettings = { insert_quorum: "auto", select_sequential_consistenc
 const timeoutMs = 60_000;
 
 export function openEngine(at: ServerAddress | { readonly connection: StoreConnection }): Engine {
-  const client = createClient("connection" in at ? { ...at, clickhouse_settings: settings } : serverOptions(at));
+  // Its own log would print statements with their values.
+  const log = { level: ClickHouseLogLevel.OFF };
+  const client = createClient({
+    log,
+    ...("connection" in at ? { ...at, clickhouse_settings: settings } : serverOptions(at)),
+  });
   return {
     async command(query, parameters) {
       await reach(() => client.command({ query, ...(parameters ? { query_params: parameters } : {}) }), "do that");
