@@ -72,6 +72,8 @@ export class SharedLog {
   readonly #options: SharedLogOptions;
   readonly #appenders: SharedAppender[] = [];
   readonly #refusals: Refusals;
+  #closing: Promise<void> | null = null;
+  #closed = false;
 
   constructor(options: SharedLogOptions, topics: Topics, spool: Journal, shipper: Shipper) {
     this.#options = options;
@@ -105,19 +107,28 @@ export class SharedLog {
     return followSteps({ bus, topics: this.topics, tenant, known: sources.known, refused, holes }, deliver);
   }
 
-  /** Resolves when everything that the spool has now is in the shared log. */
+  /** Resolves when everything that was said until now is in the shared log. */
   async shipped(): Promise<void> {
+    await this.spool.drained();
     const head = await this.spool.head();
     if (head === null) return;
     const upTo = numberOf(head);
-    while (numberOf(this.shipper.shipped) < upTo) await sleep(5);
+    while (numberOf(this.shipper.shipped) < upTo && !this.#closed) await sleep(5);
   }
 
   /** Waits a while until the shared log has everything that was said. @throws ThroughlineError `log.lost_connection` */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     const late = Symbol("late");
-    const patience = sleep(this.#options.closeWaitMs ?? closeWaitMs, late);
+    const waited = new AbortController();
+    const patience = sleep(this.#options.closeWaitMs ?? closeWaitMs, late, waited).catch(() => {});
     const shipped = (await Promise.race([this.shipped(), patience])) !== late;
+    waited.abort();
+    this.#closed = true;
     await this.shipper.close();
     const error = new ThroughlineError(
       "log.lost_connection",
@@ -157,6 +168,7 @@ export async function openArchivedLog(options: SharedLogOptions): Promise<Archiv
   });
   archive.ended.catch(fatal);
   const followings = new Set<Following>();
+  let closing: Promise<void> | null = null;
   return {
     writer: journal.writer,
     shared,
@@ -174,14 +186,17 @@ export async function openArchivedLog(options: SharedLogOptions): Promise<Archiv
     },
     encodePosition: (position) => journal.encodePosition(position),
     decodePosition: (text) => journal.decodePosition(text),
-    async close() {
-      try {
-        await shared.close();
-      } finally {
-        for (const following of followings) await following.close();
-        await archive.close();
-        await journal.close();
-      }
+    close() {
+      closing ??= (async () => {
+        try {
+          await shared.close();
+        } finally {
+          for (const following of followings) await following.close();
+          await archive.close();
+          await journal.close();
+        }
+      })();
+      return closing;
     },
   };
 }

@@ -12,7 +12,7 @@ logContract("the journal", async () => {
     log = await here.open();
     return log;
   };
-  return { log, role: "api", name: "one", reopen, end: here.end };
+  return { log, role: "api", name: "one", ordersStreams: true, reopen, end: here.end };
 });
 
 logContract("the socket", async () => {
@@ -31,5 +31,5 @@ logContract("the socket", async () => {
     log = await connect();
     return log;
   };
-  return { log, role: "api", name: "one", reopen, end: here.end };
+  return { log, role: "api", name: "one", ordersStreams: true, reopen, end: here.end };
 });

@@ -11,6 +11,8 @@ export interface Opened {
   /** A role that may say `audit.read` and `block.lifted`, but not `command.finished`. */
   readonly role: Role;
   readonly name: string;
+  /** Whether both streams of a source come back in one order; topics keep each stream's. */
+  readonly ordersStreams: boolean;
   /** Closes and opens again on the same records. */
   reopen(): Promise<Log>;
   end(): Promise<void>;
@@ -34,16 +36,18 @@ export function logContract(name: string, open: () => Promise<Opened>): void {
       assert.deepEqual(tickets, [1, 2, 3, 4, 5]);
       await appender.synced(5);
       const mine = (await all(opened.log)).filter((record) => record.source === appender.source);
-      assert.deepEqual(
-        mine.map(({ type, stream, sequence }) => [type, stream, sequence]),
-        [
-          ["audit.read", "events", 1],
-          ["block.lifted", "steps", 1],
-          ["audit.read", "events", 2],
-          ["audit.read", "events", 3],
-          ["block.lifted", "steps", 2],
-        ],
-      );
+      const said = mine.map(({ type, stream, sequence }) => [type, stream, sequence]);
+      const asAppended = [
+        ["audit.read", "events", 1],
+        ["block.lifted", "steps", 1],
+        ["audit.read", "events", 2],
+        ["audit.read", "events", 3],
+        ["block.lifted", "steps", 2],
+      ];
+      const byStream = (records: unknown[][]) =>
+        ["steps", "events"].flatMap((stream) => records.filter((one) => one[1] === stream));
+      if (opened.ordersStreams) assert.deepEqual(said, asAppended);
+      else assert.deepEqual(byStream(said), byStream(asAppended));
     });
 
     it("orders positions and times", async () => {
@@ -181,14 +185,11 @@ export function logContract(name: string, open: () => Promise<Opened>): void {
       const again = await log.appender(opened.role, opened.name);
       await again.synced(again.append(lifted("c")));
       const mine = (await all(log)).filter((record) => record.source === again.source);
-      assert.deepEqual(
-        mine.map(({ type, sequence }) => [type, sequence]),
-        [
-          ["audit.read", 1],
-          ["block.lifted", 1],
-          ["block.lifted", 2],
-        ],
-      );
+      assert.deepEqual(mine.map(({ type, sequence }) => `${type} ${sequence}`).sort(), [
+        "audit.read 1",
+        "block.lifted 1",
+        "block.lifted 2",
+      ]);
     });
 
     it("knows its head, and refuses a position that is none", async () => {
