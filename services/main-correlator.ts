@@ -14,17 +14,32 @@ import type { Process, Surroundings } from "./main-surroundings.ts";
 const tickMs = 1_000;
 
 export async function runCorrelator(config: Config, around: Surroundings): Promise<Process> {
-  const shared = await openSharedLog(await sharedLogOptions(config, around));
+  const options = await sharedLogOptions(config, around);
+  const shared = await openSharedLog(options);
+  const end = async () => {
+    try {
+      await shared.close();
+    } finally {
+      await options.bus.close();
+    }
+  };
   try {
-    return await follow(shared, config, around);
+    const correlating = await correlate(shared, config.name, around);
+    return {
+      async close(reason) {
+        await correlating.close(reason);
+        await end();
+      },
+    };
   } catch (error) {
-    await shared.close().catch(around.fault);
+    await end().catch(around.fault);
     throw error;
   }
 }
 
-async function follow(shared: SharedLog, config: Config, around: Surroundings): Promise<Process> {
-  const speaker = await shared.appender("correlator", config.name);
+/** What is said through it ends with `shared`, which the caller closes. */
+export async function correlate(shared: SharedLog, name: string, around: Surroundings): Promise<Process> {
+  const speaker = await shared.appender("correlator", name);
   const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits });
   let place = "";
   let live = false;
@@ -65,7 +80,6 @@ async function follow(shared: SharedLog, config: Config, around: Surroundings): 
       live = false;
       speaker.append({ type: "service.stopped", subject: {}, data: { role: "correlator", reason } });
       await following.close();
-      await shared.close();
     },
   };
 }

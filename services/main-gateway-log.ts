@@ -97,16 +97,32 @@ function expectRules({ problem }: Correlator): void {
 }
 
 export async function openFollowedLog(parts: GatewayLogParts): Promise<GatewayLog> {
-  const shared = await openSharedLog(await sharedLogOptions(parts.config, parts.around));
+  const options = await sharedLogOptions(parts.config, parts.around);
+  const shared = await openSharedLog(options);
+  const end = async () => {
+    try {
+      await shared.close();
+    } finally {
+      await options.bus.close();
+    }
+  };
   try {
-    return await followed(shared, parts);
+    const log = await followSharedLog(shared, parts);
+    return {
+      ...log,
+      async close() {
+        await log.close();
+        await end();
+      },
+    };
   } catch (error) {
-    await shared.close().catch(parts.around.fault);
+    await end().catch(parts.around.fault);
     throw error;
   }
 }
 
-async function followed(shared: SharedLog, parts: GatewayLogParts): Promise<GatewayLog> {
+/** What is said through it ends with `shared`, which the caller closes. */
+export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts): Promise<GatewayLog> {
   const { config, files, feed, around } = parts;
   const appender = await shared.appender("gateway", config.name);
   const view = viewOf(shared, appender, around.now);
@@ -138,7 +154,6 @@ async function followed(shared: SharedLog, parts: GatewayLogParts): Promise<Gate
     async close() {
       heart.stop();
       await following.close();
-      await shared.close();
     },
   };
 }

@@ -1,6 +1,6 @@
 /** The shared log of this process, from its configuration. */
 import { readFile } from "node:fs/promises";
-import { openKafka } from "../infra/log/kafka.ts";
+import { type KafkaOptions, openKafka } from "../infra/log/kafka.ts";
 import type { SharedLogOptions } from "../infra/log/shared-log.ts";
 import { readSources } from "../infra/log/sources.ts";
 import type { Config, KafkaConfig } from "../schemas/config.ts";
@@ -22,7 +22,7 @@ export async function sharedLogOptions(config: Config, around: Surroundings): Pr
     tenant: config.tenant,
     name: config.name,
     sources,
-    bus: await openKafka(await brokersOf(kafka, config)),
+    bus: openKafka(await brokersOf(kafka, config)),
     prefix,
     eventPartitions,
     durability: { replicas, minInSync, retentionMs: retentionDays === undefined ? -1 : retentionDays * dayMs },
@@ -32,14 +32,14 @@ export async function sharedLogOptions(config: Config, around: Surroundings): Pr
   };
 }
 
-async function brokersOf({ brokers, tls, sasl }: KafkaConfig, { tenant, name }: Config) {
+async function brokersOf({ brokers, tls, sasl }: KafkaConfig, { tenant, name }: Config): Promise<KafkaOptions> {
   const text = async (file: string | undefined) => (file === undefined ? undefined : await readFile(file, "utf8"));
   const [ca, cert, key] = [await text(tls?.caFile), await text(tls?.certFile), await text(tls?.keyFile)];
   const password = sasl ? (await readFile(sasl.passwordFile, "utf8")).trim() : "";
   return {
     brokers,
     clientId: `throughline-${tenant}-${name}`,
-    ...(tls ? { tls: { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) } } : {}),
-    ...(sasl ? { sasl: { mechanism: sasl.mechanism, username: sasl.user, password } } : {}),
+    tls: tls ? { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) } : null,
+    sasl: sasl ? { mechanism: sasl.mechanism, username: sasl.user, password } : null,
   };
 }

@@ -26,8 +26,9 @@ const consoleFolder = fileURLToPath(new URL("./console/dist", import.meta.url));
 export async function runStore(config: Config, around: Surroundings): Promise<Process> {
   const { now, version } = around;
   const { policy } = await readPolicyFiles(config);
-  const log = config.log
-    ? await openArchivedLog(await sharedLogOptions(config, around))
+  const many = config.log ? await sharedLogOptions(config, around) : null;
+  const log = many
+    ? await openArchivedLog(many)
     : await openSocketLog({ folder: config.data, name: config.name, roles: ["projector", "api"], now });
   const [projecting, speaking] = [await log.appender("projector", config.name), await log.appender("api", config.name)];
   const store = await openConfiguredStore(config, (position) => log.encodePosition(position));
@@ -43,7 +44,7 @@ export async function runStore(config: Config, around: Surroundings): Promise<Pr
     policy: () => policy,
     tokens: createTokens(config.identity, now),
     openFlows: () => openFlows(config.identity, now),
-    alerts: config.alerts ? await readReceiver(config.alerts.url, config.alerts.secretFile) : null,
+    receivers: await Promise.all((config.alerts ?? []).map((one) => readReceiver(one.name, one.url, one.secretFile))),
     consoleFolder,
     onFault: around.fault,
   });
@@ -64,6 +65,7 @@ export async function runStore(config: Config, around: Surroundings): Promise<Pr
       await api.close();
       await projector.close();
       await log.close();
+      await many?.bus.close();
       await store.close();
       await keys.close();
     },
