@@ -34,7 +34,7 @@ export async function runStore(config: Config, around: Surroundings): Promise<Pr
   const store = await openConfiguredStore(config, (position) => log.encodePosition(position));
   const keys = await openKeys(config.data);
   const shared = { log, store, keys, blobs: openBlobs(config.data), now, wait };
-  const projector = await runProjector({ ...shared, appender: projecting });
+  const projector = await runProjector({ ...shared, tenant: config.tenant, appender: projecting });
   const api = await createApi({
     ...shared,
     config,

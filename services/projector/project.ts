@@ -16,9 +16,11 @@ import { ClearTexts } from "./clear.ts";
 import { Gaps } from "./gaps.ts";
 
 export interface ProjectorParts {
-  readonly log: Log;
+  readonly log: Pick<Log, "follow" | "decodePosition">;
+  /** Whose log it is; records of another tenant are left out, and said. */
+  readonly tenant: string;
   /** Of the role `projector`. */
-  readonly appender: Appender;
+  readonly appender: Pick<Appender, "append">;
   readonly store: Store;
   readonly keys: Keys;
   readonly blobs: Blobs;
@@ -38,6 +40,8 @@ export interface Projector {
 /** Each write is a part on disk: small ones are gathered this long. Well under the second that a timeline may be late. */
 const gatherMs = 100;
 const gatherUnder = 500;
+/** So many wait while others are written; then the log does. About 4 KB of memory each. */
+const pendingMax = 20_000;
 const retryMsMin = 250;
 const retryMsMax = 30_000;
 
@@ -49,14 +53,19 @@ export async function runProjector(parts: ProjectorParts): Promise<Projector> {
     { after: upTo === null ? null : parts.log.decodePosition(upTo), streams: ["steps", "events"] },
     (records) => projection.take(records),
   );
+  const caughtUp = Promise.race([following.caughtUp, projection.failed]).then(() => projection.idle());
+  const ended = Promise.race([following.ended, projection.failed]).catch((error: unknown) => {
+    if (!projection.stopped) throw error;
+  });
+  // Whoever does not ask for one must not be ended by it: the other carries the same error.
+  for (const one of [caughtUp, ended]) one.catch(() => undefined);
   return {
-    caughtUp: following.caughtUp,
-    ended: following.ended.catch((error: unknown) => {
-      if (!projection.stopped) throw error;
-    }),
+    caughtUp,
+    ended,
     async close() {
       projection.stop();
       await following.close();
+      await projection.settled();
     },
   };
 }
@@ -68,11 +77,18 @@ class Projection {
   readonly #stopping = new AbortController();
   /** Sessions whose text could not be opened, so that each is reported once. */
   readonly #unreadable = new Set<string>();
+  /** Sources that said something of another tenant. */
+  readonly #foreign = new Set<string>();
+  readonly #failed = Promise.withResolvers<never>();
+  #pending: LogRecord[] = [];
+  #writing: Promise<void> | null = null;
+  #broken = false;
 
   constructor(parts: ProjectorParts) {
     this.#parts = parts;
     const keyIdOf = (session: string) => keyIdFrom(parts.store, session);
     this.#clear = new ClearTexts({ keys: parts.keys, blobs: parts.blobs, keyIdOf });
+    this.#failed.promise.catch(() => undefined);
   }
 
   get stopped(): boolean {
@@ -83,26 +99,81 @@ class Projection {
     this.#stopping.abort();
   }
 
+  /** Rejects when what was taken cannot be written; never resolves. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  /** Resolves when everything that was taken is in the store. */
+  async idle(): Promise<void> {
+    while ((this.#pending.length > 0 || this.#writing !== null) && !this.stopped) await this.#write();
+  }
+
+  /** Resolves when nothing is being written; what fails then stands in `failed`. */
+  async settled(): Promise<void> {
+    await this.#writing?.catch(() => undefined);
+  }
+
+  /** What is being written, or begins to be now. */
+  async #write(): Promise<void> {
+    // What was not written must not be skipped: nothing is written after it.
+    if (this.#broken) await this.#failed.promise;
+    if (this.#pending.length > 0) this.#writing ??= this.#writeOn();
+    await this.#writing;
+  }
+
+  /** What it takes is written while the next is read; it keeps the log waiting when too much is. */
   async take(records: readonly LogRecord[]): Promise<void> {
-    let batch: LogRecord[] = [];
     for (const record of records) {
       const gap = this.#gaps.before(record);
       if (gap) this.#parts.appender.append({ type: "log.gap", subject: {}, data: gap });
+      if (record.envelope.tenant !== this.#parts.tenant) {
+        this.#leaveOut(record);
+        continue;
+      }
       this.#clear.follow(record);
       if (record.type === "key.erased") {
         // The text is deleted before the store can say that it has read this far.
-        await this.#write(batch);
-        batch = [];
+        await this.idle();
         await this.#forget(record);
       }
-      batch.push(record);
+      this.#pending.push(record);
     }
-    await this.#write(batch);
-    if (records.length < gatherUnder) await this.#parts.wait(gatherMs, this.#stopping.signal);
+    const writing = this.#write();
+    // It also stands in `failed`, and the next call meets it here.
+    writing.catch(() => undefined);
+    while (this.#pending.length >= pendingMax && !this.stopped) await this.#write();
+    if (this.#broken) await writing;
   }
 
-  async #write(records: readonly LogRecord[]): Promise<void> {
-    if (records.length === 0) return;
+  /** Whoever may write the log of one tenant must not fill the timelines of another. */
+  #leaveOut(record: LogRecord): void {
+    if (this.#foreign.has(record.source)) return;
+    this.#foreign.add(record.source);
+    const reason = `store.foreign: ${record.source} says records of another tenant; they are left out`;
+    this.#parts.appender.append({ type: "sink.failed", subject: {}, data: { sink: "store", reason } });
+  }
+
+  /** Writes until nothing waits. */
+  async #writeOn(): Promise<void> {
+    try {
+      while (this.#pending.length > 0) {
+        if (this.#pending.length < gatherUnder) await this.#parts.wait(gatherMs, this.#stopping.signal);
+        if (this.stopped) return;
+        const records = this.#pending;
+        this.#pending = [];
+        await this.#store(records);
+      }
+    } catch (error) {
+      this.#broken = true;
+      this.#failed.reject(error);
+      throw error;
+    } finally {
+      this.#writing = null;
+    }
+  }
+
+  async #store(records: readonly LogRecord[]): Promise<void> {
     await this.#insist("store", records.length, async () => {
       const texts = await this.#textsOf(records);
       await this.#parts.store.write(records, texts);

@@ -65,6 +65,7 @@ describe("the night, read back", () => {
     house = await openHouse({ store: bound(store), prepare: night });
     house.keys.set("k", key);
     projector = await runProjector({
+      tenant: "test",
       log: house.log,
       appender: await house.log.appender("projector", "test"),
       store,

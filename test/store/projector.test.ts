@@ -55,6 +55,7 @@ describe("the projector", () => {
   const start = async (store: Store = real): Promise<Projector> =>
     runProjector({
       log,
+      tenant: "test",
       appender: await log.appender("projector", "test"),
       store,
       keys: kept,
