@@ -7,6 +7,7 @@
  * takes the one partition. Whatever the group does, the session is told again where to read (kafka-tail.ts).
  */
 import { randomUUID } from "node:crypto";
+import { createRequire } from "node:module";
 import { connect, isIP, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
@@ -30,6 +31,7 @@ import { type Fetched, KafkaTail, type Session, type SessionEvents } from "./kaf
 import { topicFaults, topicSettings } from "./kafka-topic.ts";
 
 const { AssignerProtocol, ConfigResourceTypes, logLevel } = kafkajs;
+stopIdleTimers();
 
 export interface KafkaOptions {
   /** `host:port` of some brokers; they name the others. */
@@ -46,6 +48,8 @@ export interface KafkaOptions {
 }
 
 const fetchBytesMax = 4 * 1024 * 1024;
+/** How long the brokers may take to have a message on every in-sync replica. */
+const replicateMsMax = 4_000;
 /** How long a fetch waits for something new, and so the longest a quiet close takes. */
 const pollMs = 250;
 const retryMsMin = 100;
@@ -54,8 +58,8 @@ const closeWaitMs = 1_500;
 const timing = {
   connectionTimeout: 3_000,
   authenticationTimeout: 5_000,
-  requestTimeout: 10_000,
-  retry: { initialRetryTime: 50, multiplier: 2, factor: 0.2, maxRetryTime: 1_000, retries: 4 },
+  requestTimeout: 5_000,
+  retry: { initialRetryTime: 50, multiplier: 2, factor: 0.2, maxRetryTime: 1_000, retries: 3 },
 } as const;
 
 /** Nothing is connected yet. @throws ThroughlineError `config.invalid` */
@@ -106,7 +110,8 @@ class KafkaBus implements Bus {
     const opening = this.#producer;
     try {
       const { client } = await opening;
-      for (const topicMessages of requests) await client.sendBatch({ acks: -1, timeout: 10_000, topicMessages });
+      for (const topicMessages of requests)
+        await client.sendBatch({ acks: -1, timeout: replicateMsMax, topicMessages });
     } catch (cause) {
       // The numbers this producer gave may or may not be used up: another message under them would be dropped as a
       // duplicate. A new producer begins a new count.
@@ -305,7 +310,9 @@ async function openSession(
   const { client } = line;
   client.on("consumer.crash", ({ payload }) => broken.reject(payload.error));
   client.on("consumer.fetch", () => events.alive());
-  client.on("consumer.group_join", () => {
+  client.on("consumer.group_join", ({ payload }) => {
+    const got = payload.memberAssignment[topic] ?? [];
+    if (!got.includes(partition)) broken.reject(new Error("somebody else is in this reader's consumer group"));
     client.seek({ topic, partition, offset: String(events.position()) });
   });
   try {
@@ -373,4 +380,20 @@ async function findOrMakeTopic(admin: Admin, need: TopicNeed) {
 
 function closedError(): ThroughlineError {
   return new ThroughlineError("log.lost_connection", "the bus was closed");
+}
+
+/**
+ * kafkajs 2.2.4 looks for waiting requests a millisecond after each answer, then again, for ever, on every connection
+ * (its issue 1751): some hundredths of a processor, and a warning of Node about a negative timeout. Only a queue in
+ * which something waits needs to be looked at. The version is pinned, and bus.kafka.test.ts sees when this has no effect.
+ */
+function stopIdleTimers(): void {
+  const inside = createRequire(import.meta.url);
+  const { prototype } = inside("kafkajs/src/network/requestQueue") as {
+    prototype: { pending: unknown[]; scheduleCheckPendingRequests(): void };
+  };
+  const look = prototype.scheduleCheckPendingRequests;
+  prototype.scheduleCheckPendingRequests = function (): void {
+    if (this.pending.length > 0) look.call(this);
+  };
 }
