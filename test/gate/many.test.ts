@@ -1,0 +1,156 @@
+/** Two gateways, correlators and an api over brokers in memory: what one allows, the other knows in time. */
+import assert from "node:assert/strict";
+import { describe, it, type TestContext } from "node:test";
+import type { ResourceUri } from "../../schemas/command.ts";
+import { limits } from "../../schemas/limits.ts";
+import { MemoryBrokers, type MemoryBus } from "../log/memory-bus.ts";
+import { type Gateway, many, until } from "./many.ts";
+import { customers, effect, person, reading, staging, workload } from "./world.ts";
+
+const email = `${customers}#email` as ResourceUri;
+const stagingEmail = `${staging}#email` as ResourceUri;
+const readsTagged = reading([effect("read", [customers])], { shows: [email] });
+const copies = reading([{ ...effect("transform", [email], [stagingEmail]), flows: [[email, stagingEmail]] }]);
+const removes = reading([effect("delete", [], [staging], true)]);
+const plain = reading([effect("read", ["orders/public.countries"])]);
+const olga = person("olga", "owners");
+
+async function stage(t: TestContext, correlators = ["c1"]) {
+  const brokers = new MemoryBrokers(Date.now);
+  const here = await many(["a", "b", "c1", "c2"], brokers.connect());
+  t.after(() => here.end());
+  const buses = new Map<string, MemoryBus>();
+  const bus = (name: string) => {
+    buses.set(name, brokers.connect());
+    return buses.get(name)!;
+  };
+  const running = [];
+  for (const name of correlators) running.push(await here.correlator(name, bus(name)));
+  const a = await here.gateway("a", bus("a"));
+  const b = await here.gateway("b", bus("b"));
+  return { here, brokers, buses, a, b, correlators: running };
+}
+
+async function does(gateway: Gateway, grant: string, text: string, what: typeof copies) {
+  const session = await gateway.session(grant);
+  const judgement = await gateway.judge(session, text, what);
+  await gateway.reached(session, judgement);
+  if (judgement.verdict.ruling === "allow" || judgement.verdict.ruling === "mask") gateway.finish(session, judgement);
+  return { session, judgement, ruling: judgement.verdict.ruling };
+}
+
+describe("two gateways", () => {
+  it("hold the last step of a chain whose other steps went through the other one", async (t) => {
+    const { here, a, b } = await stage(t, ["c1", "c2"]);
+    const grants = ["extract", "transform", "load"].map((name) => here.grant(workload(name), name));
+    await does(a, grants[0]!, "SELECT", readsTagged);
+    await does(b, grants[1]!, "INSERT", copies);
+    const { ruling, judgement } = await does(a, grants[2]!, "DELETE", removes);
+    assert.equal(ruling, "hold");
+    assert.deepEqual(judgement.verdict.because, ["read_copy_destroy"]);
+  });
+
+  it("both know a tag before the copy that brings it lasts", async (t) => {
+    const { here, a, b, buses } = await stage(t);
+    const grant = here.grant(workload("transform"), "transform");
+    const session = await a.session(grant);
+    buses.get("b")!.hold();
+    const judgement = await a.judge(session, "INSERT", copies);
+    await until(() => a.feed.tags.of(stagingEmail).length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(a.gate.isDurable(session, judgement.ticket), false, "b does not know it yet");
+    buses.get("b")!.release();
+    await a.reached(session, judgement);
+    assert.deepEqual(b.feed.tags.of(stagingEmail), ["pii", "pii.email"]);
+  });
+
+  it("use an approval once, though both try at the same moment", async (t) => {
+    const { here, a, b } = await stage(t);
+    const grants = ["extract", "transform", "load"].map((name) => here.grant(workload(name), name));
+    await does(a, grants[0]!, "SELECT", readsTagged);
+    await does(a, grants[1]!, "INSERT", copies);
+    const { judgement: held } = await does(a, grants[2]!, "DELETE", removes);
+    assert.equal(held.verdict.ruling, "hold");
+    await here.approve(a, held, olga);
+    const approved = ({ feed }: Gateway) => {
+      const asked = feed.approvals.get(held.held!.approval);
+      return asked !== null && feed.approvals.isApproved(asked);
+    };
+    await until(() => approved(a) && approved(b));
+    const [one, other] = await Promise.all([
+      does(a, grants[2]!, "DELETE", removes),
+      does(b, grants[2]!, "DELETE", removes),
+    ]);
+    const rulings = [one.ruling, other.ruling].sort();
+    assert.deepEqual(rulings, ["allow", "block"]);
+    const refused = one.ruling === "block" ? one : other;
+    assert.match(refused.judgement.verdict.sentence, /counts once/);
+  });
+
+  it("wait for the shared log only where it matters", async (t) => {
+    const { here, a, buses } = await stage(t);
+    const grant = here.grant(workload("extract"), "extract");
+    const session = await a.session(grant);
+    buses.get("a")!.cut("the cable");
+    const [tagged, other] = [
+      await a.judge(session, "SELECT", readsTagged),
+      await a.judge(await a.session(grant), "SELECT 1", plain),
+    ];
+    await until(() => other.ticket <= a.log.appender.durable);
+    assert.equal(a.gate.isDurable(session, tagged.ticket), false);
+    const free = await a.session(grant);
+    const again = await a.judge(free, "SELECT 1", plain);
+    await a.reached(free, again);
+    buses.get("a")!.mend();
+    await a.reached(session, tagged);
+  });
+
+  it("refuse what is tagged when they have not heard from the shared log for too long, and only that", async (t) => {
+    const { here, a, buses } = await stage(t);
+    const grant = here.grant(workload("extract"), "extract");
+    const session = await a.session(grant);
+    buses.get("a")!.cut("the cable");
+    const shared = a.log.shared!;
+    const staleMs = shared.staleMs.bind(shared);
+    t.mock.method(shared, "staleMs", () => staleMs() + limits.feedStaleMsMax);
+    const refused = await a.judge(session, "SELECT", readsTagged);
+    assert.deepEqual([refused.verdict.ruling, refused.verdict.because], ["block", ["feed.stale"]]);
+    assert.equal((await a.judge(session, "SELECT 1", plain)).verdict.ruling, "allow");
+    buses.get("a")!.mend();
+  });
+
+  it("do not use a name that the other one is redefining, and read the catalog again afterwards", async (t) => {
+    const { here, a, b } = await stage(t);
+    const grant = here.grant(workload("admin"), "admin");
+    const session = await a.session(grant);
+    const view = "orders/public.v" as ResourceUri;
+    const defines = reading([effect("define", [], [view])], { changes: ["definitions"] as never });
+    const uses = reading([effect("read", [view])]);
+    const underWay = [uses];
+    const reader = b.definitions.join({ underWay: () => underWay, searchPath: () => ["public"] });
+    const judgement = await a.judge(session, "CREATE OR REPLACE VIEW", defines);
+    await until(() => b.definitions.concern(reader, uses));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(a.gate.isDurable(session, judgement.ticket), false, "something that uses it is under way at b");
+    underWay.length = 0;
+    reader.stir();
+    await a.reached(session, judgement);
+    assert.equal(b.definitions.concern(reader, uses), true);
+    a.finish(session, judgement);
+    await until(() => !b.definitions.concern(reader, uses));
+    assert.deepEqual(b.outdated, ["orders"]);
+    reader.close();
+  });
+
+  it("go on with one correlator when the other dies, and hold when none is left", async (t) => {
+    const { here, a, b, correlators } = await stage(t, ["c1", "c2"]);
+    const grants = ["extract", "transform", "load"].map((name) => here.grant(workload(name), name));
+    await does(a, grants[0]!, "SELECT", readsTagged);
+    await correlators[0]!.stop();
+    await does(b, grants[1]!, "INSERT", copies);
+    assert.equal((await does(a, grants[2]!, "DELETE", removes)).ruling, "hold");
+    await correlators[1]!.stop();
+    const { judgement } = await does(b, grants[0]!, "DELETE", removes);
+    assert.deepEqual([judgement.verdict.ruling, judgement.verdict.because], ["hold", ["correlator.unavailable"]]);
+  });
+});
