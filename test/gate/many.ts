@@ -145,6 +145,7 @@ export async function many(names: readonly string[], apiBus: Bus, parts: Partial
       now: Date.now,
       after(ms, call) {
         const timer = setTimeout(call, ms);
+        timer.unref();
         return () => clearTimeout(timer);
       },
       limits,
