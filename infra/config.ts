@@ -7,6 +7,7 @@ import { dirname, resolve } from "node:path";
 import { type Config, configSchema, type KafkaConfig, type StoreConfig } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
 import { type Finding, findings } from "../schemas/shape.ts";
+import { absoluteStorage, storageContradictions } from "./config-storage.ts";
 import { parseYaml } from "./yaml.ts";
 
 /** @throws ThroughlineError `config.unreadable`, `config.invalid` (one line per finding: `file:line: key: what`) */
@@ -91,6 +92,7 @@ function contradictions(config: Config): [string[], string][] {
   if (config.gateway.requireTls && !config.gateway.tls) found.push([["gateway", "requireTls"], "needs gateway.tls"]);
   return found;
 }
+  found.push(...storageContradictions(config));
 
 function storeContradictions({ store }: Config): [string[], string][] {
   const server = store?.server;
@@ -111,6 +113,7 @@ function withAbsolutePaths(config: Config, folder: string): Config {
     ...(config.log ? { log: { kafka: withAbsoluteKafka(config.log.kafka, at) } } : {}),
     ...(config.store ? { store: withAbsoluteStore(config.store, at) } : {}),
     policy: at(config.policy),
+    ...absoluteStorage(config, at),
     catalog: at(config.catalog),
     rules: at(config.rules),
     gateway: { ...config.gateway, ...(tls ? { tls: { certFile: at(tls.certFile), keyFile: at(tls.keyFile) } } : {}) },

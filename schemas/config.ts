@@ -3,6 +3,7 @@
  * Loaded and checked by infra/config.ts; an unknown key is an error with a hint.
  */
 import { closed, type Static, Type } from "./shape.ts";
+import { blobsSchema, keysSchema } from "./storage-config.ts";
 
 const text = (description: string) => Type.String({ minLength: 1, description });
 const address = (description: string) => Type.String({ pattern: "^.+:[0-9]{1,5}$", description });
@@ -98,6 +99,10 @@ export const configSchema = closed({
   name: Type.String({ pattern: "^[a-z][a-z0-9-]*$", description: "Name of this machine: part of each source's name" }),
   data: text("Folder of the log, keys and store; one process each"),
   log: Type.Optional(closed({ kafka: kafkaSchema })),
+  blobs: Type.Optional(blobsSchema),
+  keys: Type.Optional(keysSchema),
+  sources: Type.Optional(text("sources.json of all machines; absent: made in the data folder")),
+  privateKeys: Type.Optional(text("Folder of this process's private keys; absent: keys/ in the data folder")),
   store: Type.Optional(storeSchema),
   policy: text("Cedar policies"),
   catalog: text("Tags on resources"),

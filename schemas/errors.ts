@@ -102,6 +102,14 @@ export const errorCatalogue = {
   "request.invalid": { kind: "fault", hint: "The request does not have the form the API documents." },
   "request.conflict": { kind: "fault", hint: "Somebody was there first, or the time is over; look at it again." },
   "request.rate": { kind: "fault", hint: "Too many requests from one address or identity; wait a minute." },
+  "blobs.unavailable": {
+    kind: "fault",
+    hint: "The object storage under blobs: does not answer; check its address and that it runs.",
+  },
+  "blobs.refused": {
+    kind: "fault",
+    hint: "The object storage refuses: check bucket, region, keys and permissions (get, put, list) under blobs:.",
+  },
   "not.found": { kind: "fault", hint: "Nothing here has that name or id." },
   "export.damaged": {
     kind: "fault",

@@ -68,6 +68,18 @@ export const limits = {
   spareStepsKeptMax: 50_000,
   /** Candidates looked at for one question over all rules; beyond, a gate answers hold. Some tens of milliseconds. */
   chainLooksMax: 200_000,
+  /** A blob is held in memory whole; a sealed segment of the log is half of this. */
+  blobBytesMax: 512 * 1024 * 1024,
+  /** One request to the object storage, until its answer begins; a session that opens waits for it. */
+  objectAnswerMsMax: 5_000,
+  /** Slower than this, bytes to or from the object storage count as stopped. */
+  objectBytesPerSecondMin: 1024 * 1024,
+  /** With the pauses between them, half a minute at most. */
+  objectAttemptsMax: 4,
+  /** How long a session key may be used after it was read: an erasure holds everywhere after this. */
+  keyCachedMsMax: 5_000,
+  /** Session keys kept in memory by one process for that long. */
+  keysCachedMax: 1_024,
 } as const;
 
 export type Limits = { readonly [K in keyof typeof limits]: number };

@@ -8,13 +8,14 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { createFile, syncFolder } from "../log/durable-file.ts";
-import type { Blobs } from "./blobs.ts";
+import { type Blobs, checkBytes, digestOf } from "./blobs.ts";
 
 /** @param dataFolder its `blobs/` is used and made when needed */
 export function openBlobs(dataFolder: string): Blobs {
   const folder = join(dataFolder, "blobs");
   return {
     put: async (bytes) => {
+      checkBytes(bytes);
       const digest = hash("sha256", bytes, "hex");
       const shard = join(folder, digest.slice(0, 2));
       if (!existsSync(shard)) {
@@ -39,11 +40,4 @@ export function openBlobs(dataFolder: string): Blobs {
       return existsSync(join(folder, digest.slice(0, 2), digest));
     },
   };
-}
-
-/** Only a digest becomes a path. */
-function digestOf(reference: string): string {
-  const digest = /^sha256:([0-9a-f]{64})$/.exec(reference)?.[1];
-  if (digest === undefined) throw new ThroughlineError("not.found", "A blob's reference is sha256:<64 hex digits>");
-  return digest;
 }

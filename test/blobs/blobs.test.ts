@@ -1,35 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import type { Blobs } from "../../infra/blobs/blobs.ts";
 import { openBlobs } from "../../infra/blobs/blobs-folder.ts";
+import { objectBlobs } from "../../infra/blobs/blobs-objects.ts";
+import { folderObjects } from "../../infra/blobs/objects-folder.ts";
 import { isCode } from "../log/contract.ts";
-
-/** What every implementation of Blobs promises. */
-function blobsContract(name: string, open: () => Blobs): void {
-  describe(`${name} keeps the contract of blobs`, () => {
-    it("gives back what was put, by its content, once", async () => {
-      const blobs = open();
-      const bytes = Buffer.from("a recording");
-      const reference = await blobs.put(bytes);
-      assert.equal(reference, "sha256:973d5cd4d1c9a99d1e00481a952b1f3664919095bb4f153c489091d1123c9cde");
-      assert.equal(await blobs.put(bytes), reference);
-      assert.deepEqual(Buffer.from(await blobs.get(reference)), bytes);
-      assert.equal(await blobs.has(reference), true);
-      assert.deepEqual(Buffer.from(await blobs.get(await blobs.put(Buffer.alloc(0)))), Buffer.alloc(0));
-    });
-
-    it("does not find what was never put, nor what is no reference", async () => {
-      const blobs = open();
-      const nothing = `sha256:${"0".repeat(64)}`;
-      assert.equal(await blobs.has(nothing), false);
-      await assert.rejects(blobs.get(nothing), isCode("not.found"));
-      await assert.rejects(blobs.get("sha256:../../keys/master.key"), isCode("not.found"));
-    });
-  });
-}
+import { blobsContract, objectsContract } from "./contract.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -40,6 +18,8 @@ afterEach(() => {
 });
 
 blobsContract("a folder", () => openBlobs(folder));
+blobsContract("a folder that machines share", () => objectBlobs(folderObjects(join(folder, "acme"))));
+objectsContract("a folder", () => folderObjects(join(folder, "acme")));
 
 describe("a folder of blobs", () => {
   it("notices that a blob was changed, and leaves nothing half written behind", async () => {
@@ -51,5 +31,32 @@ describe("a folder of blobs", () => {
     assert.equal(statSync(join(shard, digest)).mode & 0o077, 0);
     writeFileSync(join(shard, digest), "another recording");
     await assert.rejects(blobs.get(reference), isCode("export.damaged"));
+  });
+});
+
+describe("a folder of objects", () => {
+  it("creates for one of many that try at once", async () => {
+    const tries = Array.from({ length: 20 }, (_, i) => folderObjects(folder).create("a/b", Buffer.from(`try ${i}`)));
+    const made = await Promise.all(tries);
+    assert.equal(made.filter(Boolean).length, 1);
+    assert.equal(String(await folderObjects(folder).get("a/b", 10)), `try ${made.indexOf(true)}`);
+    assert.deepEqual(readdirSync(join(folder, "a")), ["b"]);
+  });
+
+  it("writes zeros over what it replaces, and a reader sees the old or the new, never those", async () => {
+    const objects = folderObjects(folder);
+    await objects.put("a/b", Buffer.from("secret"));
+    linkSync(join(folder, "a", "b"), join(folder, "old"));
+    let reading = true;
+    const reader = (async () => {
+      const seen = new Set<string>();
+      while (reading) seen.add(String(await objects.get("a/b", 10)));
+      return seen;
+    })();
+    for (let i = 0; i < 50; i++) await objects.put("a/b", Buffer.from(`word ${i % 10}`));
+    reading = false;
+    for (const text of await reader) assert.match(text, /^(secret|word \d)$/);
+    assert.deepEqual(readFileSync(join(folder, "old")), Buffer.alloc(6));
+    assert.equal(statSync(join(folder, "a", "b")).mode & 0o077, 0);
   });
 });
