@@ -44,6 +44,9 @@ export interface SharedLogOptions {
 }
 
 const closeWaitMs = 5_000;
+/** Brokers that were away at every one of so many looks are away. */
+const awayLooks = 10;
+const awayLookMs = 300;
 
 /** @throws ThroughlineError `config.invalid` when the topics are not as they must be, and as `openJournal` */
 export async function openSharedLog(options: SharedLogOptions): Promise<SharedLog> {
@@ -181,7 +184,7 @@ export async function openArchivedLog(options: SharedLogOptions): Promise<Archiv
       return following;
     },
     async head() {
-      if (bus.state.connected) await archive.caughtUp();
+      await caughtUpOrAway(archive, bus);
       return journal.head();
     },
     encodePosition: (position) => journal.encodePosition(position),
@@ -218,14 +221,28 @@ function followArchive(
     settle();
   });
   inner.ended.catch((error: Error) => reached.reject(error));
-  const copied = bus.state.connected ? archive.caughtUp() : Promise.resolve();
-  copied
+  caughtUpOrAway(archive, bus)
     .then(async () => {
       wanted = numberOf(await journal.head());
       settle();
     })
     .catch((error: Error) => reached.reject(error));
   return { caughtUp: reached.promise, ended: inner.ended, close: () => inner.close() };
+}
+
+/** Waits for all that the shared log has; when the brokers stay away, for what was copied before. */
+async function caughtUpOrAway(archive: Archive, bus: Bus): Promise<void> {
+  const ended = new AbortController();
+  const { signal } = ended;
+  const away = async () => {
+    for (let looks = 0; looks < awayLooks && !signal.aborted; looks = bus.state.connected ? 0 : looks + 1)
+      await sleep(awayLookMs, undefined, { signal }).catch(() => {});
+  };
+  try {
+    await Promise.race([archive.caughtUp(), away()]);
+  } finally {
+    ended.abort();
+  }
 }
 
 function holeIn({ source, stream, from, until }: Hole): ThroughlineError {

@@ -41,7 +41,12 @@ export interface SharedWorld {
 }
 
 /** @param now each machine's own clock */
-export function sharedWorld(names: readonly string[], tenant = "demo", now: () => number = Date.now): SharedWorld {
+export function sharedWorld(
+  names: readonly string[],
+  tenant = "demo",
+  now: () => number = Date.now,
+  prefix = "tl",
+): SharedWorld {
   const sources = sourcesOf(tenant, names);
   const ends: (() => unknown)[] = [];
   const fatal: Error[] = [];
@@ -52,7 +57,7 @@ export function sharedWorld(names: readonly string[], tenant = "demo", now: () =
     bus,
     tenant,
     sources,
-    prefix: "tl",
+    prefix,
     eventPartitions: 2,
     durability: { replicas: 1, minInSync: 1, retentionMs: -1 },
     now,
