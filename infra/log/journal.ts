@@ -19,7 +19,7 @@ import { GroupWriter } from "./group-writer.ts";
 import { Lane, type Saying } from "./lane.ts";
 import { type Lock, lockFolder } from "./lock.ts";
 import type { Appender, Following, FollowOptions, Log, LogRecord, Position } from "./log.ts";
-import { decodePosition, encodePosition, positionOf } from "./position.ts";
+import { decodePosition, encodePosition, numberOf, positionOf } from "./position.ts";
 import { LogReader } from "./reader.ts";
 import { eventId, paddedSequence } from "./record.ts";
 import { Shelf } from "./shelf.ts";
@@ -329,6 +329,11 @@ export class Journal implements Log {
     for (const { tickets } of this.#appenders.values()) tickets.fail(error);
     for (const wake of this.#wakes.splice(0)) wake();
     this.#options.fatal(error);
+  }
+
+  /** Removes whole segments whose records are all safe elsewhere, up to a position, but for the newest `keep`. */
+  trim(upTo: Position, keep: number): void {
+    this.#shelf.trim(numberOf(upTo), keep);
   }
 
   /** Appends a `log.refused` of the writer. */

@@ -59,8 +59,10 @@ const timing = {
   connectionTimeout: 3_000,
   authenticationTimeout: 5_000,
   requestTimeout: 5_000,
-  retry: { initialRetryTime: 50, multiplier: 2, factor: 0.2, maxRetryTime: 1_000, retries: 3 },
 } as const;
+/** Of kafkajs itself. A request sent again by it is no duplicate, so a producer tries longer; the rest have loops here. */
+const retry = { initialRetryTime: 50, multiplier: 2, factor: 0.2, maxRetryTime: 1_000, retries: 1 } as const;
+const producerRetries = 2;
 
 /** Nothing is connected yet. @throws ThroughlineError `config.invalid` */
 export function openKafka(options: KafkaOptions): Bus {
@@ -219,12 +221,12 @@ function makeProducer(kafka: Kafka): Producer {
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
-    retry: timing.retry,
+    retry: { ...retry, retries: producerRetries },
   });
 }
 
 function makeAdmin(kafka: Kafka): Admin {
-  return kafka.admin({ retry: timing.retry });
+  return kafka.admin({ retry: retry });
 }
 
 async function openLine<Client extends Connecting>(
@@ -271,6 +273,7 @@ function newKafka(options: KafkaOptions): { kafka: Kafka; sockets: Set<Socket> }
   };
   const config: KafkaConfig = {
     ...timing,
+    retry,
     clientId: options.clientId,
     brokers: [...options.brokers],
     logLevel: logLevel.NOTHING,
@@ -295,7 +298,7 @@ async function openSession(
       // Long, because a group of one has nobody to hand its partition to; a pause of this process needs no rejoin.
       sessionTimeout: 300_000,
       rebalanceTimeout: 10_000,
-      heartbeatInterval: 30_000,
+      heartbeatInterval: 3_000,
       minBytes: 1,
       maxBytes: fetchBytesMax,
       maxBytesPerPartition: fetchBytesMax,
@@ -304,7 +307,7 @@ async function openSession(
       // Every reader must see the same, whatever somebody's transaction does.
       readUncommitted: true,
       partitionAssigners: [onePartition(topic, partition)],
-      retry: { ...timing.retry, restartOnFailure: () => Promise.resolve(false) },
+      retry: { ...retry, restartOnFailure: () => Promise.resolve(false) },
     });
   const line = await openLine(options, make);
   const { client } = line;

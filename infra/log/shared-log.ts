@@ -44,6 +44,8 @@ export interface SharedLogOptions {
 }
 
 const closeWaitMs = 5_000;
+/** A gibibyte of what was shipped stays in the spool. */
+const spoolSegmentsKept = 4;
 /** Brokers that were away at every one of so many looks are away. */
 const awayLooks = 10;
 const awayLookMs = 300;
@@ -61,6 +63,7 @@ export async function openSharedLog(options: SharedLogOptions): Promise<SharedLo
     tenant,
     keyOf: keptKeys(sources),
     file: join(folder, "spool", "shipped"),
+    keepSegments: spoolSegmentsKept,
     appender: await spool.appender("log", name),
     now,
   });

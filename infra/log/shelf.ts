@@ -32,6 +32,8 @@ export interface ShelfOptions {
 
 export class Shelf {
   readonly files: ShelfFile[] = [];
+  /** How many of `files`, from the first, have been removed; they stay in the list, because readers count by it. */
+  #removed = 0;
   /** Set when space ran out, cleared by `refill`. */
   full = false;
   /** Everything before is durable. */
@@ -131,6 +133,19 @@ export class Shelf {
     const { fd, end } = this.#create(state);
     this.#fd = fd;
     this.#end = end;
+  }
+
+  /**
+   * Removes the segments before the last `keep` whose records all stand before a position that is safe elsewhere.
+   * @param position the last one that is
+   */
+  trim(position: number, keep: number): void {
+    for (let next = this.files[this.#removed + 1]; next !== undefined; next = this.files[this.#removed + 1]) {
+      const file = this.files[this.#removed];
+      if (file === undefined || next.first > position + 1 || this.files.length - this.#removed <= keep) return;
+      unlinkSync(file.path);
+      this.#removed++;
+    }
   }
 
   /** Tries to have the whole reserve again. @returns whether there is space again */

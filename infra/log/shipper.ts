@@ -11,7 +11,8 @@ import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Stream } from "../../schemas/event.ts";
 import type { Bus, Outbound } from "./bus.ts";
 import { lastOfBatch, lastOfGroup } from "./frame.ts";
-import type { Appender, Following, Log, LogRecord, Position } from "./log.ts";
+import type { Journal } from "./journal.ts";
+import type { Appender, Following, LogRecord, Position } from "./log.ts";
 import { makePack, packBytesMax } from "./pack.ts";
 import { storedRecord } from "./record.ts";
 import { placeOf, type Topics } from "./shared.ts";
@@ -23,7 +24,9 @@ export interface Acknowledged {
 }
 
 export interface ShipperOptions {
-  readonly spool: Log;
+  readonly spool: Pick<Journal, "follow" | "decodePosition" | "encodePosition" | "trim">;
+  /** Segments of the spool that stay, though the shared log has them: for when it should lose something. */
+  readonly keepSegments: number;
   readonly bus: Bus;
   readonly topics: Topics;
   readonly tenant: string;
@@ -212,6 +215,7 @@ export class Shipper {
     const { file, spool } = this.#options;
     writeFileSync(`${file}.new`, `${spool.encodePosition(this.#shipped)}\n`, { mode: 0o600 });
     renameSync(`${file}.new`, file);
+    spool.trim(this.#shipped, this.#options.keepSegments);
   }
 
   async close(): Promise<void> {

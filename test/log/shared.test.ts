@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Entry } from "../../infra/log/entry.ts";
+import { openJournal } from "../../infra/log/journal.ts";
+import { topicNeeds, topicsOf } from "../../infra/log/shared.ts";
+import { Shipper } from "../../infra/log/shipper.ts";
 import { logContract } from "./contract.ts";
 import { MemoryBrokers } from "./memory-bus.ts";
 import { sharedWorld } from "./shared-world.ts";
@@ -196,5 +201,55 @@ describe("the shared log", () => {
     const types = (await all(mine)).map(({ type }) => type);
     assert.ok(!types.includes("block.lifted") && !types.includes("audit.read"), types.join());
     assert.ok(types.includes("log.refused"));
+  });
+});
+
+describe("a spool", () => {
+  it("loses the segments that the shared log has, but for the newest, and goes on after a restart", async (t) => {
+    const here = sharedWorld(["one"]);
+    t.after(here.end);
+    const brokers = new MemoryBrokers(Date.now);
+    const machine = here.machine("one");
+    const folder = join(machine.folder, "spool");
+    const options = { folder: machine.folder, place: "spool", tenant: "demo", name: "one", now: Date.now } as const;
+    const topics = topicsOf({ tenant: "demo", prefix: "tl", eventPartitions: 1 });
+    const bus = brokers.connect();
+    await bus.prepare(topicNeeds(topics, { replicas: 1, minInSync: 1, retentionMs: -1 }));
+    const open = async () => {
+      const { sources } = here;
+      const spool = await openJournal({
+        ...options,
+        sources,
+        fatal: (error) => here.fatal.push(error),
+        segmentBytesMax: 8_192,
+      });
+      const appender = await spool.appender("gateway", "one");
+      const speaker = await spool.appender("log", "one");
+      const about = {
+        bus,
+        topics,
+        tenant: "demo",
+        keyOf: sources.privateKey,
+        file: join(folder, "shipped"),
+        now: Date.now,
+      };
+      return { spool, appender, shipper: new Shipper({ ...about, spool, appender: speaker, keepSegments: 2 }) };
+    };
+    const say = async ({ appender, shipper }: Awaited<ReturnType<typeof open>>, count: number) => {
+      for (let i = 0; i < count; i++) await appender.synced(appender.append(intended(`${i}`)));
+      const said = Number(appender.nextId("steps").split("/").at(-1)) - 1;
+      await until(() => shipper.acknowledged("gateway/one").steps >= said);
+    };
+    const segments = () => readdirSync(folder).filter((name) => name.endsWith(".log"));
+    const first = await open();
+    await say(first, 60);
+    await first.shipper.close();
+    await first.spool.close();
+    assert.ok(segments().length <= 3 && !segments().includes("0000000000000001.log"), segments().join());
+    const again = await open();
+    await say(again, 10);
+    await again.shipper.close();
+    await again.spool.close();
+    assert.deepEqual(here.fatal, []);
   });
 });
