@@ -221,7 +221,7 @@ describe("a spool", () => {
         ...options,
         sources,
         fatal: (error) => here.fatal.push(error),
-        segmentBytesMax: 8_192,
+        limits: { segmentBytesMax: 8_192 },
       });
       const appender = await spool.appender("gateway", "one");
       const speaker = await spool.appender("log", "one");
