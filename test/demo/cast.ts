@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import pg from "pg";
 import type { Agent } from "./agent.ts";
 import type { DemoAccount } from "./database.ts";
-import { loggedIn, type World, workloadToken } from "./world.ts";
+import { loggedIn, type Places, type World, workloadToken } from "./world.ts";
 
 export interface Grant {
   readonly grant: string;
@@ -20,14 +20,14 @@ export interface Player {
   api(method: string, path: string, body?: unknown): Promise<{ status: number; body: Record<string, unknown> }>;
 }
 
-export async function workload(world: World, id: string): Promise<Player> {
+export async function workload(world: Places, id: string): Promise<Player> {
   const token = await workloadToken(world, id);
   return player(world, id, (address, init) =>
     fetch(address, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } }),
   );
 }
 
-export async function person(world: World, login: string): Promise<Player> {
+export async function person(world: Places, login: string): Promise<Player> {
   const agent: Agent = await loggedIn(world, login);
   return player(world, login, (address, init) =>
     agent.fetch(address, { ...init, headers: { ...init.headers, origin: world.api } }),
@@ -39,7 +39,7 @@ type Send = (
   init: { method: string; body?: string; headers: Record<string, string> },
 ) => Promise<Response>;
 
-function player(world: World, name: string, send: Send): Player {
+function player(world: Places, name: string, send: Send): Player {
   return {
     name,
     async api(method, path, body) {

@@ -3,8 +3,7 @@
  * identity provider, and the product's two processes started exactly as an operator starts them. Everything that must
  * survive a restart is in one folder.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { createWriteStream } from "node:fs";
+import type { ChildProcess } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Postgres, startPostgres } from "../../infra/deploy/postgres.ts";
@@ -14,10 +13,10 @@ import { type Alerts, receiveAlerts } from "./alerts.ts";
 import { makeDatabase } from "./database.ts";
 import { people, type Secrets, secretsOf, workloads, writeFiles } from "./files.ts";
 import { keptPorts, type Ports } from "./ports.ts";
+import { end, launch } from "./process.ts";
 
 export type ProcessName = "gateway" | "store";
 const rolesOf: Record<ProcessName, string[]> = { gateway: ["gateway", "correlator"], store: ["projector", "api"] };
-const readyWaitMsMax = 60_000;
 
 export interface World {
   readonly folder: string;
@@ -35,6 +34,9 @@ export interface World {
   kill(name: ProcessName, signal: NodeJS.Signals): Promise<void>;
   stop(): Promise<void>;
 }
+
+/** Where people and jobs of a world log in. */
+export type Places = Pick<World, "api" | "issuer" | "secrets">;
 
 export interface WorldOptions {
   readonly folder: string;
@@ -71,7 +73,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const alerts = await receiveAlerts(ports.alerts, secrets.webhook);
   const children = new Map<ProcessName, ChildProcess>();
   const start = async (name: ProcessName) => {
-    children.set(name, await launch(name, configFile, join(folder, `${name}.log`)));
+    children.set(name, await launch(rolesOf[name], configFile, join(folder, `${name}.log`)));
   };
   const kill = (name: ProcessName, signal: NodeJS.Signals) => end(children.get(name), signal);
   const world: World = {
@@ -125,43 +127,8 @@ function startProvider(folder: string, ports: Ports, secrets: Secrets, api: stri
   });
 }
 
-/** Starts one of the product's processes and waits until it says that it is ready. */
-async function launch(name: ProcessName, configFile: string, log: string): Promise<ChildProcess> {
-  const main = join(import.meta.dirname, "..", "..", "services", "main.ts");
-  const args = [main, ...rolesOf[name], "--config", configFile];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe", "ipc"] });
-  const file = createWriteStream(log, { flags: "a" });
-  let tail = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on("data", (chunk: Buffer) => {
-      file.write(chunk);
-      tail = (tail + chunk.toString()).slice(-2_000);
-    });
-  }
-  await new Promise<void>((ready, failed) => {
-    const late = setTimeout(
-      () => failed(new Error(`${name} is not ready after ${readyWaitMsMax / 1000} s:\n${tail}`)),
-      readyWaitMsMax,
-    );
-    child.once("message", () => ready());
-    child.once("exit", (code, signal) =>
-      failed(new Error(`${name} ended (${code ?? signal}) before it was ready:\n${tail}`)),
-    );
-    child.once("message", () => clearTimeout(late));
-    child.once("exit", () => clearTimeout(late));
-  });
-  return child;
-}
-
-async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
-  if (!child || child.exitCode !== null || child.signalCode !== null) return;
-  const gone = new Promise((done) => child.once("exit", done));
-  child.kill(signal);
-  await gone;
-}
-
 /** An access token for a workload, by client credentials. */
-export async function workloadToken(world: World, id: string): Promise<string> {
+export async function workloadToken(world: Places, id: string): Promise<string> {
   const discovered = (await (await fetch(`${world.issuer}/.well-known/openid-configuration`)).json()) as {
     token_endpoint: string;
   };
@@ -177,7 +144,7 @@ export async function workloadToken(world: World, id: string): Promise<string> {
 }
 
 /** A person logged in to the console, through the login form. */
-export async function loggedIn(world: World, login: string): Promise<Agent> {
+export async function loggedIn(world: Places, login: string): Promise<Agent> {
   const agent = new Agent({ login, password: world.secrets.people[login] ?? "" });
   const page = await agent.visit(`${world.api}/login`);
   if (page.status !== 200 || !page.url.startsWith(world.api))

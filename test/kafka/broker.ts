@@ -43,10 +43,21 @@ interface Place {
   readonly securePort: number;
   readonly controllerPort: number;
   readonly brokerFile: string;
+  readonly doors: readonly Door[];
+}
+
+/** A listener for clients that come through a relay, which must hear the relay's address from the broker. */
+export interface Door {
+  /** The broker's own. */
+  readonly port: number;
+  /** The relay's, which is advertised. */
+  readonly advertised: number;
 }
 
 /** @throws Error with the line that installs Java and Maven, or what the broker said instead of starting */
-export async function startBroker(options: { readonly secure?: boolean } = {}): Promise<Broker> {
+export async function startBroker(
+  options: { readonly secure?: boolean; readonly doors?: readonly Door[] } = {},
+): Promise<Broker> {
   const classPath = await kafkaClassPath();
   const folder = mkdtempSync(join(tmpdir(), "throughline-kafka-"));
   const kill = (): void => void (running?.exitCode === null && running.kill("SIGKILL"));
@@ -54,7 +65,9 @@ export async function startBroker(options: { readonly secure?: boolean } = {}): 
   process.once("exit", kill);
   const [port, securePort, controllerPort] = [await freePort(), await freePort(), await freePort()];
   const certificates = options.secure ? makeCertificates(folder) : { authority: "", brokerFile: "" };
-  const place: Place = { folder, classPath, port, securePort, controllerPort, brokerFile: certificates.brokerFile };
+  const { brokerFile } = certificates;
+  const { doors = [] } = options;
+  const place: Place = { folder, classPath, port, securePort, controllerPort, brokerFile, doors };
   const end = async (): Promise<void> => {
     if (running !== null) await kill9(running);
     process.off("exit", kill);
@@ -129,14 +142,17 @@ async function run(place: Place): Promise<ChildProcess> {
   return child;
 }
 
-function properties({ folder, port, securePort, controllerPort, brokerFile }: Place): string {
+function properties({ folder, port, securePort, controllerPort, brokerFile, doors }: Place): string {
+  const opened = doors.map((door, index) => `,DOOR${index}://127.0.0.1:${door.port}`).join("");
+  const advertised = doors.map((door, index) => `,DOOR${index}://127.0.0.1:${door.advertised}`).join("");
+  const plain = doors.map((_, index) => `,DOOR${index}:PLAINTEXT`).join("");
   const secure = brokerFile === "" ? "" : `,SECURE://localhost:${securePort}`;
   return `process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:${controllerPort}
-listeners=PLAIN://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${secure}
-advertised.listeners=PLAIN://127.0.0.1:${port}${secure}
-listener.security.protocol.map=PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL
+listeners=PLAIN://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${secure}${opened}
+advertised.listeners=PLAIN://127.0.0.1:${port}${secure}${advertised}
+listener.security.protocol.map=PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL${plain}
 inter.broker.listener.name=PLAIN
 controller.listener.names=CONTROLLER
 log.dirs=${join(folder, "data")}
