@@ -226,7 +226,7 @@ function makeProducer(kafka: Kafka): Producer {
 }
 
 function makeAdmin(kafka: Kafka): Admin {
-  return kafka.admin({ retry: retry });
+  return kafka.admin({ retry });
 }
 
 async function openLine<Client extends Connecting>(

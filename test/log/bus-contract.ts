@@ -243,9 +243,9 @@ export function busContract(name: string, open: () => Promise<BusWorld>): void {
         await assert.rejects(bus.send([message("50")]), isError("log.lost_connection", /./));
         assert.equal(bus.state.connected, false);
         assert.ok(!states[0]!.connected && states[0]!.reason.length > 0);
-        bus.onState((state) => state.connected && back.resolve());
       });
-      await back.promise;
+      bus.onState((state) => state.connected && back.resolve());
+      if (bus.state.connected) back.resolve();
       for (let number = 50; number < 100; ) {
         const sent = await bus.send([message(String(number))]).then(
           () => true,
@@ -253,6 +253,7 @@ export function busContract(name: string, open: () => Promise<BusWorld>): void {
         );
         if (sent) number += 1;
       }
+      await back.promise;
       const { end } = await bus.bounds(need.topic, 0);
       await all.until(end);
       await tail.close();
