@@ -9,6 +9,7 @@ import type { Keys } from "../../infra/keys/keys.ts";
 import { openKeys } from "../../infra/keys/keys-folder.ts";
 import { keptKey, keyedHash, Nonces, open, openBytes, seal, sealBytes } from "../../infra/keys/seal.ts";
 import { isCode } from "../log/contract.ts";
+import { keysContract } from "./contract.ts";
 
 let folder: string;
 let file: string;
@@ -22,6 +23,8 @@ afterEach(async () => {
   await keys.close();
   rmSync(folder, { recursive: true });
 });
+
+keysContract("a data folder", () => openKeys(folder));
 
 describe("session keys", () => {
   it("come back after a restart, and in another process that opened before they were made", async () => {
