@@ -87,6 +87,14 @@ const offline: OfflineParts = {
       throw error;
     }
   },
+  async rebuildStore({ file, progress, complain }) {
+    const { rebuildStore } = await import("./main-rebuild.ts");
+    const fatal = (error: Error) => {
+      complain(error.message);
+      process.exit(70);
+    };
+    return await rebuildStore({ file, progress, complain, fatal, now: Date.now });
+  },
   up: startBoth,
 };
 

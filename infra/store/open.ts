@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config, StoreConfig } from "../../schemas/config.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
+import { lockFolder } from "../log/lock.ts";
 import { type EmptiedStore, emptyStore, openStore, type StoreOptions } from "./clickhouse.ts";
 import { type Engine, openEngine, type ServerAddress } from "./engine.ts";
 import type { Store } from "./store.ts";
@@ -15,7 +16,7 @@ type Encode = StoreOptions["encodePosition"];
 type Configured = Pick<Config, "data" | "tenant" | "store">;
 type ServerConfig = NonNullable<StoreConfig["server"]>;
 
-/** @throws ThroughlineError `store.unavailable`, `store.newer`, `store.foreign`, `config.unreadable` */
+/** @throws ThroughlineError `store.unavailable`, `store.newer`, `store.foreign`, `config.unreadable`, `log.locked` */
 export async function openConfiguredStore(config: Configured, encodePosition: Encode): Promise<Store> {
   return await opened(config, (engine) => openStore(engine, optionsOf(config, encodePosition)));
 }
@@ -29,12 +30,21 @@ function optionsOf({ tenant, store }: Configured, encodePosition: Encode): Store
   return { tenant, encodePosition, retention: store?.retention, cluster: store?.server?.cluster };
 }
 
-async function opened<T>(config: Configured, use: (engine: Engine) => Promise<T>): Promise<T> {
-  const engine = await engineOf(config);
+/** One process writes a store: the data folder's lock says so, for an engine of our own and for a server's. */
+async function opened<T extends Store>(config: Configured, use: (engine: Engine) => Promise<T>): Promise<T> {
+  const lock = lockFolder(join(config.data, "projector"));
   try {
-    return await use(engine);
+    const engine = await engineOf(config);
+    const close = async () => {
+      await engine.close();
+      lock.release();
+    };
+    return await use({ ...engine, close }).catch(async (error: unknown) => {
+      await engine.close();
+      throw error;
+    });
   } catch (error) {
-    await engine.close();
+    lock.release();
     throw error;
   }
 }

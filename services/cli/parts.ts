@@ -33,6 +33,13 @@ export interface RuleFiring {
   readonly chain: readonly string[];
 }
 
+/** Positions are the log's own texts: digits. */
+export interface RebuildProgress {
+  readonly records: number;
+  readonly at: string;
+  readonly of: string;
+}
+
 export interface OfflineParts {
   /** Runs the inline tests of rule files; none named = all that are shipped. */
   readonly testRules: (files: readonly string[]) => Promise<readonly RuleTestResult[]>;
@@ -45,6 +52,12 @@ export interface OfflineParts {
   }) => AsyncIterable<RuleFiring>;
   /** @returns what is wrong with the configuration, `file:line: what`, empty when nothing is. */
   readonly configCheck: (file: string) => Promise<readonly string[]>;
+  /** Empties the store and fills it from the log. @returns how many records were written */
+  readonly rebuildStore: (job: {
+    readonly file: string;
+    readonly progress: (progress: RebuildProgress) => void;
+    readonly complain: (what: string) => void;
+  }) => Promise<number>;
   /** Starts every role on this machine; resolves when it has stopped. */
   readonly up: (file: string) => Promise<void>;
 }

@@ -61,6 +61,7 @@ export async function openDesk(): Promise<Desk> {
       testRules: async () => [],
       runRules: async function* () {},
       configCheck: async () => [],
+      rebuildStore: async () => 0,
       up: async () => undefined,
     },
   };

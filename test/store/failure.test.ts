@@ -1,6 +1,6 @@
 /** What happens when the store's server fails: nothing lost, nothing twice, and no tenant in another's database. */
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
 import { openStore } from "../../infra/store/clickhouse.ts";
@@ -100,10 +100,12 @@ describe("a server of the store that fails", () => {
   });
 
   test("refuses a wrong password, and an unreadable password file names itself", async () => {
-    const { data } = server.config(tenant);
+    const { data } = server.config("stranger");
+    await mkdir(data);
     await writeFile(join(data, "wrong"), "guessed\n");
-    await assert.rejects(server.open(tenant, { passwordFile: join(data, "wrong") }), { code: "store.unavailable" });
-    await assert.rejects(server.open(tenant, { passwordFile: join(data, "none") }), { code: "config.unreadable" });
+    await assert.rejects(server.open("stranger", { passwordFile: join(data, "wrong") }), { code: "store.unavailable" });
+    await assert.rejects(server.open("stranger", { passwordFile: join(data, "none") }), { code: "config.unreadable" });
+    assert.ok(!server.statements.some((line) => line.includes("stranger")));
   });
 
   test("keeps every tenant in a database of its own, and refuses what is another's", async () => {

@@ -66,7 +66,7 @@ export async function startServer(secure = false): Promise<TestServer> {
     await gone;
   };
   const config: TestServer["config"] = (tenant, changes = {}) => ({
-    data: folder,
+    data: join(folder, tenant),
     tenant,
     store: {
       server: {

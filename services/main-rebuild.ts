@@ -1,0 +1,64 @@
+/**
+ * `throughline store rebuild`: empties the store and fills it from the log. Gateways and correlators may run; projector and
+ * api must not (the store's lock says so), because nobody may read half a store for a whole one. Started again after it
+ * was interrupted, it goes on. When the service is started instead, its projector goes on.
+ *
+ * The log is read from the data folder; on one machine whose gateway runs, through that gateway's socket.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { openBlobs } from "../infra/blobs/blobs-folder.ts";
+import { loadConfig } from "../infra/config.ts";
+import { openKeys } from "../infra/keys/keys-folder.ts";
+import { openJournal } from "../infra/log/journal.ts";
+import type { Log } from "../infra/log/log.ts";
+import { encodePosition } from "../infra/log/position.ts";
+import { openSocketLog } from "../infra/log/socket-client.ts";
+import { readSources } from "../infra/log/sources.ts";
+import { openEmptiedStore } from "../infra/store/open.ts";
+import type { Config } from "../schemas/config.ts";
+import { ThroughlineError } from "../schemas/errors.ts";
+import { type Progress, rebuild } from "./projector/rebuild.ts";
+
+export interface RebuildOptions {
+  readonly file: string;
+  readonly now: () => number;
+  readonly progress: (progress: Progress) => void;
+  readonly complain: (what: string) => void;
+  readonly fatal: (error: Error) => void;
+}
+
+/** @returns how many records were written @throws ThroughlineError `log.locked`, `store.unavailable`, `config.invalid` */
+export async function rebuildStore(options: RebuildOptions): Promise<number> {
+  const config = await loadConfig(options.file);
+  const store = await openEmptiedStore(config, encodePosition);
+  const log = await openLog(config, options);
+  const keys = await openKeys(config.data);
+  try {
+    const { now, progress, complain } = options;
+    const shared = { log, store, keys, blobs: openBlobs(config.data), tenant: config.tenant };
+    const written = await rebuild({ ...shared, now, wait, progress, complain });
+    await store.filled();
+    return written;
+  } finally {
+    await log.close();
+    await store.close();
+    await keys.close();
+  }
+}
+
+async function openLog(config: Config, { now, fatal }: RebuildOptions): Promise<Log> {
+  const { data: folder, tenant, name } = config;
+  const sources = readSources(folder);
+  try {
+    return await openJournal({ folder, tenant, name, now, fatal, sources });
+  } catch (error) {
+    const isHeld = error instanceof ThroughlineError && error.code === "log.locked";
+    if (!isHeld || config.log) throw error;
+    return await openSocketLog({ folder, name, roles: ["projector"], now });
+  }
+}
+
+/** Resolves after so many milliseconds, or at once when the signal says so. */
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  return sleep(ms, undefined, { signal }).catch(() => undefined);
+}

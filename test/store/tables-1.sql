@@ -1,0 +1,90 @@
+-- The store: what timelines are read from. All of it can be built again from the log; nothing here decides anything.
+-- Statements are separated by a line that holds only two dashes. `position` is the log's own text of it, which orders
+-- as the log does. Events are replaced by position, so that writing the same records again changes nothing.
+
+CREATE TABLE IF NOT EXISTS events
+(
+  position       String CODEC(ZSTD(1)),
+  id             String CODEC(ZSTD(1)),
+  at             DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
+  tenant         LowCardinality(String),
+  type           LowCardinality(String),
+  source         LowCardinality(String),
+  stream         LowCardinality(String),
+  sequence       UInt64 CODEC(DoubleDelta, ZSTD(1)),
+  session        String CODEC(ZSTD(1)),
+  command        String CODEC(ZSTD(1)),
+  identity       LowCardinality(String),
+  account        LowCardinality(String),
+  task           String CODEC(ZSTD(1)),
+  target         LowCardinality(String),
+  grant_id       String CODEC(ZSTD(1)),
+  client_address String CODEC(ZSTD(1)),
+  ruling         LowCardinality(String),
+  operations     Array(LowCardinality(String)),
+  resources      Array(String),
+  chains         Array(String),
+  rows           UInt64,
+  bytes          UInt64,
+  duration_us    UInt64,
+  data           String CODEC(ZSTD(3)),
+  INDEX by_id id TYPE bloom_filter(0.001) GRANULARITY 4,
+  INDEX by_time at TYPE minmax GRANULARITY 1,
+  INDEX by_type type TYPE set(100) GRANULARITY 1,
+  INDEX by_ruling ruling TYPE set(10) GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree
+ORDER BY position
+--
+-- Which positions a reader's question touches: one row per (axis, value, event). Axes: identity, account, target,
+-- session, task, command, grant, resource (with the table a column belongs to), chain, approval, key.
+CREATE TABLE IF NOT EXISTS axes
+(
+  axis     LowCardinality(String),
+  value    String CODEC(ZSTD(1)),
+  position String CODEC(ZSTD(1))
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (axis, value, position)
+--
+-- The commands that are steps of a chain: they ran before anybody knew that they were.
+CREATE TABLE IF NOT EXISTS chain_commands
+(
+  chain   String CODEC(ZSTD(1)),
+  command String CODEC(ZSTD(1))
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (chain, command)
+--
+-- Names of identities, for people to read; the newest counts.
+CREATE TABLE IF NOT EXISTS identities
+(
+  identity String,
+  name     String,
+  kind     LowCardinality(String),
+  at       DateTime64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree(at)
+ORDER BY identity
+--
+-- Clear text, by session, so that it can be deleted when the session's key is erased. Old parts leave the disk at once.
+CREATE TABLE IF NOT EXISTS texts
+(
+  session    String,
+  position   String,
+  text       String CODEC(ZSTD(3)),
+  parameters Nullable(String) CODEC(ZSTD(3)),
+  INDEX words lowerUTF8(text) TYPE ngrambf_v1(3, 8192, 3, 0) GRANULARITY 4
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (session, position)
+SETTINGS old_parts_lifetime = 1
+--
+-- How far the projector has read, where that is further than its last row (records that make no row).
+CREATE TABLE IF NOT EXISTS progress
+(
+  one      UInt8,
+  position SimpleAggregateFunction(max, String)
+)
+ENGINE = AggregatingMergeTree
+ORDER BY one
