@@ -19,6 +19,7 @@ import { checkConfig, up } from "./machine.ts";
 import type { CliParts } from "./parts.ts";
 import { replay } from "./replay.ts";
 import { type RunOptions, runRules, testRules } from "./rules.ts";
+import { rebuildStore } from "./store.ts";
 import { timeline } from "./timeline.ts";
 import { type VerifyOptions, verify } from "./verify.ts";
 
@@ -228,6 +229,13 @@ function offlineCommands(program: Command, start: Start): void {
     .command("check [file]")
     .description("every finding with file and line")
     .action((file: string | undefined) => checkConfig(start(), file ?? "throughline.yaml"));
+  program
+    .command("store")
+    .description("where timelines are kept")
+    .command("rebuild")
+    .description("make all timelines again from the log, while projector and api are stopped")
+    .option("--config <file>", "the configuration", "throughline.yaml")
+    .action((options: { config: string }) => rebuildStore(start(), options.config));
   program
     .command("up [file]")
     .description("start every role on this machine")
