@@ -29,13 +29,15 @@ $(console): node_modules/.installed $(console_sources)
 run: node_modules/.installed $(console) ## everything on this machine, with a demo that plays itself; ARGS=--once ends after it
 	@$(node) test/demo/run.ts $(ARGS)
 
-test: test-tools node_modules/.installed $(console) ## every test except the browser's
-	@$(node) test/run.ts
+test: test-tools node_modules/.installed $(console) ## every test except the browser's; ARGS="--without kafka" leaves out what needs a real broker
+	@$(node) test/run.ts $(ARGS)
 
 .PHONY: test-tools
 test-tools:
 	@command -v psql >/dev/null || { echo "psql is missing. On Debian: apt-get install postgresql-client"; exit 1; }
 	@command -v openssl >/dev/null || { echo "openssl is missing. On Debian: apt-get install openssl"; exit 1; }
+	@$(if $(findstring --without kafka,$(ARGS)),true,command -v java >/dev/null && command -v mvn >/dev/null) || { \
+	  echo "java or mvn is missing: the tests run a real Kafka. On Debian: apt-get install openjdk-17-jre-headless maven"; exit 1; }
 
 test-browser: node_modules/.installed $(console) ## the console in Debian's Chromium
 	@command -v chromium >/dev/null || { echo "Chromium is missing. On Debian: apt-get install chromium"; exit 1; }
