@@ -1,0 +1,111 @@
+/**
+ * A correlator process, wired as services/main-correlator.ts wires it. Which engine it is, is a label: under another
+ * engine's policy the product's fold must only listen, and that is what a rolling upgrade is made of.
+ */
+import type { Entry } from "../../infra/log/entry.ts";
+import { stepsPlace } from "../../infra/log/steps-follow.ts";
+import { createCorrelator } from "../../services/correlator/correlator.ts";
+import { engineVersion } from "../../services/correlator/engine.ts";
+import type { Output } from "../../services/correlator/outputs.ts";
+import { limits } from "./gateway.ts";
+import type { Machine } from "./loop.ts";
+import { keysOf, Run, type Stage } from "./process.ts";
+import { Disk } from "./spool.ts";
+
+const tickMs = 1_000;
+
+export class CorrelatorProcess {
+  readonly machine: Machine;
+  readonly disk = new Disk();
+  engine: string;
+  readonly #stage: Stage;
+  readonly #sources: readonly string[];
+
+  constructor(stage: Stage, machine: Machine, engine: string, sources: readonly string[]) {
+    this.#stage = stage;
+    this.machine = machine;
+    this.engine = engine;
+    this.#sources = sources;
+  }
+
+  start(): void {
+    this.machine.start();
+    this.machine.go(() => this.#run());
+  }
+
+  crash(): void {
+    this.machine.stop();
+    this.disk.crash(this.#stage.network.dice(`crashes of ${this.machine.name}`));
+  }
+
+  async #run(): Promise<void> {
+    const { machine, engine } = this;
+    const run = new Run(this.#stage, machine, this.disk);
+    const speaker = run.spool.open("correlator", machine.name);
+    const correlator = createCorrelator({
+      emit: (output) => {
+        this.#compare(output);
+        speaker.append(output);
+      },
+      limits,
+    });
+    let [place, live, soon] = ["", false, false];
+    const tick = () => void speaker.append({ type: "clock.ticked", subject: {}, data: { upTo: place } });
+    const tickSoon = () => {
+      if (!live || soon) return;
+      soon = true;
+      machine.after(0, () => {
+        soon = false;
+        tick();
+      });
+    };
+    const fold = this.#stage.bugs.has("answers-stale")
+      ? hasty(correlator.fold.bind(correlator), machine)
+      : correlator.fold.bind(correlator);
+    const known = new Map(this.#sources.map((source) => [source, keysOf(source).source]));
+    const following = run.follow(known, (entries, offset) => {
+      for (const entry of entries) fold(asSeenBy(engine, entry));
+      place = stepsPlace(offset);
+      if (entries.some(isWaitedFor)) tickSoon();
+    });
+    await run.shipped();
+    await following.caughtUp();
+    correlator.goLive();
+    live = true;
+    const data = { role: "correlator", version: "", positions: { steps: place } };
+    speaker.append({ type: "service.started", subject: {}, data });
+    machine.every(tickMs, tick);
+  }
+
+  #compare(output: Output): void {
+    const { truth } = this.#stage;
+    const by = `${this.machine.name} run ${this.machine.run}`;
+    const text = JSON.stringify([output.id, output.data]);
+    if (output.type === "command.answered") truth.said(truth.answers, output.data.intent, by, text);
+    if (output.type === "correlator.digested") truth.said(truth.digests, String(output.data.folded), by, text);
+  }
+}
+
+/** An engine takes its own label for its own, and every other for another's. */
+function asSeenBy(engine: string, entry: Entry): Entry {
+  if (entry.type !== "policy.changed") return entry;
+  const isOwn = entry.data.engine === engine;
+  return { ...entry, data: { ...entry.data, engine: isOwn ? engineVersion : `not ${engineVersion}` } };
+}
+
+/** The planted bug of a correlator that answers before it has folded what came before: the rest comes a little later. */
+function hasty(fold: (entry: Entry) => void, machine: Machine): (entry: Entry) => void {
+  return (entry) => {
+    if (entry.type !== "command.decided") fold(entry);
+    else machine.after(machine.name === "c0" ? 40 : 0, () => fold(entry));
+  };
+}
+
+/** As main-correlator.ts. */
+function isWaitedFor(entry: Entry): boolean {
+  if (entry.type !== "command.decided") return false;
+  return entry.data.effects.some(
+    ({ operation, reads, writes, ends }) =>
+      operation === "define" || ends.length > 0 || (reads.length > 0 && writes.length > 0 && operation !== "delete"),
+  );
+}

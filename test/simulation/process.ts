@@ -1,0 +1,126 @@
+/**
+ * What every process of the play has: a machine, a disk that stays, and, in each run, the product's own shipper and
+ * followers over a simulated spool and simulated brokers. What only opens files in the product is done here instead.
+ */
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { join } from "node:path";
+import type { Entry } from "../../infra/log/entry.ts";
+import type { Hole } from "../../infra/log/pack-reader.ts";
+import { numberOf } from "../../infra/log/position.ts";
+import { topicsOf } from "../../infra/log/shared.ts";
+import { SharedAppender } from "../../infra/log/shared-appender.ts";
+import { Shipper } from "../../infra/log/shipper.ts";
+import { fingerprint, publicKeyOf, publicKeyText } from "../../infra/log/sign.ts";
+import type { Source } from "../../infra/log/sources.ts";
+import { followSteps, type StepsFollowing } from "../../infra/log/steps-follow.ts";
+import type { Role } from "../../schemas/event.ts";
+import { type Broker, SimulatedBus } from "./broker.ts";
+import type { Bugs } from "./bugs.ts";
+import type { Machine } from "./loop.ts";
+import type { Network } from "./network.ts";
+import { type Disk, Spool } from "./spool.ts";
+import type { Truth } from "./truth.ts";
+
+export const tenant = "acme";
+export const topics = topicsOf({ tenant, prefix: "t", eventPartitions: 1 });
+
+/** Everything that the processes of one play share. */
+export interface Stage {
+  readonly seed: number;
+  readonly broker: Broker;
+  readonly network: Network;
+  readonly truth: Truth;
+  readonly bugs: Bugs;
+  /** A folder for the few bytes that shippers remember. */
+  readonly folder: string;
+}
+
+const keys = new Map<string, { readonly key: KeyObject; readonly source: Source }>();
+
+/** Signing keys, made once for all plays: nothing depends on which they are. */
+export function keysOf(source: string): { readonly key: KeyObject; readonly source: Source } {
+  let known = keys.get(source);
+  if (known === undefined) {
+    const { privateKey } = generateKeyPairSync("ed25519");
+    const publicKey = publicKeyText(privateKey);
+    const role = source.slice(0, source.indexOf("/")) as Role;
+    const about = { source, role, publicKey, fingerprint: fingerprint(publicKey), key: publicKeyOf(publicKey) };
+    known = { key: privateKey, source: about };
+    keys.set(source, known);
+  }
+  return known;
+}
+
+/** One run of a process, from start to crash. */
+export class Run {
+  readonly spool: Spool;
+  readonly shipper: Shipper;
+  readonly bus: SimulatedBus;
+  readonly name: string;
+  readonly #stage: Stage;
+  readonly #machine: Machine;
+
+  constructor(stage: Stage, machine: Machine, disk: Disk) {
+    const { bugs, network, broker, folder } = stage;
+    this.#stage = stage;
+    this.#machine = machine;
+    this.name = machine.name;
+    const dice = network.dice(`disk of ${machine.name}`);
+    const skips = bugs.has("shipper-skips") ? 40 : 0;
+    this.spool = new Spool({ machine, disk, dice, tenant, early: bugs.has("ships-before-sync"), skips });
+    this.bus = new SimulatedBus(machine, broker, network);
+    this.shipper = new Shipper({
+      spool: this.spool,
+      bus: this.bus,
+      topics,
+      tenant,
+      keyOf: (source) => keysOf(source).key,
+      file: join(folder, machine.name),
+      appender: this.spool.open("log", machine.name),
+      now: machine.now,
+      keepSegments: 1,
+    });
+    machine.go(() => this.shipper.ended);
+  }
+
+  shared(role: Role): SharedAppender {
+    const local = this.spool.open(role, this.name);
+    return new SharedAppender(local, this.spool.lanesOf(local.source), this.shipper);
+  }
+
+  follow(
+    known: ReadonlyMap<string, Source>,
+    deliver: (entries: readonly Entry[], offset: number) => void,
+  ): StepsFollowing {
+    const { truth, bugs } = this.#stage;
+    const seen = new Set<string>();
+    const following = followSteps(
+      {
+        bus: this.bus,
+        topics,
+        tenant,
+        known,
+        refused: (source, _type, reason) => truth.breach(5, `${this.name} refused ${source}: ${reason}`),
+        holes: ({ source, from, until }: Hole) => truth.breach(6, `${this.name} misses ${source} ${from} to ${until}`),
+      },
+      (entries, offset) => {
+        if (bugs.has("reader-repeats") && entries.length > 0 && offset % 50 === 7) deliver(entries, offset);
+        for (const { id, source, role } of entries) {
+          // An output comes once from each correlator; whoever folds takes the first.
+          const name = role === "correlator" ? `${source} ${id}` : id;
+          if (seen.has(name) && role !== "correlator") truth.breach(5, `${this.name} was given ${name} twice`);
+          seen.add(name);
+        }
+        deliver(entries, offset);
+      },
+    );
+    this.#machine.go(() => following.ended);
+    return following;
+  }
+
+  /** As SharedLog.shipped(). */
+  async shipped(): Promise<void> {
+    const head = await this.spool.head();
+    while (head !== null && numberOf(this.shipper.shipped) < numberOf(head)) await this.#machine.sleep(5);
+  }
+}
