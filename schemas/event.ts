@@ -49,14 +49,17 @@ export interface Envelope<T extends EventType = EventType> extends Subject {
 
 interface Rule {
   readonly stream: Stream;
+  /** Where releases before this one put it: their records are read as they are. */
+  readonly formerly?: Stream;
   readonly sayers: readonly Role[];
 }
 const s = (...sayers: Role[]): Rule => ({ stream: "steps", sayers });
 const e = (...sayers: Role[]): Rule => ({ stream: "events", sayers });
+const moved = (...sayers: Role[]): Rule => ({ stream: "steps", formerly: "events", sayers });
 
-/** The stream an event type belongs to and the roles that may say it. */
+/** The stream an event type belongs to and the roles that may say it. What a gateway or a correlator folds is a step. */
 export const catalogue: { readonly [T in EventType]: Rule } = {
-  "identity.logged_in": e("api"),
+  "identity.logged_in": moved("api"),
   "identity.login_failed": e("api", "gateway"),
   "identity.linked": s("api"),
   "grant.issued": s("api"),
@@ -76,8 +79,8 @@ export const catalogue: { readonly [T in EventType]: Rule } = {
   "approval.expired": s("gateway"),
   "approval.used": s("gateway"),
   "approval.refused": s("api", "gateway"),
-  "chain.advanced": e("correlator"),
-  "chain.completed": e("correlator"),
+  "chain.advanced": moved("correlator"),
+  "chain.completed": moved("correlator"),
   "chain.dismissed": e("api"),
   "block.placed": s("api", "correlator"),
   "block.enforced": e("gateway"),
@@ -88,7 +91,7 @@ export const catalogue: { readonly [T in EventType]: Rule } = {
   "target.bypassed": e("gateway"),
   "clock.ticked": s("correlator"),
   "gateway.followed": s("gateway"),
-  "alert.raised": e("correlator", "api", "gateway"),
+  "alert.raised": moved("correlator", "api", "gateway"),
   "alert.acknowledged": e("api"),
   "alert.resolved": e("api"),
   "alert.given_up": e("api"),
@@ -115,4 +118,9 @@ export const catalogue: { readonly [T in EventType]: Rule } = {
 /** @returns whether a source of this role may say this type; everything else is refused by the log and by readers. */
 export function maySay(role: Role, type: EventType): boolean {
   return catalogue[type].sayers.includes(role);
+}
+
+/** @returns whether a record of this type may stand in this stream. */
+export function mayStand(type: EventType, stream: Stream): boolean {
+  return catalogue[type].stream === stream || catalogue[type].formerly === stream;
 }

@@ -12,6 +12,8 @@ import { sharedLogOptions } from "./main-shared.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
 
 const tickMs = 1_000;
+/** Own ticks that take this long to come back mean that this replica reads what others have answered. */
+const behindMs = 3_000;
 
 export async function runCorrelator(config: Config, around: Surroundings): Promise<Process> {
   const options = await sharedLogOptions(config, around);
@@ -41,8 +43,10 @@ export async function runCorrelator(config: Config, around: Surroundings): Promi
 export async function correlate(shared: SharedLog, name: string, around: Surroundings): Promise<Process> {
   const speaker = await shared.appender("correlator", name);
   const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits });
+  const ticks = new Ticks(around.now);
   let place = "";
   let live = false;
+  let behind = false;
   let soon = false;
   /** Whoever waits to hear that tags have travelled must not wait for the next second. */
   const tickSoon = () => {
@@ -55,6 +59,7 @@ export async function correlate(shared: SharedLog, name: string, around: Surroun
   };
   const tick = () => {
     try {
+      ticks.sent(speaker.nextId("steps"));
       speaker.append({ type: "clock.ticked", subject: {}, data: { upTo: place } });
     } catch (error) {
       // A full spool: time goes on when there is room again; anything else ends the process by itself.
@@ -62,7 +67,12 @@ export async function correlate(shared: SharedLog, name: string, around: Surroun
     }
   };
   const following = shared.follow((entries, offset) => {
+    for (const entry of entries) ticks.came(entry.id);
+    const was = behind;
+    behind = live && ticks.lateMs > behindMs;
+    if (behind && !was) correlator.fallBehind();
     for (const entry of entries) correlator.fold(entry);
+    if (was && !behind) correlator.goLive();
     place = stepsPlace(offset);
     if (entries.some(isWaitedFor)) tickSoon();
   });
@@ -82,6 +92,34 @@ export async function correlate(shared: SharedLog, name: string, around: Surroun
       await following.close();
     },
   };
+}
+
+/** How late this replica hears its own ticks, which is how far behind the log it reads. */
+class Ticks {
+  readonly #now: () => number;
+  /** By id: when it was said. */
+  readonly #sent = new Map<string, number>();
+  #heardMs: number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+    this.#heardMs = now();
+  }
+
+  sent(id: string): void {
+    this.#sent.set(id, this.#now());
+  }
+
+  came(id: string): void {
+    const sentMs = this.#sent.get(id);
+    if (sentMs === undefined) return;
+    this.#heardMs = sentMs;
+    this.#sent.delete(id);
+  }
+
+  get lateMs(): number {
+    return this.#now() - this.#heardMs;
+  }
 }
 
 /** Gateways wait until it is known what these bring. */

@@ -4,7 +4,7 @@
  * and the source's signature over the heads that result. Whatever is wrong refuses the whole batch.
  */
 import { ThroughlineError } from "../../schemas/errors.ts";
-import { catalogue, type Envelope, type EventType, maySay } from "../../schemas/event.ts";
+import { type Envelope, type EventType, maySay, mayStand } from "../../schemas/event.ts";
 import { ByteWriter } from "./bytes.ts";
 import { batchHash, nextHead } from "./chain.ts";
 import { foldedData, subjectOf } from "./fold.ts";
@@ -65,7 +65,7 @@ export function judgeType(body: Buffer, part: Part, { source, role }: Source): E
     throw new Refusal("", "a record names another source than its connection");
   const type = typeOf(part.code);
   if (type === null) throw new Refusal(String(part.code), "the type is not known");
-  if (!maySay(role, type) || catalogue[type].stream !== part.stream)
+  if (!maySay(role, type) || !mayStand(type, part.stream))
     throw new Refusal(type, `the role ${role} may not say ${type} in ${part.stream}`);
   return type;
 }

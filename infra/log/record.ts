@@ -5,11 +5,11 @@
  */
 import { ThroughlineError } from "../../schemas/errors.ts";
 import {
-  catalogue,
   type Envelope,
   type EventId,
   type EventType,
   maySay,
+  mayStand,
   type Role,
   type Stream,
 } from "../../schemas/event.ts";
@@ -141,7 +141,7 @@ export function readRecord(bytes: Buffer, at: number, length: number, texts: Byt
 /** @throws ThroughlineError `log.refused` when the role of the record's source may not say its type in that stream */
 export function checkSayer(record: StoredRecord): StoredRecord {
   const { type, role } = record;
-  if (!maySay(role, type) || catalogue[type].stream !== record.stream)
+  if (!maySay(role, type) || !mayStand(type, record.stream))
     throw record.refusal(`says ${type}, which the role ${role} may not`);
   return record;
 }

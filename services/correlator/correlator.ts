@@ -23,6 +23,7 @@ import { createClusters, createTasks } from "./cluster.ts";
 import { digestOf } from "./digest.ts";
 import { engineVersion } from "./engine.ts";
 import { hash } from "./evidence.ts";
+import { Ids } from "./ids.ts";
 import { Lineage } from "./lineage.ts";
 import { isOutput, type Output, Outputs } from "./outputs.ts";
 import { type Endings, endingsOf } from "./shape.ts";
@@ -44,6 +45,8 @@ export interface Correlator {
   fold(entry: Entry): void;
   /** Replay is over: emits what a crash left out; from now on outputs are emitted as they are made. */
   goLive(): void;
+  /** This replica has fallen behind: what it makes is kept back until goLive, since another one has probably said it. */
+  fallBehind(): void;
   /** Of the whole state. */
   digest(): string;
   readonly rules: RuleSet | null;
@@ -56,8 +59,9 @@ export function createCorrelator(parts: CorrelatorParts): Correlator {
   return new Fold(parts);
 }
 
-/** Ids remembered to drop duplicates. */
+/** Ids remembered to drop duplicates; of outputs more, because a slow replica says them late. */
 const idsKept = 100_000;
+const outputIdsKept = 500_000;
 /** Records between two looks at what has left every window. */
 const sweepRecordsEvery = 1_024;
 
@@ -77,8 +81,8 @@ class Fold implements Correlator {
   #problem: string | null = null;
   #at = 0;
   #folded = 0;
-  #seen = new Set<string>();
-  #seenBefore = new Set<string>();
+  readonly #ids = new Ids(idsKept);
+  readonly #outputIds = new Ids(outputIdsKept);
   /** Of the latest tick in this run of the process. */
   #tickedMs: number | null = null;
   readonly #outputs: Outputs;
@@ -109,13 +113,15 @@ class Fold implements Correlator {
   }
 
   fold(entry: Entry): void {
-    if (this.#isDuplicate(entry.id)) return;
+    // The other stream is not in every replica's order.
+    if (catalogue[entry.type].stream !== "steps") return;
+    if ((isOutput(entry) ? this.#outputIds : this.#ids).has(entry.id)) return;
     this.#at += 1;
     if (!isOutput(entry)) this.#take(entry);
     else if (this.#own) this.#outputs.claim(entry);
     else this.#hear(entry);
     if (this.#at % sweepRecordsEvery === 0) this.#sweep(entry.atMs);
-    if (catalogue[entry.type].stream === "steps") this.#count();
+    this.#count();
     this.#outputs.flush();
   }
 
@@ -134,6 +140,10 @@ class Fold implements Correlator {
     this.#outputs.goLive();
   }
 
+  fallBehind(): void {
+    this.#outputs.fallBehind();
+  }
+
   digest(): string {
     return digestOf({
       position: this.#at,
@@ -142,16 +152,6 @@ class Fold implements Correlator {
       steps: this.#steps.all,
       facts: [this.#lineage.facts(), this.#timeline.facts(), this.#clusters.facts(), this.#tasks.facts()],
     });
-  }
-
-  #isDuplicate(id: string): boolean {
-    if (this.#seen.has(id) || this.#seenBefore.has(id)) return true;
-    if (this.#seen.size >= idsKept) {
-      this.#seenBefore = this.#seen;
-      this.#seen = new Set();
-    }
-    this.#seen.add(id);
-    return false;
   }
 
   #take(entry: Entry): void {

@@ -57,8 +57,14 @@ export class Outputs {
 
   goLive(): void {
     this.#live = true;
+    this.#queue.length = 0;
     this.#queue.push(...this.#expected.values());
     this.flush();
+  }
+
+  /** From now on outputs are made and not said; goLive says those that nobody has. */
+  fallBehind(): void {
+    this.#live = false;
   }
 
   /**
