@@ -31,3 +31,8 @@ export function isRefusal(error: unknown): boolean {
       name === "KafkaJSSASLAuthenticationError" || refusals.has(type ?? "") || certificateCode.test(String(code ?? "")),
   );
 }
+
+/** The connection is sound; the topic may come. */
+export function isMissingTopic(error: unknown): boolean {
+  return [...causes(error)].some(({ type }) => type === "UNKNOWN_TOPIC_OR_PARTITION");
+}

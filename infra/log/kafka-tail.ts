@@ -35,6 +35,8 @@ export interface TailSource {
   bounds(): Promise<Bounds>;
   /** Null: all is well. */
   report(trouble: unknown): void;
+  /** For tests; otherwise as below. */
+  readonly silenceMsMax?: number;
 }
 
 const retryMsMin = 100;
@@ -76,7 +78,7 @@ export class KafkaTail implements Tail {
       try {
         await this.#read(signal);
       } catch (error) {
-        if (this.#fatal !== null) break;
+        if (this.#fatal !== null || signal.aborted) break;
         this.#source.report(error);
       }
       await this.#delivering;
@@ -93,13 +95,15 @@ export class KafkaTail implements Tail {
     if (signal.aborted) return;
     const me = Symbol("session");
     const broken = Promise.withResolvers<void>();
+    broken.promise.catch(() => {});
     const stop = (): void => broken.resolve();
     this.#session = me;
     this.#heard();
     signal.addEventListener("abort", stop);
+    const patienceMs = this.#source.silenceMsMax ?? silenceMsMax;
     const watch = setInterval(() => {
-      if (!this.#busy && performance.now() - this.#heardMs > silenceMsMax) broken.reject(new Error("no answer"));
-    }, 1_000);
+      if (!this.#busy && performance.now() - this.#heardMs > patienceMs) broken.reject(new Error("no answer"));
+    }, patienceMs / 20);
     let session: Session | null = null;
     try {
       session = await this.#source.open({

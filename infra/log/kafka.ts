@@ -25,7 +25,7 @@ import type {
 import kafkajs from "kafkajs";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Bounds, Bus, BusState, Inbound, Outbound, Tail, TopicNeed } from "./bus.ts";
-import { isRefusal, reasonOf } from "./kafka-error.ts";
+import { isMissingTopic, isRefusal, reasonOf } from "./kafka-error.ts";
 import { requestsOf } from "./kafka-request.ts";
 import { type Fetched, KafkaTail, type Session, type SessionEvents } from "./kafka-tail.ts";
 import { topicFaults, topicSettings } from "./kafka-topic.ts";
@@ -182,8 +182,10 @@ class KafkaBus implements Bus {
         this.#report("admin", null);
         return answer;
       } catch (error) {
-        if (this.#admin === opening) this.#admin = null;
-        void hangUp(opening);
+        if (!isMissingTopic(error)) {
+          if (this.#admin === opening) this.#admin = null;
+          void hangUp(opening);
+        }
         if (strict && isRefusal(error))
           throw new ThroughlineError("config.invalid", `the brokers cannot be used: ${reasonOf(error)}`, error);
         if (!signal.aborted) this.#report("admin", error);

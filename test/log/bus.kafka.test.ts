@@ -116,7 +116,7 @@ test("more replicas than there are brokers is the operator's mistake, not a reas
   await assert.rejects(open().prepare([{ ...newNeed(), replicas: 3 }]), { code: "config.invalid" });
 });
 
-test("a broker that hangs is reported, and afterwards nothing is lost, twice or out of order", async () => {
+test("a broker that hangs is reported; what it was sent is not mistaken for what comes after it", async () => {
   const bus = open();
   const need = newNeed();
   await bus.prepare([need]);
@@ -124,24 +124,23 @@ test("a broker that hangs is reported, and afterwards nothing is lost, twice or 
   bus.tail(need.topic, 0, 0, all.deliver);
   await bus.send([message(need.topic, "0")]);
   await all.until(1);
-  const away = Promise.withResolvers<void>();
-  bus.onState((state) => state.connected || away.resolve());
   broker.stop();
-  const sending = bus.send([message(need.topic, "1")]).then(
-    () => "acknowledged",
-    () => "lost",
-  );
-  await away.promise;
+  // It stands in the broker's socket, perhaps to be appended later: nobody knows.
+  await assert.rejects(bus.send([message(need.topic, "lost")]), { code: "log.lost_connection" });
+  assert.equal(bus.state.connected, false);
   broker.cont();
-  if ((await sending) === "lost") await bus.send([message(need.topic, "1")]);
-  await bus.send([message(need.topic, "2")]);
+  for (let number = 1; number < 10; number++) await bus.send([message(need.topic, String(number))]);
   const { end } = await bus.bounds(need.topic, 0);
   await all.until(end);
   assert.deepEqual(
     all.heard.map(({ offset }) => offset),
     [...Array(end).keys()],
   );
-  assert.deepEqual([...new Set(all.heard.map(({ value }) => value.toString()))], ["0", "1", "2"]);
+  const values = all.heard.map(({ value }) => value.toString());
+  assert.deepEqual(
+    values.filter((value) => value !== "lost"),
+    [...Array(10).keys()].map(String),
+  );
 });
 
 test("a stranger who joins a reader's group gets nothing from it: the reader goes on in another", async () => {
