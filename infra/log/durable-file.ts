@@ -1,6 +1,6 @@
 /** Files that are whole or absent, whenever the machine stops: write beside, sync, link, sync the folder. */
 import { randomUUID } from "node:crypto";
-import { closeSync, fsyncSync, linkSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, fsyncSync, linkSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Makes a new file entry (or removal) durable. */
@@ -23,6 +23,12 @@ export function createFile(path: string, content: string | Uint8Array): boolean 
   return made;
 }
 
+/** Writes a file over the one that is there: a reader sees the old content or the new. */
+export function replaceFile(path: string, content: string | Uint8Array, mode = 0o600): void {
+  renameSync(writeBeside(path, content, mode), path);
+  syncFolder(dirname(path));
+}
+
 function linkNew(beside: string, path: string): boolean {
   try {
     linkSync(beside, path);
@@ -34,10 +40,11 @@ function linkNew(beside: string, path: string): boolean {
   }
 }
 
-function writeBeside(path: string, content: string | Uint8Array): string {
+function writeBeside(path: string, content: string | Uint8Array, mode = 0o600): string {
   const beside = `${path}.${randomUUID()}.new`;
   const fd = openSync(beside, "wx", 0o600);
   try {
+    if (mode !== 0o600) fchmodSync(fd, mode);
     const bytes = Buffer.from(content);
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
     fsyncSync(fd);

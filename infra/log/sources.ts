@@ -1,31 +1,51 @@
 /**
- * Who may write to the log: the registry `keys/sources.json` (source → role and public key) and one private key file per
- * source, `keys/<role>-<name>.pem`, both 0600, made on the first start of a one-machine installation.
+ * Who may write to the log: the registry `sources.json` (source → role and public keys) and one private key file per
+ * source, `<role>-<name>.pem`, 0600. One machine makes both on its first start, in `keys/` of its data folder; of many
+ * machines the registry is the same everywhere, and each process holds its own private keys (registry.ts makes them).
  * The registry is also what an auditor is given to verify exports with, by another way than the export.
  * A process that runs as the same user can read all of them: keeping them apart is the installation's business.
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Config } from "../../schemas/config.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
-import { type Role, roles } from "../../schemas/event.ts";
+import { type Role, roles, type Stream } from "../../schemas/event.ts";
 import { closed, findings, type Static, Type } from "../../schemas/shape.ts";
 import { createFile } from "./durable-file.ts";
 import { fingerprint, publicKeyOf, publicKeyText } from "./sign.ts";
 
-const registrySchema = closed({
-  tenant: Type.String(),
-  sources: Type.Record(Type.String(), closed({ role: Type.String(), publicKey: Type.String() })),
+const sequence = Type.Integer({ minimum: 0 });
+/** The last sequences (writer: position) that a key may have signed for. */
+const untilSchema = closed({ steps: sequence, events: sequence, writer: sequence });
+const entrySchema = closed({
+  role: Type.String(),
+  publicKey: Type.String(),
+  /** Present: the source says no more. */
+  until: Type.Optional(untilSchema),
+  /** Keys before this one, oldest first. */
+  earlier: Type.Optional(Type.Array(closed({ publicKey: Type.String(), until: untilSchema }))),
 });
+const registrySchema = closed({ tenant: Type.String(), sources: Type.Record(Type.String(), entrySchema) });
 
-/** A source that the log (or a verifier) knows. */
-export interface Source {
-  readonly source: string;
-  readonly role: Role;
+export type Registry = Static<typeof registrySchema>;
+export type Until = Static<typeof untilSchema>;
+
+export interface SourceKey {
   /** Base64 of 32 bytes. */
   readonly publicKey: string;
   readonly fingerprint: string;
   readonly key: KeyObject;
+  /** Absent: it signs now, whatever comes. */
+  readonly until?: Until;
+}
+
+/** A source that the log (or a verifier) knows, with its newest key. */
+export interface Source extends SourceKey {
+  readonly source: string;
+  readonly role: Role;
+  /** Keys it had before, oldest first. */
+  readonly earlier?: readonly SourceKey[];
 }
 
 export interface Sources {
@@ -33,6 +53,14 @@ export interface Sources {
   readonly known: ReadonlyMap<string, Source>;
   /** @throws ThroughlineError `log.refused` when its private key is not here */
   privateKey(source: string): KeyObject;
+}
+
+/**
+ * The keys that may have signed for what a source said up to there, newest first; the newest may sign what earlier ones
+ * said as well. None when the source had ended before.
+ */
+export function keysUpTo({ earlier = [], ...newest }: Source, stream: Stream | "writer", upTo: number): SourceKey[] {
+  return [newest, ...earlier.toReversed()].filter(({ until }) => until === undefined || upTo <= until[stream]);
 }
 
 /**
@@ -46,45 +74,71 @@ export function openSources(dataFolder: string, tenant: string, name: string): S
     if (existsSync(join(dataFolder, "log", "0000000000000001.log")))
       throw new ThroughlineError("log.refused", `${file} is gone, but the log it belongs to is here`);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    createFile(file, makeRegistry(folder, tenant, name));
+    const sources = Object.fromEntries(roles.map((role) => [`${role}/${name}`, makeKey(folder, `${role}/${name}`)]));
+    createFile(file, registryText({ tenant, sources }));
   }
   return readSources(dataFolder);
 }
 
 /** Reads a data folder's registry and, on demand, its private keys. */
 export function readSources(dataFolder: string): Sources {
-  const folder = join(dataFolder, "keys");
-  const { tenant, known } = parseSources(readText(join(folder, "sources.json")));
+  return sourcesAt(join(dataFolder, "keys", "sources.json"), join(dataFolder, "keys"));
+}
+
+/**
+ * The registry and private keys that the configuration names; those of the data folder where it names none.
+ * @throws ThroughlineError `config.unreadable`, `config.invalid` when it is no registry, or another tenant's
+ */
+export function sourcesOf({ data, sources: file, privateKeys, tenant }: Config): Sources {
+  const folder = privateKeys ?? join(data, "keys");
+  const sources = sourcesAt(file ?? join(data, "keys", "sources.json"), folder);
+  if (sources.tenant !== tenant)
+    throw new ThroughlineError("config.invalid", `The sources are of tenant ${sources.tenant}, not of ${tenant}`);
+  return sources;
+}
+
+function sourcesAt(file: string, folder: string): Sources {
+  const { tenant, known } = parseSources(readText(file));
   const privateKey = (source: string) => {
-    const file = join(folder, `${source.replace("/", "-")}.pem`);
-    if (!existsSync(file))
-      throw new ThroughlineError("log.refused", `The signing key of ${source} is not here: ${file}`);
-    return createPrivateKey(readText(file));
+    const place = keyFile(folder, source);
+    if (!existsSync(place))
+      throw new ThroughlineError("log.refused", `The signing key of ${source} is not here: ${place}`);
+    const key = privateKeyIn(place);
+    // With another key everything it says would be refused elsewhere: it had better not start.
+    if (known.get(source)?.publicKey !== publicKeyText(key))
+      throw new ThroughlineError("log.refused", `${place} is not the key that sources.json has for ${source}`);
+    return key;
   };
   return { tenant, known, privateKey };
 }
 
 /** @param text the content of a `sources.json`. @throws ThroughlineError `config.invalid` */
 export function parseSources(text: string): { readonly tenant: string; readonly known: ReadonlyMap<string, Source> } {
+  const registry = parseRegistry(text);
+  const known = new Map<string, Source>();
+  for (const [source, entry] of Object.entries(registry.sources)) {
+    const role = roleOf(source);
+    if (role === null || role !== entry.role)
+      throw new ThroughlineError("config.invalid", `sources.json: ${source} is no ${entry.role}`);
+    const earlier = (entry.earlier ?? []).map((key) => sourceKey(key.publicKey, key.until));
+    known.set(source, { source, role, ...sourceKey(entry.publicKey, entry.until), earlier });
+  }
+  const keys = [...known.values()].flatMap((source) => [source, ...(source.earlier ?? [])]);
+  // Whoever held one key of two sources could speak in the other's role.
+  if (new Set(keys.map((key) => key.fingerprint)).size < keys.length)
+    throw new ThroughlineError("config.invalid", "sources.json: a public key stands there twice");
+  return { tenant: registry.tenant, known };
+}
+
+/** @throws ThroughlineError `config.invalid` */
+export function parseRegistry(text: string): Registry {
   const value = parseJson(text);
   const [wrong] = findings(registrySchema, value);
   if (wrong) throw new ThroughlineError("config.invalid", `sources.json: ${wrong.path.join(".")}: ${wrong.message}`);
-  const registry = value as Static<typeof registrySchema>;
-  const known = new Map<string, Source>();
-  for (const [source, { role, publicKey }] of Object.entries(registry.sources)) {
-    const said = roleOf(source);
-    if (said === null || said !== role)
-      throw new ThroughlineError("config.invalid", `sources.json: ${source} is no ${role}`);
-    known.set(source, {
-      source,
-      role: said,
-      publicKey,
-      fingerprint: fingerprint(publicKey),
-      key: publicKeyOf(publicKey),
-    });
-  }
-  return { tenant: registry.tenant, known };
+  return value as Registry;
 }
+
+export const registryText = (registry: Registry) => `${JSON.stringify(registry, null, 2)}\n`;
 
 /** The role that a source's name states, or null. */
 export function roleOf(source: string): Role | null {
@@ -92,15 +146,31 @@ export function roleOf(source: string): Role | null {
   return roles.find((role) => role === first) ?? null;
 }
 
-function makeRegistry(folder: string, tenant: string, name: string): string {
-  const sources: Static<typeof registrySchema>["sources"] = {};
-  for (const role of roles) {
-    const { privateKey } = generateKeyPairSync("ed25519");
-    createFile(join(folder, `${role}-${name}.pem`), privateKey.export({ type: "pkcs8", format: "pem" }));
-    const kept = createPrivateKey(readText(join(folder, `${role}-${name}.pem`)));
-    sources[`${role}/${name}`] = { role, publicKey: publicKeyText(kept) };
+/** Makes a source's private key, or takes the one that is there. @returns its entry in the registry */
+export function makeKey(folder: string, source: string): Registry["sources"][string] {
+  const { privateKey } = generateKeyPairSync("ed25519");
+  createFile(keyFile(folder, source), privateKey.export({ type: "pkcs8", format: "pem" }));
+  return { role: roleOf(source) ?? "", publicKey: publicKeyText(privateKeyIn(keyFile(folder, source))) };
+}
+
+/** Where a folder of private keys has this source's. */
+export function keyFile(folder: string, source: string): string {
+  return join(folder, `${source.replace("/", "-")}.pem`);
+}
+
+function sourceKey(publicKey: string, until: Until | undefined): SourceKey {
+  const key = { publicKey, fingerprint: fingerprint(publicKey), key: publicKeyOf(publicKey) };
+  return until === undefined ? key : { ...key, until };
+}
+
+function privateKeyIn(file: string): KeyObject {
+  try {
+    return createPrivateKey(readText(file));
+  } catch (cause) {
+    if (cause instanceof ThroughlineError) throw cause;
+    // OpenSSL's words may quote what it read: they are not kept.
+    throw new ThroughlineError("keys.unreadable", `${file} holds no private key`);
   }
-  return `${JSON.stringify({ tenant, sources }, null, 2)}\n`;
 }
 
 function readText(file: string): string {

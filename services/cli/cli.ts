@@ -20,6 +20,7 @@ import type { CliParts } from "./parts.ts";
 import { replay } from "./replay.ts";
 import { type RunOptions, runRules, testRules } from "./rules.ts";
 import { rebuildStore } from "./store.ts";
+import { addSources, initSources, type MemberOptions } from "./sources.ts";
 import { timeline } from "./timeline.ts";
 import { type VerifyOptions, verify } from "./verify.ts";
 
@@ -52,6 +53,7 @@ export function createCli(parts: CliParts): Command {
   evidenceCommands(program, start);
   offlineCommands(program, start);
   return program;
+  sourceCommands(program, start);
 }
 
 /** Runs one command line. @param argv without the program's own two @returns the exit code */
@@ -237,6 +239,23 @@ function offlineCommands(program: Command, start: Start): void {
     .option("--config <file>", "the configuration", "throughline.yaml")
     .action((options: { config: string }) => rebuildStore(start(), options.config));
   program
+function sourceCommands(program: Command, start: Start): void {
+  const sources = program.command("sources").description("the signing keys of many machines");
+  const named = (command: Command) =>
+    command
+      .option("--gateway <names>", "processes, with commas between: gw1,gw2")
+      .option("--correlator <names>", "the same")
+      .option("--projector <names>", "the same; one name under two roles is one process")
+      .option("--api <names>", "the same");
+  named(sources.command("init <folder>"))
+    .description("make sources.json, and a folder of private keys for each process")
+    .option("--tenant <name>", "whose log it is", "default")
+    .action((folder: string, options: MemberOptions & { tenant: string }) => initSources(start(), folder, options));
+  named(sources.command("add <folder>"))
+    .description("add processes to those of a folder that init made")
+    .action((folder: string, options: MemberOptions) => addSources(start(), folder, options));
+}
+
     .command("up [file]")
     .description("start every role on this machine")
     .action((file: string | undefined) => up(start(), file ?? "throughline.yaml"));
