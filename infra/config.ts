@@ -77,6 +77,9 @@ function contradictions(config: Config): [string[], string][] {
       found.push([["targets", String(index), "catalogAccount"], what]);
     }
   }
+  for (const [index, { name }] of (config.alerts ?? []).entries())
+    if (config.alerts?.findIndex((one) => one.name === name) !== index)
+      found.push([["alerts", String(index), "name"], `receiver "${name}" is named twice`]);
   const insecure = config.identity.issuer.startsWith("http:") && !config.identity.allowInsecure;
   if (insecure)
     found.push([["identity", "issuer"], "http is for development: set identity.allowInsecure: true, or use https"]);
@@ -89,10 +92,10 @@ function contradictions(config: Config): [string[], string][] {
       "a password needs log.kafka.tls: {} (or a CA), or it crosses the network in the clear",
     ]);
   found.push(...storeContradictions(config));
+  found.push(...storageContradictions(config));
   if (config.gateway.requireTls && !config.gateway.tls) found.push([["gateway", "requireTls"], "needs gateway.tls"]);
   return found;
 }
-  found.push(...storageContradictions(config));
 
 function storeContradictions({ store }: Config): [string[], string][] {
   const server = store?.server;
@@ -110,10 +113,10 @@ function withAbsolutePaths(config: Config, folder: string): Config {
   return {
     ...config,
     data: at(config.data),
+    ...absoluteStorage(config, at),
     ...(config.log ? { log: { kafka: withAbsoluteKafka(config.log.kafka, at) } } : {}),
     ...(config.store ? { store: withAbsoluteStore(config.store, at) } : {}),
     policy: at(config.policy),
-    ...absoluteStorage(config, at),
     catalog: at(config.catalog),
     rules: at(config.rules),
     gateway: { ...config.gateway, ...(tls ? { tls: { certFile: at(tls.certFile), keyFile: at(tls.keyFile) } } : {}) },
@@ -127,7 +130,9 @@ function withAbsolutePaths(config: Config, folder: string): Config {
         ]),
       ),
     })),
-    ...(config.alerts ? { alerts: { ...config.alerts, secretFile: at(config.alerts.secretFile) } } : {}),
+    ...(config.alerts
+      ? { alerts: config.alerts.map((receiver) => ({ ...receiver, secretFile: at(receiver.secretFile) })) }
+      : {}),
   };
 }
 

@@ -326,6 +326,7 @@ export type BlockInfo = Static<typeof blockInfoSchema>;
 export const blocksSchema = closed({ blocks: Type.Array(blockInfoSchema) });
 export type Blocks = Static<typeof blocksSchema>;
 
+const alertActSchema = closed({ by: personSchema, reason: Type.String(), atMs: Type.Number() });
 /** GET /api/alerts */
 export const alertInfoSchema = closed({
   alert: Type.String(),
@@ -335,10 +336,29 @@ export const alertInfoSchema = closed({
   sentence: Type.String(),
   about: text("Id of the chain or approval"),
   atMs: Type.Number(),
+  state: Type.Union([Type.Literal("open"), Type.Literal("acknowledged"), Type.Literal("resolved")]),
+  acknowledged: nullable(alertActSchema),
+  resolved: nullable(alertActSchema),
 });
 export type AlertInfo = Static<typeof alertInfoSchema>;
-export const alertsSchema = closed({ alerts: Type.Array(alertInfoSchema) });
+/** A receiver of alerts, and how it fares. */
+export const alertReceiverSchema = closed({
+  name: text("As the configuration calls it"),
+  waiting: Type.Integer({ description: "Messages that it has not taken yet" }),
+  failing: nullable(closed({ since: text("RFC 3339"), reason: Type.String() })),
+  next: nullable(text("Id of the alert that is being tried; the others wait behind it")),
+});
+export type AlertReceiver = Static<typeof alertReceiverSchema>;
+export const alertsSchema = closed({
+  alerts: Type.Array(alertInfoSchema),
+  receivers: Type.Array(alertReceiverSchema),
+});
 export type Alerts = Static<typeof alertsSchema>;
+/** Body of POST /api/alerts/:id/given-up */
+export const giveUpSchema = closed({
+  receiver: required("Name of the receiver"),
+  reason: required("Why; it is recorded"),
+});
 
 /**
  * GET /api/export: NDJSON; every line but the last is a record (infra/log/export.ts), the last is `{"manifest": …}`, with

@@ -140,7 +140,15 @@ export const configSchema = closed({
       description: "Groups that answer where neither policy nor rule names any: commands that cannot be read",
     }),
   }),
-  alerts: Type.Optional(closed({ url: text("Standard Webhooks receiver"), secretFile: text("File with whsec_…") })),
+  alerts: Type.Optional(
+    Type.Array(
+      closed({
+        name: Type.String({ pattern: "^[a-z][a-z0-9-]*$", description: "How far it has got is kept under this name" }),
+        url: text("Standard Webhooks receiver"),
+        secretFile: text("File with whsec_…"),
+      }),
+    ),
+  ),
 });
 
 export type Config = Static<typeof configSchema>;

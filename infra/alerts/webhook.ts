@@ -9,6 +9,8 @@ import { Webhook } from "standardwebhooks";
 import { ThroughlineError } from "../../schemas/errors.ts";
 
 export interface WebhookReceiver {
+  /** As the configuration calls it. */
+  readonly name: string;
   readonly url: string;
   /** `whsec_` and base64. */
   readonly secret: string;
@@ -17,6 +19,7 @@ export interface WebhookReceiver {
 export interface WebhookMessage {
   readonly id: string;
   readonly type: string;
+  /** When it happened. */
   readonly atMs: number;
   readonly data: unknown;
 }
@@ -24,7 +27,7 @@ export interface WebhookMessage {
 const answerMsMax = 5_000;
 
 /** @throws ThroughlineError `config.unreadable`, `config.invalid` */
-export async function readReceiver(url: string, secretFile: string): Promise<WebhookReceiver> {
+export async function readReceiver(name: string, url: string, secretFile: string): Promise<WebhookReceiver> {
   const text = await readFile(secretFile, "utf8").catch((cause: unknown) => {
     throw new ThroughlineError("config.unreadable", `${secretFile} cannot be read`, cause);
   });
@@ -34,17 +37,25 @@ export async function readReceiver(url: string, secretFile: string): Promise<Web
       "config.invalid",
       `${secretFile} does not hold a secret: whsec_ and 24 or more bytes in base64`,
     );
-  return { url, secret };
+  return { name, url, secret };
 }
 
-/** @throws ThroughlineError `alert.undelivered` when the receiver does not take it */
-export async function sendWebhook({ url, secret }: WebhookReceiver, message: WebhookMessage): Promise<void> {
-  const at = new Date(message.atMs);
-  const body = JSON.stringify({ type: message.type, timestamp: at.toISOString(), data: message.data });
+/**
+ * @param nowMs of this try: receivers refuse old signatures, so each try has its own
+ * @throws ThroughlineError `alert.undelivered` when the receiver does not take it
+ */
+export async function sendWebhook(
+  { url, secret }: WebhookReceiver,
+  message: WebhookMessage,
+  nowMs: number,
+): Promise<void> {
+  const at = new Date(nowMs);
+  const timestamp = new Date(message.atMs).toISOString();
+  const body = JSON.stringify({ type: message.type, timestamp, data: message.data });
   const headers = {
     "content-type": "application/json",
     "webhook-id": message.id,
-    "webhook-timestamp": String(Math.floor(message.atMs / 1_000)),
+    "webhook-timestamp": String(Math.floor(nowMs / 1_000)),
     "webhook-signature": new Webhook(secret).sign(message.id, at, body),
   };
   const signal = AbortSignal.timeout(answerMsMax);

@@ -6,6 +6,7 @@
  * is shown that must be recorded as read, and nothing is changed.
  */
 import { randomBytes } from "node:crypto";
+import { openCursor } from "../../infra/alerts/cursor.ts";
 import { sendWebhook, type WebhookReceiver } from "../../infra/alerts/webhook.ts";
 import type { Blobs } from "../../infra/blobs/blobs.ts";
 import type { TokenFlows } from "../../infra/identity/oidc.ts";
@@ -13,17 +14,19 @@ import type { Tokens } from "../../infra/identity/tokens.ts";
 import type { GrantKeys } from "../../infra/keys/grant-keys.ts";
 import type { Keys } from "../../infra/keys/keys.ts";
 import { openBytes } from "../../infra/keys/seal.ts";
+import type { Entry } from "../../infra/log/entry.ts";
 import type { Appender, Log } from "../../infra/log/log.ts";
 import type { Policy } from "../../infra/policy/policy.ts";
 import type { Store } from "../../infra/store/store.ts";
 import { metaSchema, readySchema } from "../../schemas/api.ts";
 import type { Config } from "../../schemas/config.ts";
 import type { Sealed } from "../../schemas/event-data.ts";
-import { Alarm, alertRoutes } from "./alerts.ts";
+import { Alarm, alertRoutes, alertsAfter } from "./alerts.ts";
 import { approvalRoutes } from "./approvals.ts";
 import { blockRoutes } from "./blocks.ts";
 import { Callers } from "./caller.ts";
 import { chainRoutes } from "./chains.ts";
+import { Courier } from "./courier.ts";
 import type { Desk } from "./desk.ts";
 import { exportRoutes } from "./export.ts";
 import { grantRoutes } from "./grants.ts";
@@ -53,8 +56,10 @@ export interface ApiParts {
   readonly tokens: Tokens;
   /** Opened when the first person logs in, so that the api starts without the identity provider. */
   readonly openFlows: () => Promise<TokenFlows>;
-  /** Null: alerts are events and nothing more. */
-  readonly alerts: WebhookReceiver | null;
+  /** None: alerts are events and nothing more. How far each has got stands in the data folder. */
+  readonly receivers: readonly WebhookReceiver[];
+  /** For every `policy.changed` of the log, so that `policy` is the one in force. */
+  readonly onPolicy?: (entry: Entry) => void;
   /** Folder of the built console. */
   readonly consoleFolder: string;
   readonly now: () => number;
@@ -69,6 +74,9 @@ export interface Api {
   /** One request without a socket, for tests. */
   readonly inject: Http["inject"];
   readonly caughtUp: Promise<void>;
+  readonly isCaughtUp: boolean;
+  /** How each receiver of alerts fares. */
+  readonly couriers: readonly Pick<Courier, "name" | "status" | "counts">[];
   /** Rejects when the log breaks; resolves after close(). */
   readonly ended: Promise<void>;
   close(): Promise<void>;
@@ -78,18 +86,21 @@ const hourMs = 3_600_000;
 
 export async function createApi(parts: ApiParts): Promise<Api> {
   const { config, now } = parts;
-  const state = new State(parts.log, parts.appender);
-  const permits = new Permits(parts.policy, now);
-  const newId = () => randomBytes(10).toString("hex");
-  const desk: Desk = { state, permits, reads: new Reads(state, now), now, newId };
+  const couriers = parts.receivers.map((receiver) => courierTo(receiver, parts));
+  const state: State = new State(parts.log, parts.appender, (entry, position) => {
+    alarm.hear(entry, position);
+    if (entry.type === "policy.changed") parts.onPolicy?.(entry);
+  });
   const alarm = new Alarm({
     raised: state.raised,
     appender: parts.appender,
-    send: sender(parts),
-    now,
-    wait: parts.wait,
+    couriers,
+    encode: (position) => parts.log.encodePosition(position),
   });
-  state.onBatch(() => alarm.ring());
+  state.onBatch(() => alarm.ring(state.position));
+  const permits = new Permits(parts.policy, now);
+  const newId = () => randomBytes(10).toString("hex");
+  const desk: Desk = { state, permits, reads: new Reads(state, now), now, newId };
   const origin = new URL(config.api.url).origin;
   const logins = loginEvents(parts, permits);
   const callers = new Callers({
@@ -109,7 +120,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     onFailure: logins.onFailure,
   });
   const http = await createHttp({
-    routes: routesOf(desk, parts),
+    routes: routesOf(desk, parts, couriers),
     pages,
     open: openRoutes(parts, state),
     callerOf: (headers, address, changes) => callers.of(headers, address, changes),
@@ -126,6 +137,10 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     },
     inject: http.inject,
     caughtUp: state.caughtUp,
+    get isCaughtUp() {
+      return state.isCaughtUp;
+    },
+    couriers,
     ended: state.ended,
     async close() {
       await http.close();
@@ -135,7 +150,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   };
 }
 
-function routesOf(desk: Desk, parts: ApiParts): Route[] {
+function routesOf(desk: Desk, parts: ApiParts, couriers: readonly Courier[]): Route[] {
   const { config, store, keys, log } = parts;
   const from = { log, tenant: config.tenant, writer: log.writer };
   return [
@@ -146,7 +161,7 @@ function routesOf(desk: Desk, parts: ApiParts): Route[] {
     ...chainRoutes(desk, store),
     ...approvalRoutes(desk, { openText: (keyId, sealed) => openText(parts, keyId, sealed) }),
     ...blockRoutes(desk),
-    ...alertRoutes(desk),
+    ...alertRoutes(desk, couriers),
     ...exportRoutes(desk, { from, keys, store }),
   ];
 }
@@ -193,19 +208,24 @@ function kept<T>(open: () => Promise<T>): () => Promise<T> {
   };
 }
 
-function sender({ alerts, config, now }: ApiParts): ((alert: Alert) => Promise<void>) | null {
-  if (alerts === null) return null;
+function courierTo(receiver: WebhookReceiver, { config, log, appender, now, wait, onFault }: ApiParts): Courier {
   const url = (alert: Alert): string => {
     const page = alert.kind === "approval.asked" ? "approvals" : "chains";
     return `${config.api.url.replace(/\/$/, "")}/${page}/${encodeURIComponent(alert.about)}`;
   };
-  return (alert) =>
-    sendWebhook(alerts, {
-      id: alert.alert,
-      type: `throughline.${alert.kind}`,
-      atMs: now(),
-      data: { ...alert, tenant: config.tenant, url: url(alert) },
-    });
+  return new Courier({
+    name: receiver.name,
+    send({ alert, atMs }) {
+      const data = { ...alert, tenant: config.tenant, url: url(alert) };
+      return sendWebhook(receiver, { id: alert.alert, type: `throughline.${alert.kind}`, atMs, data }, now());
+    },
+    cursor: openCursor(config.data, receiver.name),
+    readAfter: (position, max) => alertsAfter(log, position, max),
+    appender,
+    now,
+    wait,
+    fault: onFault,
+  });
 }
 
 async function openText({ keys, blobs }: ApiParts, keyId: string, sealed: Sealed): Promise<string | null> {

@@ -1,7 +1,12 @@
-/** Alerts as the log has them, and what would be one and has not been raised yet. Ids are hashes, so once is once. */
+/**
+ * Alerts as the log has them, what people said about them, and what would be one and has not been raised yet. Ids are
+ * hashes, so once is once.
+ */
 import { createHash } from "node:crypto";
 import type { Entry } from "../../infra/log/entry.ts";
+import type { People } from "../../infra/policy/people.ts";
 import type { AlertInfo } from "../../schemas/api.ts";
+import type { ChainEvidence } from "../../schemas/chain.ts";
 import type { Subject } from "../../schemas/event.ts";
 import type { EventData } from "../../schemas/event-data.ts";
 
@@ -12,23 +17,67 @@ export interface DueAlert {
   readonly subject: Subject;
 }
 
+/** What somebody said about an alert. */
+interface Said {
+  readonly by: string;
+  readonly reason: string;
+  readonly atMs: number;
+}
+
+interface Known {
+  readonly alert: Alert;
+  readonly atMs: number;
+  /** Identities whose doings it is about. */
+  readonly concerns: readonly string[];
+  acknowledged: Said | null;
+  resolved: Said | null;
+}
+
 const keptMax = 5_000;
 
 export class Raised {
   readonly #raised = new Set<string>();
   readonly #due = new Map<string, DueAlert>();
-  readonly #newest: AlertInfo[] = [];
+  /** By id, oldest first. */
+  readonly #kept = new Map<string, Known>();
+  /** Alert → identities, of those that were not raised yet or are kept. */
+  readonly #concerns = new Map<string, readonly string[]>();
 
   fold(entry: Entry): void {
-    if (entry.type === "alert.raised") {
-      this.#raised.add(entry.data.alert);
-      this.#due.delete(entry.data.alert);
-      this.#newest.unshift({ ...entry.data, atMs: entry.atMs });
-      if (this.#newest.length > keptMax) this.#newest.pop();
-      return;
-    }
+    if (entry.type === "alert.raised") this.#raise(entry);
+    else if (entry.type === "alert.acknowledged") this.#say(entry, "acknowledged", "");
+    else if (entry.type === "alert.resolved") this.#say(entry, "resolved", entry.data.reason ?? "");
+    else this.#look(entry);
+  }
+
+  #raise({ data, atMs, subject }: Extract<Entry, { type: "alert.raised" }>): void {
+    const { alert: id } = data;
+    this.#raised.add(id);
+    this.#due.delete(id);
+    if (this.#kept.has(id)) return;
+    const concerns = this.#concerns.get(id) ?? identitiesOf(subject);
+    this.#kept.set(id, { alert: data, atMs, concerns, acknowledged: null, resolved: null });
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size <= keptMax || oldest === undefined) return;
+    this.#kept.delete(oldest);
+    this.#concerns.delete(oldest);
+  }
+
+  /** The first to say it is who said it. */
+  #say(
+    entry: Extract<Entry, { type: "alert.acknowledged" | "alert.resolved" }>,
+    what: "acknowledged" | "resolved",
+    reason: string,
+  ): void {
+    const known = this.#kept.get(entry.data.alert);
+    if (known) known[what] ??= { by: entry.data.by, reason, atMs: entry.atMs };
+  }
+
+  #look(entry: Entry): void {
     const alert = alertFor(entry);
-    if (alert && !this.#raised.has(alert.alert) && !this.#due.has(alert.alert))
+    if (alert === null) return;
+    this.#concerns.set(alert.alert, concernsOf(entry));
+    if (!this.#raised.has(alert.alert) && !this.#due.has(alert.alert))
       this.#due.set(alert.alert, { alert, subject: entry.subject });
   }
 
@@ -40,10 +89,40 @@ export class Raised {
     return due;
   }
 
-  /** Newest first. */
-  all(): readonly AlertInfo[] {
-    return this.#newest;
+  /** Newest first, at most so many. */
+  newest(max: number, people: People): AlertInfo[] {
+    return [...this.#kept.values()]
+      .slice(-max)
+      .reverse()
+      .map((known) => infoOf(known, people));
   }
+
+  get(id: string, people: People): AlertInfo | null {
+    const known = this.#kept.get(id);
+    return known ? infoOf(known, people) : null;
+  }
+
+  /** Identities whose doings it is about: they must not be the ones who close it. */
+  concerns(id: string): readonly string[] {
+    return this.#kept.get(id)?.concerns ?? [];
+  }
+}
+
+function infoOf({ alert, atMs, acknowledged, resolved }: Known, people: People): AlertInfo {
+  const said = (one: Said | null) => one && { by: people.named(one.by), reason: one.reason, atMs: one.atMs };
+  const state = resolved ? "resolved" : acknowledged ? "acknowledged" : "open";
+  return { ...alert, atMs, state, acknowledged: said(acknowledged), resolved: said(resolved) };
+}
+
+function identitiesOf({ identity = "", onbehalfof = "" }: Subject): string[] {
+  return [identity, ...onbehalfof.split(" ")].filter((one) => one !== "");
+}
+
+function concernsOf(entry: Entry): string[] {
+  const chains: readonly ChainEvidence[] =
+    entry.type === "chain.completed" ? [entry.data.chain] : entry.type === "approval.asked" ? entry.data.chains : [];
+  const steps = chains.flatMap((chain) => chain.steps.map((step) => String(step.identity)));
+  return [...new Set([...identitiesOf(entry.subject), ...steps])].filter((one) => one !== "");
 }
 
 function alertFor(entry: Entry): Alert | null {

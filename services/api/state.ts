@@ -7,7 +7,7 @@
  */
 import type { Entry } from "../../infra/log/entry.ts";
 import { entryOf, foldedData, subjectOf } from "../../infra/log/fold.ts";
-import type { Appender, Draft, Following, Log, LogRecord } from "../../infra/log/log.ts";
+import type { Appender, Draft, Following, Log, LogRecord, Position } from "../../infra/log/log.ts";
 import { People } from "../../infra/policy/people.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { catalogue, type EventType, maySay } from "../../schemas/event.ts";
@@ -40,7 +40,14 @@ const folded = new Set<EventType>([
   "target.bypassed",
   "log.gap",
   "alert.raised",
+  "alert.acknowledged",
+  "alert.resolved",
+  "alert.given_up",
+  "policy.changed",
 ]);
+
+/** Hears every folded entry too, in order, with its place in the log. */
+export type Hearer = (entry: Entry, position: Position) => void;
 
 export class State {
   readonly people = new People();
@@ -51,11 +58,14 @@ export class State {
   readonly #appender: Appender;
   readonly #waiting = new Map<string, () => void>();
   readonly #following: Following;
+  readonly #hear: Hearer;
   #afterBatch: () => void = () => {};
   #caughtUp = false;
+  #position: Position | null = null;
 
-  constructor(log: Log, appender: Appender) {
+  constructor(log: Log, appender: Appender, hear: Hearer = () => {}) {
     this.#appender = appender;
+    this.#hear = hear;
     this.#following = log.follow({ after: null, streams: ["steps", "events"] }, (records) => this.#take(records));
     this.#following.caughtUp.then(
       () => {
@@ -77,6 +87,11 @@ export class State {
   /** Rejects when the log breaks or a record is forged. */
   get ended(): Promise<void> {
     return this.#following.ended;
+  }
+
+  /** Of the last record that was heard; null while there is none. */
+  get position(): Position | null {
+    return this.#position;
   }
 
   /** Called after every batch once the fold has caught up. */
@@ -113,18 +128,20 @@ export class State {
 
   #take(records: readonly LogRecord[]): void {
     for (const record of records) {
-      if (folded.has(record.type)) this.#fold(entryFrom(record));
+      if (folded.has(record.type)) this.#fold(entryFrom(record), record.position);
+      this.#position = record.position;
       if (this.#waiting.size > 0 && record.source === this.#appender.source) this.#waiting.get(record.envelope.id)?.();
     }
     if (this.#caughtUp) this.#afterBatch();
   }
 
-  #fold(entry: Entry): void {
+  #fold(entry: Entry, position: Position): void {
     this.people.fold(entry);
     this.asked.fold(entry);
     this.issued.fold(entry);
     this.placed.fold(entry);
     this.raised.fold(entry);
+    this.#hear(entry, position);
   }
 }
 

@@ -6,6 +6,7 @@
  * output, so that `--json | jq` never meets a sentence.
  */
 import { Command, CommanderError } from "commander";
+import { acknowledgeAlert, giveUpAlert, listAlerts, resolveAlert } from "./alerts.ts";
 import { answerApproval, listApprovals, showApproval } from "./approvals.ts";
 import { liftBlock, listBlocks, type PlaceOptions, placeBlock } from "./blocks.ts";
 import { listChains, showChain } from "./chains.ts";
@@ -19,8 +20,8 @@ import { checkConfig, up } from "./machine.ts";
 import type { CliParts } from "./parts.ts";
 import { replay } from "./replay.ts";
 import { type RunOptions, runRules, testRules } from "./rules.ts";
-import { rebuildStore } from "./store.ts";
 import { addSources, initSources, type MemberOptions } from "./sources.ts";
+import { rebuildStore } from "./store.ts";
 import { timeline } from "./timeline.ts";
 import { type VerifyOptions, verify } from "./verify.ts";
 
@@ -49,11 +50,12 @@ export function createCli(parts: CliParts): Command {
   timelineCommand(program, start);
   readingCommands(program, start);
   approvalCommands(program, start);
+  alertCommands(program, start);
   blockCommands(program, start);
   evidenceCommands(program, start);
+  sourceCommands(program, start);
   offlineCommands(program, start);
   return program;
-  sourceCommands(program, start);
 }
 
 /** Runs one command line. @param argv without the program's own two @returns the exit code */
@@ -167,6 +169,30 @@ function approvalCommands(program: Command, start: Start): void {
       .action((id: string, options: { reason: string }) => answerApproval(start(), id, answer, options.reason));
 }
 
+function alertCommands(program: Command, start: Start): void {
+  const alerts = program.command("alerts").description("what the SOC is told, and what came of it");
+  alerts
+    .command("list", { isDefault: true })
+    .description("alerts that nobody has resolved, and receivers that do not take them")
+    .option("--all", "resolved ones too")
+    .action((options: { all?: boolean }) => listAlerts(start(), options.all === true));
+  alerts
+    .command("acknowledge <id>")
+    .description("say that you look at it")
+    .action((id: string) => acknowledgeAlert(start(), id));
+  alerts
+    .command("resolve <id>")
+    .description("say that it is dealt with")
+    .requiredOption("--reason <why>", "recorded")
+    .action((id: string, options: { reason: string }) => resolveAlert(start(), id, options.reason));
+  alerts
+    .command("give-up <id>")
+    .description("send a message that fails to that receiver no more, so that those behind it go on")
+    .requiredOption("--receiver <name>", "as the configuration calls it")
+    .requiredOption("--reason <why>", "recorded")
+    .action((id: string, options: { receiver: string; reason: string }) => giveUpAlert(start(), id, options));
+}
+
 function blockCommands(program: Command, start: Start): void {
   const blocks = program.command("blocks").description("standing orders that refuse commands");
   blocks
@@ -213,6 +239,23 @@ function evidenceCommands(program: Command, start: Start): void {
     .action((folder: string, options: VerifyOptions) => verify(start(), folder, options));
 }
 
+function sourceCommands(program: Command, start: Start): void {
+  const sources = program.command("sources").description("the signing keys of many machines");
+  const named = (command: Command) =>
+    command
+      .option("--gateway <names>", "processes, with commas between: gw1,gw2")
+      .option("--correlator <names>", "the same")
+      .option("--projector <names>", "the same; one name under two roles is one process")
+      .option("--api <names>", "the same");
+  named(sources.command("init <folder>"))
+    .description("make sources.json, and a folder of private keys for each process")
+    .option("--tenant <name>", "whose log it is", "default")
+    .action((folder: string, options: MemberOptions & { tenant: string }) => initSources(start(), folder, options));
+  named(sources.command("add <folder>"))
+    .description("add processes to those of a folder that init made")
+    .action((folder: string, options: MemberOptions) => addSources(start(), folder, options));
+}
+
 function offlineCommands(program: Command, start: Start): void {
   const rules = program.command("rules").description("chain rules, without a running Throughline");
   rules
@@ -239,23 +282,6 @@ function offlineCommands(program: Command, start: Start): void {
     .option("--config <file>", "the configuration", "throughline.yaml")
     .action((options: { config: string }) => rebuildStore(start(), options.config));
   program
-function sourceCommands(program: Command, start: Start): void {
-  const sources = program.command("sources").description("the signing keys of many machines");
-  const named = (command: Command) =>
-    command
-      .option("--gateway <names>", "processes, with commas between: gw1,gw2")
-      .option("--correlator <names>", "the same")
-      .option("--projector <names>", "the same; one name under two roles is one process")
-      .option("--api <names>", "the same");
-  named(sources.command("init <folder>"))
-    .description("make sources.json, and a folder of private keys for each process")
-    .option("--tenant <name>", "whose log it is", "default")
-    .action((folder: string, options: MemberOptions & { tenant: string }) => initSources(start(), folder, options));
-  named(sources.command("add <folder>"))
-    .description("add processes to those of a folder that init made")
-    .action((folder: string, options: MemberOptions) => addSources(start(), folder, options));
-}
-
     .command("up [file]")
     .description("start every role on this machine")
     .action((file: string | undefined) => up(start(), file ?? "throughline.yaml"));

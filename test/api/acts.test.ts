@@ -1,14 +1,9 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { Webhook } from "standardwebhooks";
 import { seal } from "../../infra/keys/seal.ts";
 import type { Identity, Task, TaskId } from "../../schemas/identity.ts";
-import type { MemoryLog } from "../store/memory-log.ts";
-import { ask, chainOf, correlator, gateway, identityOf, openSession, subjectOf } from "../store/night.ts";
+import { ask, gateway, openSession } from "../store/night.ts";
 import { type House, type HouseOptions, openHouse } from "./house.ts";
 
 type Actor = Awaited<ReturnType<House["as"]>>;
@@ -314,86 +309,5 @@ describe("reads of the audit", () => {
         assert.equal((await (await house.as("ana"))(`GET /api/${path}`)).status, 403, path);
       assert.equal(house.types("audit.read").length, 0);
     });
-  });
-});
-
-describe("alerts", () => {
-  const secret = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
-
-  async function receiver(statuses: number[]) {
-    const got: { headers: Record<string, string>; body: string }[] = [];
-    const server = createServer(async (request, response) => {
-      let body = "";
-      for await (const chunk of request) body += chunk;
-      got.push({ headers: request.headers as Record<string, string>, body });
-      response.writeHead(statuses.shift() ?? 204).end();
-      server.emit("message");
-    });
-    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-    return { url, got, server, close: () => server.close() };
-  }
-
-  const complete = (log: MemoryLog) => {
-    const chain = chainOf("chain-9", [["extract", "s1", "c1"]]);
-    const data = { rule: chain.rule, chain, ruling: "hold" as const };
-    log.say(correlator, { type: "chain.completed", subject: subjectOf("load", "s3", "c3"), data });
-  };
-
-  test("are events, then signed messages that the receiver can verify; raised once over restarts", async () => {
-    const soc = await receiver([500]);
-    let raised: ReturnType<House["types"]> = [];
-    await inHouse({ alerts: { url: soc.url, secret } }, async (house) => {
-      const twice = once(soc.server, "message").then(() => once(soc.server, "message"));
-      complete(house.log);
-      await twice;
-      raised = house.types("alert.raised");
-      assert.equal(raised.length, 1);
-      assert.equal(raised[0]?.data.kind, "chain.held");
-      assert.equal(house.types("sink.failed").length, 0);
-      const ivan = await house.as("ivan");
-      const listed = (await ivan("GET /api/alerts")).body.alerts as { about: string }[];
-      assert.equal(listed[0]?.about, "chain-9");
-    });
-    const [first, second] = soc.got;
-    assert.equal(first?.headers["webhook-id"], second?.headers["webhook-id"]);
-    const message = new Webhook(secret).verify(second?.body ?? "", second?.headers ?? {}) as {
-      data: { about: string };
-    };
-    assert.equal(message.data.about, "chain-9");
-    const prepare = (log: MemoryLog) => {
-      complete(log);
-      log.say("api/test", { type: "alert.raised", subject: {}, data: raised[0]?.data as never });
-    };
-    await inHouse({ alerts: { url: soc.url, secret }, prepare }, async (house) => {
-      assert.equal(house.types("alert.raised").length, 1);
-    });
-    assert.equal(soc.got.length, 2);
-    soc.close();
-  });
-
-  test("are raised after a crash between the chain and its alert", async () => {
-    await inHouse({ prepare: complete }, async (house) => {
-      assert.equal(house.types("alert.raised").length, 1);
-    });
-  });
-
-  test("whose message cannot be delivered are said to be lost, and what works again too", async () => {
-    const soc = await receiver([500, 500, 500, 500]);
-    await inHouse({ alerts: { url: soc.url, secret } }, async (house) => {
-      const five = (async () => {
-        for (let n = 0; n < 5; n += 1) await once(soc.server, "message");
-      })();
-      complete(house.log);
-      ask(house.log, "a1");
-      await five;
-      await house.api.close();
-      assert.deepEqual(
-        house.types("sink.failed").map((event) => event.data.sink),
-        ["alerts"],
-      );
-      assert.equal(identityOf("load").kind, "workload");
-    });
-    soc.close();
   });
 });

@@ -40,8 +40,11 @@ export interface House {
 
 export interface HouseOptions {
   readonly store?: Partial<Store>;
-  readonly alerts?: WebhookReceiver | null;
+  readonly receivers?: readonly WebhookReceiver[];
+  /** In place of a folder of its own, which a next one may go on with. */
+  readonly folder?: string;
   readonly prepare?: (log: MemoryLog) => void;
+  readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly blobs?: Blobs;
   /** A real log in place of the one in memory. */
   readonly journal?: Log;
@@ -64,7 +67,7 @@ const emptyStore: Store = {
 };
 
 export async function openHouse(options: HouseOptions = {}): Promise<House> {
-  const folder = await mkdtemp(join(tmpdir(), "throughline-api-"));
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "throughline-api-")));
   const provider = await startTestProvider([`${origin}/login/callback`]);
   const clock = { nowMs: Date.now() };
   const log = memoryLog(() => clock.nowMs);
@@ -86,10 +89,10 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     policy: () => policy,
     tokens: createTokens(rules, Date.now),
     openFlows: () => provider.flows(),
-    alerts: options.alerts ?? null,
+    receivers: options.receivers ?? [],
     consoleFolder: join(folder, "no-console"),
     now: () => clock.nowMs,
-    wait: async () => {},
+    wait: options.wait ?? (async () => {}),
     onFault: () => {},
   });
   await api.caughtUp;
@@ -106,7 +109,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     async close() {
       await api.close();
       await provider.close();
-      await rm(folder, { recursive: true, force: true });
+      if (!options.folder) await rm(folder, { recursive: true, force: true });
     },
   };
 }

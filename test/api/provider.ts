@@ -13,6 +13,7 @@ export const users = [
   { login: "olga", name: "Olga", groups: ["data-owners", "responders"], password: "olga's secret" },
   { login: "otto", name: "Otto", groups: ["data-owners"], password: "otto's secret" },
   { login: "ivan", name: "Ivan", groups: ["investigators", "auditors"], password: "ivan's secret" },
+  { login: "pia", name: "Pia", groups: ["administrators"], password: "pia's secret" },
 ];
 export const workloads = [
   { id: "extract", name: "extract job", groups: ["pipelines", "data-owners"], secret: "extract-secret-1234567890" },

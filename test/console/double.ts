@@ -152,7 +152,7 @@ function answerTo(double: Double, ask: string, query: URLSearchParams, body: str
     case "blocks":
       return { schema: blocksSchema, value: { blocks: story.blocks } };
     case "alerts":
-      return { schema: alertsSchema, value: { alerts: story.alerts } };
+      return { schema: alertsSchema, value: { alerts: story.alerts, receivers: [] } };
     default:
       return null;
   }

@@ -259,6 +259,9 @@ function alertsOf(t0: number, chain: ChainEvidence): AlertInfo[] {
       sentence: "data-owners must answer within 15 min.",
       about: heldApproval,
       atMs: t0 + 210_000,
+      state: "open",
+      acknowledged: null,
+      resolved: null,
     },
     {
       alert: "al-1",
@@ -268,6 +271,9 @@ function alertsOf(t0: number, chain: ChainEvidence): AlertInfo[] {
       sentence: chain.sentence,
       about: chain.id,
       atMs: t0 + 210_000,
+      state: "acknowledged",
+      acknowledged: { by: people.olga, reason: "", atMs: t0 + 240_000 },
+      resolved: null,
     },
   ];
 }

@@ -184,7 +184,8 @@ holds:
   approvers: [data-owners]
   perIdentityMax: 500 # the demo plays its story again and again
 alerts:
-  url: http://127.0.0.1:${ports.alerts}/
-  secretFile: secrets/webhook
+  - name: soc
+    url: http://127.0.0.1:${ports.alerts}/
+    secretFile: secrets/webhook
 `;
 }

@@ -66,7 +66,7 @@ function Page({ me }: { readonly me: Me }) {
     case "blocks":
       return <BlocksPage me={me} />;
     case "alerts":
-      return <AlertsPageView />;
+      return <AlertsPageView me={me} />;
     default:
       return (
         <Empty title="There is no such page" action={<Link to="/timeline">Go to the timeline</Link>}>
