@@ -1,5 +1,6 @@
 /** What stands between the product and the storage, and may fail it: passes requests on, one by one as it is told. */
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 
 export interface Seen {
@@ -36,10 +37,12 @@ export interface Front {
   close(): Promise<void>;
 }
 
-export async function openFront(behind: string): Promise<Front> {
+/** @param pem key and certificate: then it speaks TLS */
+export async function openFront(behind: string, pem?: Buffer): Promise<Front> {
   const target = new URL(behind);
   const delayed: (() => Promise<number>)[] = [];
-  const server = createServer((incoming, outgoing) => void serve(incoming, outgoing));
+  const listener = (incoming: IncomingMessage, outgoing: ServerResponse) => void serve(incoming, outgoing);
+  const server = pem === undefined ? createServer(listener) : createTlsServer({ key: pem, cert: pem }, listener);
   const front: Front = {
     endpoint: "",
     seen: [],
@@ -86,7 +89,9 @@ export async function openFront(behind: string): Promise<Front> {
     outgoing.end(bytes);
   }
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", () => done()));
-  return Object.assign(front, { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+  return Object.assign(front, {
+    endpoint: `${pem === undefined ? "http" : "https"}://127.0.0.1:${(server.address() as AddressInfo).port}`,
+  });
 }
 
 interface Passed {
