@@ -38,19 +38,20 @@ export interface GrantKeys {
 
 /**
  * @param file made when it is missing
+ * @param othersMask the permissions that nobody else may have on it
  * @throws ThroughlineError `keys.exposed` when others may read it, `keys.unreadable` when it is not a key file
  */
-export async function openGrantKeys(file: string): Promise<GrantKeys> {
+export async function openGrantKeys(file: string, othersMask = 0o077): Promise<GrantKeys> {
   await makeOnce(file);
   let seen = statSync(file);
-  let keys = readKeys(file, seen);
+  let keys = readKeys(file, seen, othersMask);
   const newest = () => keys.at(-1)!;
   const keyOf = (version: number) => keys.find((candidate) => candidate.version === version)?.key;
   /** Another process may have rotated: looks again, but reads only a file that changed, so that guesses stay cheap. */
   const lookAgain = () => {
     const now = statSync(file);
     if (now.mtimeMs === seen.mtimeMs && now.ino === seen.ino) return;
-    keys = readKeys(file, now);
+    keys = readKeys(file, now, othersMask);
     seen = now;
   };
   return {
@@ -135,8 +136,8 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-function readKeys(file: string, { mode }: Stats): VersionedKey[] {
-  if ((mode & 0o077) !== 0) {
+function readKeys(file: string, { mode }: Stats, othersMask: number): VersionedKey[] {
+  if ((mode & othersMask) !== 0) {
     throw new ThroughlineError("keys.exposed", `${file} has mode ${(mode & 0o777).toString(8)}: others may read it`);
   }
   const content = parseKeyFile(readFileSync(file, "utf8"), file);

@@ -28,13 +28,15 @@ export async function openGrantKeysFor({ privateKeys, data }: Config): Promise<G
   if (privateKeys === undefined) return openGrantKeys(join(data, "keys", "grant.keys"));
   const file = join(privateKeys, "grant.keys");
   statOf(file);
-  return openGrantKeys(file);
+  return openGrantKeys(file, othersMask);
 }
+
+/** A group may read a secret: that is how orchestrators hand one to a process that is not root. */
+const othersMask = 0o027;
 
 function readKey(file: string): Buffer {
   const { mode } = statOf(file);
-  // A group may read it: that is how orchestrators hand secrets to a process that is not root.
-  if ((mode & 0o027) !== 0)
+  if ((mode & othersMask) !== 0)
     throw new ThroughlineError(
       "keys.exposed",
       `${file} has mode ${(mode & 0o777).toString(8)}: others may read or write it`,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { openGrantKeysFor } from "../../infra/keys/open.ts";
@@ -67,6 +67,10 @@ test("a process signs as its own sources, and has nobody else's key", async () =
   const id = (await openGrantKeysFor(configOf("p1"))).newGrantId();
   const secret = (await openGrantKeysFor(configOf("p1"))).secretOf(id);
   assert.equal((await openGrantKeysFor(configOf("gw2"))).secretOf(id), secret);
+  chmodSync(join(folder, "gw2", "grant.keys"), 0o440);
+  assert.equal((await openGrantKeysFor(configOf("gw2"))).secretOf(id), secret, "a group may read it");
+  chmodSync(join(folder, "gw2", "grant.keys"), 0o444);
+  await assert.rejects(openGrantKeysFor(configOf("gw2")), isCode("keys.exposed"));
   await assert.rejects(openGrantKeysFor(configOf("c1")), isCode("config.unreadable"), "never made anew");
 });
 
