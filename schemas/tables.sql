@@ -3,7 +3,9 @@
 -- as the log does. Events are replaced by position, so that writing the same records again changes nothing.
 -- This is what a new database gets; infra/store/tables.ts brings an older one here and makes the tables replicated where
 -- a cluster is configured. A row leaves on the day `delete_on`, which its retention class set when it was written.
--- Small granules: a timeline's rows lie far apart, and each costs one granule. Inserts are synced, as the log is.
+-- Small granules: a timeline's rows lie far apart, and each costs one granule of each column that is read. So readers take
+-- one column, `event`: the envelope as the log has it; the others are for conditions. `data` is of rows that version 1
+-- wrote, from which `event` follows. Inserts are synced, as the log is.
 
 -- Which changes of this schema the database has.
 CREATE TABLE IF NOT EXISTS migrations
@@ -51,6 +53,7 @@ CREATE TABLE IF NOT EXISTS events
   bytes          UInt64,
   duration_us    UInt64,
   data           String CODEC(ZSTD(3)),
+  event          String DEFAULT concat('{"id":', toJSONString(id), ',"source":', toJSONString(source), ',"type":', toJSONString(type), ',"session":', toJSONString(session), ',"command":', toJSONString(command), ',"identity":', toJSONString(identity), ',"account":', toJSONString(account), ',"task":', toJSONString(task), ',"target":', toJSONString(target), ',"grantid":', toJSONString(grant_id), ',"clientaddress":', toJSONString(client_address), ',"data":', data, '}') CODEC(ZSTD(3)),
   delete_on      Date DEFAULT toDate(65535) CODEC(ZSTD(1)),
   INDEX by_id id TYPE bloom_filter(0.001) GRANULARITY 4,
   INDEX by_time at TYPE minmax GRANULARITY 1,
@@ -60,7 +63,7 @@ CREATE TABLE IF NOT EXISTS events
 ENGINE = ReplacingMergeTree
 ORDER BY position
 TTL delete_on
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 256
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 128
 --
 -- Which positions a reader's question touches: one row per (axis, value, event). Axes: identity, account, target,
 -- session, task, command, grant, resource (with the table a column belongs to), chain, approval, key, output (the id of

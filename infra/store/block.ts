@@ -23,6 +23,12 @@ export class TextColumn implements Column {
     this.#bytes.text(value);
   }
 
+  /** The same, of text that is UTF-8 already. */
+  addBytes(value: Uint8Array): void {
+    this.#bytes.varint(value.length);
+    this.#bytes.copy(value);
+  }
+
   values(): Uint8Array[] {
     return [this.#bytes.taken()];
   }

@@ -3,7 +3,6 @@
  *
  * Order of a write: clear text and axes first, events last. So whatever `writtenUpTo` says is in, is in; a crash in
  * between repeats, and repeating replaces. Positions are the log's own texts, which order as it does.
- * Readers see each position once, also before the engine has merged a repetition away: `LIMIT 1 BY position`.
  * It refuses nothing by policy: who may read is the api's business. It refuses records of another tenant.
  */
 import { crc32 } from "node:zlib";
@@ -11,7 +10,7 @@ import { ThroughlineError } from "../../schemas/errors.ts";
 import type { SessionFilter, SessionSummary, TimelineFilter, TimelineRow } from "../../schemas/timeline.ts";
 import type { LogRecord } from "../log/log.ts";
 import type { Engine, Parameters } from "./engine.ts";
-import { type Counts, type Found, rowFound, sessionFound } from "./found.ts";
+import { type Counts, eventFound, type Found, type FoundEvent, rowFound, sessionFound } from "./found.ts";
 import { type Driver, type Question, sessionQuestion, timelineQuestion } from "./question.ts";
 import type { Retention } from "./retention.ts";
 import { isOutput, Rows, type TableRows } from "./rows.ts";
@@ -100,20 +99,25 @@ class ClickHouseStore implements EmptiedStore {
 
   async event(id: string): Promise<TimelineRow | null> {
     const found = await this.#engine.ask<Found>(
-      "SELECT *, toUnixTimestamp64Milli(at) AS atMs FROM events WHERE id = {id:String} ORDER BY position LIMIT 1",
+      `SELECT ${shown} FROM events WHERE id = {id:String} ORDER BY position LIMIT 1`,
       { id },
     );
-    return (await this.#complete(found))[0] ?? null;
+    return (await this.#complete(found.map(eventFound)))[0] ?? null;
   }
 
   async sessions(filter: SessionFilter, limit: number): Promise<SessionSummary[]> {
     const opened = await this.#rowsOf(sessionQuestion(filter), false, limit);
-    const counts = await this.#engine.ask<Counts>(sessionCounts, {
-      sessions: opened.map((row) => String(row.session)),
-    });
+    if (opened.length === 0) return [];
+    const sessions = opened.map(({ facts }) => facts.acts.session);
+    const counts = await this.#engine.ask<Counts>(sessionCounts, { sessions });
+    const closings = (await this.#engine.ask<Found>(sessionClosings, { sessions })).map(eventFound);
     const bySession = new Map(counts.map((row) => [row.session, row]));
+    const closed = new Map(closings.map((row) => [row.facts.acts.session, row]));
     const names = await this.#names(opened);
-    return opened.map((row) => sessionFound(row, bySession.get(row.session), names));
+    return opened.map((row) => {
+      const { session } = row.facts.acts;
+      return sessionFound(row, closed.get(session), bySession.get(session), names);
+    });
   }
 
   async forgetText(session: string): Promise<void> {
@@ -129,33 +133,43 @@ class ClickHouseStore implements EmptiedStore {
   }
 
   /**
-   * The rows of a question, in order. Along an axis it looks at the newest positions first (or the oldest), and at more of
-   * them while the other conditions leave too few: an account has millions, and a page shows hundreds.
+   * The rows of a question, in order, each position once: the engine may not have merged a repetition away yet. Along an
+   * axis it looks at the newest positions first (or the oldest), and at more of them while the other conditions leave too
+   * few: an account has millions, and a page shows hundreds.
    */
-  async #rowsOf(question: Question, isOldest: boolean, limit: number): Promise<Found[]> {
-    if (question.driver === null) return this.#page(question, "", {}, isOldest, limit);
-    const found: Found[] = [];
+  async #rowsOf(question: Question, isOldest: boolean, limit: number): Promise<FoundEvent[]> {
+    const found = new Map<string, Found>();
     let edge: string | null = null;
-    for (let candidates = Math.max(limit, candidatesMin); ; candidates *= 4) {
-      const driver = candidatesOf(question.driver, isOldest, edge !== null);
-      const parameters: Parameters = { candidates, ...(edge === null ? {} : { edge }) };
-      const missing = limit - found.length;
-      found.push(...(await this.#page(question, `position IN (${driver})`, parameters, isOldest, missing)));
-      if (found.length >= limit) return found;
-      const [seen] = await this.#engine.ask<{ count: number; edge: string }>(
-        `SELECT count() AS count, ${isOldest ? "max" : "min"}(position) AS edge FROM (${driver})`,
-        { ...question.parameters, ...parameters },
-      );
-      if (!seen || seen.count < candidates) return found;
-      edge = seen.edge;
+    for (let candidates = Math.max(limit, candidatesMin); found.size < limit; ) {
+      const missing = limit - found.size;
+      const walk: Walk = { question, isOldest, edge, candidates };
+      const page = await this.#page(walk, missing);
+      for (const row of page) if (!found.has(row.position)) found.set(row.position, row);
+      if (page.length === missing) edge = page.at(-1)?.position ?? null;
+      else {
+        edge = await this.#edgeOf(walk);
+        if (edge === null) break;
+        candidates *= 4;
+      }
     }
+    return [...found.values()].map(eventFound);
   }
 
-  #page(question: Question, driver: string, more: Parameters, isOldest: boolean, limit: number): Promise<Found[]> {
-    const where = [driver, question.where].filter((part) => part !== "").join(" AND ") || "1";
-    const query = `SELECT *, toUnixTimestamp64Milli(at) AS atMs FROM events WHERE ${where}
-      ORDER BY position ${isOldest ? "ASC" : "DESC"} LIMIT 1 BY position LIMIT {limit:UInt32}`;
-    return this.#engine.ask<Found>(query, { ...question.parameters, ...more, limit });
+  #page(walk: Walk, limit: number): Promise<Found[]> {
+    const { question, isOldest } = walk;
+    const from = question.driver ? `position IN (${candidatesOf(question.driver, walk)})` : beyondEdge(walk);
+    const where = [from, question.where].filter((part) => part !== "").join(" AND ") || "1";
+    const query = `SELECT ${shown} FROM events WHERE ${where} ORDER BY position ${isOldest ? "ASC" : "DESC"} LIMIT {limit:UInt32}`;
+    return this.#engine.ask<Found>(query, { ...parametersOf(walk), limit });
+  }
+
+  /** @returns the last candidate, or null when there are no more of them */
+  async #edgeOf(walk: Walk): Promise<string | null> {
+    const { driver } = walk.question;
+    if (driver === null) return null;
+    const query = `SELECT count() AS count, ${walk.isOldest ? "max" : "min"}(position) AS edge FROM (${candidatesOf(driver, walk)})`;
+    const [seen] = await this.#engine.ask<{ count: number; edge: string }>(query, parametersOf(walk));
+    return seen && seen.count === walk.candidates ? seen.edge : null;
   }
 
   /** The correlator's ids are hashes of evidence: a replica or a replay says the same again at a later position. */
@@ -176,41 +190,62 @@ class ClickHouseStore implements EmptiedStore {
     });
   }
 
-  async #complete(found: readonly Found[]): Promise<TimelineRow[]> {
+  async #complete(found: readonly FoundEvent[]): Promise<TimelineRow[]> {
     if (found.length === 0) return [];
     const names = await this.#names(found);
     const texts = await this.#engine.ask<{ position: string; text: string; parameters: string | null }>(
       "SELECT position, text, parameters FROM texts WHERE session IN {sessions:Array(String)} AND position IN {positions:Array(String)}",
-      { sessions: distinct(found, "session"), positions: distinct(found, "position") },
+      { sessions: distinct(found.map(({ facts }) => facts.acts.session)), positions: found.map((row) => row.position) },
     );
     const byPosition = new Map(texts.map((row) => [row.position, row]));
     return found.map((row) => rowFound(row, byPosition.get(row.position), names));
   }
 
-  async #names(found: readonly Found[]): Promise<ReadonlyMap<string, string>> {
+  async #names(found: readonly FoundEvent[]): Promise<ReadonlyMap<string, string>> {
     const rows = await this.#engine.ask<{ identity: string; name: string }>(
       "SELECT identity, name FROM identities FINAL WHERE identity IN {identities:Array(String)}",
-      { identities: distinct(found, "identity") },
+      { identities: distinct(found.map(({ facts }) => facts.acts.identity)) },
     );
     return new Map(rows.map((row) => [row.identity, row.name]));
   }
 }
 
+/** What readers are given of a row. */
+const shown = "position, toUnixTimestamp64Milli(at) AS atMs, event";
+
+const ofSessions =
+  "position IN (SELECT position FROM axes WHERE axis = 'session' AND value IN {sessions:Array(String)})";
+
 const sessionCounts = `SELECT session,
   uniqExactIf(command, type = 'command.decided') AS commands,
   uniqExactIf(command, type = 'command.decided' AND ruling = 'hold') AS held,
   uniqExactIf(command, type = 'command.decided' AND ruling = 'block') AS blocked,
-  uniqExactIf(command, type = 'output.masked') AS masked,
-  maxIf(toUnixTimestamp64Milli(at), type = 'session.closed') AS closedAtMs,
-  anyIf(data, type = 'session.closed') AS closing
-FROM events
-WHERE position IN (SELECT position FROM axes WHERE axis = 'session' AND value IN {sessions:Array(String)})
-GROUP BY session`;
+  uniqExactIf(command, type = 'output.masked') AS masked
+FROM events WHERE ${ofSessions} GROUP BY session`;
 
-/** Positions along an axis, from one end of it on. */
-function candidatesOf({ where }: Driver, isOldest: boolean, isFurther: boolean): string {
-  const further = isFurther ? ` AND position ${isOldest ? ">" : "<"} {edge:String}` : "";
-  return `SELECT position FROM axes WHERE ${where}${further} ORDER BY position ${isOldest ? "ASC" : "DESC"} LIMIT {candidates:UInt32}`;
+const sessionClosings = `SELECT ${shown} FROM events WHERE type = 'session.closed' AND ${ofSessions}`;
+
+/** How far a question has been answered. */
+interface Walk {
+  readonly question: Question;
+  readonly isOldest: boolean;
+  /** The last position looked at; null at the beginning. */
+  readonly edge: string | null;
+  readonly candidates: number;
+}
+
+function parametersOf({ question, edge, candidates }: Walk): Parameters {
+  return { ...question.parameters, candidates, ...(edge === null ? {} : { edge }) };
+}
+
+function beyondEdge({ edge, isOldest }: Walk): string {
+  return edge === null ? "" : `position ${isOldest ? ">" : "<"} {edge:String}`;
+}
+
+/** Positions along an axis, from the edge on. */
+function candidatesOf({ where }: Driver, walk: Walk): string {
+  const conditions = [where, beyondEdge(walk)].filter((part) => part !== "").join(" AND ");
+  return `SELECT position FROM axes WHERE ${conditions} ORDER BY position ${walk.isOldest ? "ASC" : "DESC"} LIMIT {candidates:UInt32}`;
 }
 
 /** The same rows of the same records have the same token; anything else has another. */
@@ -219,6 +254,6 @@ function tokenOf({ table, bytes }: TableRows, from: string, upTo: string): strin
   return `${table}-${from}-${upTo}-${sum.toString(16)}`;
 }
 
-function distinct(found: readonly Found[], key: "session" | "position" | "identity"): string[] {
-  return [...new Set(found.map((row) => row[key]))];
+function distinct(values: readonly string[]): string[] {
+  return [...new Set(values)];
 }

@@ -1,26 +1,28 @@
 /** What the store's queries give back, as the rows readers know. Pure. */
+import type { Envelope } from "../../schemas/event.ts";
 import type { SessionSummary, TimelineRow } from "../../schemas/timeline.ts";
+import { type Data, type Facts, factsOf } from "./facts.ts";
 
-/** A row of `events`, as JSONEachRow has it, or of the counts per session. */
+/** A row of `events`, as JSONEachRow has it. */
 export interface Found {
   readonly position: string;
-  readonly id: string;
   readonly atMs: number;
-  readonly type: string;
-  readonly source: string;
-  readonly session: string;
-  readonly command: string;
-  readonly identity: string;
-  readonly account: string;
-  readonly task: string;
-  readonly target: string;
-  readonly grant_id: string;
-  readonly client_address: string;
-  readonly ruling: string;
-  readonly operations: string[];
-  readonly resources: string[];
-  readonly chains: string[];
-  readonly data: string;
+  /** The envelope as JSON. */
+  readonly event: string;
+}
+
+/** A row as far as it is known without clear text and names. */
+export interface FoundEvent {
+  readonly position: string;
+  readonly atMs: number;
+  readonly envelope: Envelope;
+  readonly facts: Facts;
+}
+
+export function eventFound({ position, atMs, event }: Found): FoundEvent {
+  // These are the bytes that the log holds, checked when they were read there.
+  const envelope = JSON.parse(event) as Envelope;
+  return { position, atMs: Number(atMs), envelope, facts: factsOf(envelope) };
 }
 
 export interface Counts {
@@ -29,8 +31,6 @@ export interface Counts {
   readonly held: number;
   readonly blocked: number;
   readonly masked: number;
-  readonly closedAtMs: number;
-  readonly closing: string;
 }
 
 export interface FoundText {
@@ -38,52 +38,46 @@ export interface FoundText {
   readonly parameters: string | null;
 }
 
-export function rowFound(found: Found, clear: FoundText | undefined, names: ReadonlyMap<string, string>): TimelineRow {
+export function rowFound(
+  { position, atMs, envelope, facts }: FoundEvent,
+  clear: FoundText | undefined,
+  names: ReadonlyMap<string, string>,
+): TimelineRow {
   return {
-    id: found.id,
-    position: found.position,
-    atMs: Number(found.atMs),
-    type: found.type,
-    source: found.source,
-    session: found.session,
-    command: found.command,
-    identity: found.identity,
-    identityName: names.get(found.identity) ?? "",
-    account: found.account,
-    task: found.task,
-    target: found.target,
-    grant: found.grant_id,
-    ruling: found.ruling,
-    operations: found.operations,
-    resources: found.resources,
-    chains: found.chains,
+    id: envelope.id,
+    position,
+    atMs,
+    type: envelope.type,
+    source: envelope.source,
+    ...facts.acts,
+    identityName: names.get(facts.acts.identity) ?? "",
+    ruling: facts.ruling,
+    operations: [...facts.operations],
+    resources: [...facts.resources],
+    chains: [...facts.chains],
     text: clear?.text ?? null,
     parameters: clear?.parameters ? (JSON.parse(clear.parameters) as (string | null)[]) : null,
-    data: JSON.parse(found.data) as unknown,
+    data: envelope.data,
   };
 }
 
 export function sessionFound(
-  opened: Found,
+  { position, atMs, envelope, facts }: FoundEvent,
+  closed: FoundEvent | undefined,
   counts: Counts | undefined,
   names: ReadonlyMap<string, string>,
 ): SessionSummary {
-  const opening = textFields(opened.data, ["task", "application"]);
-  const closing = textFields(counts?.closing ?? "", ["reason"]);
+  const opening = textFields(facts.data, ["task", "application"]);
+  const closing = textFields(closed?.facts.data ?? {}, ["reason"]);
+  const { session, identity, account, target, task, grant } = facts.acts;
   return {
-    session: opened.session,
-    position: opened.position,
-    identity: opened.identity,
-    identityName: names.get(opened.identity) ?? "",
-    account: opened.account,
-    target: opened.target,
-    task: opened.task,
+    ...{ session, position, identity, account, target, task, grant },
+    identityName: names.get(identity) ?? "",
     justification: opening.task ?? "",
-    grant: opened.grant_id,
-    clientAddress: opened.client_address,
+    clientAddress: envelope.clientaddress ?? "",
     application: opening.application ?? "",
-    openedAtMs: Number(opened.atMs),
-    closedAtMs: counts?.closedAtMs ? Number(counts.closedAtMs) : null,
+    openedAtMs: atMs,
+    closedAtMs: closed?.atMs ?? null,
     closedBecause: closing.reason ?? "",
     commands: Number(counts?.commands ?? 0),
     held: Number(counts?.held ?? 0),
@@ -93,8 +87,7 @@ export function sessionFound(
 }
 
 /** Named text members of a data object; of `task` its justification. */
-function textFields(json: string, keys: readonly string[]): Record<string, string> {
-  const data = json === "" ? {} : (JSON.parse(json) as Record<string, unknown>);
+function textFields(data: Data, keys: readonly string[]): Record<string, string> {
   const fields: Record<string, string> = {};
   for (const key of keys) {
     const value = data[key];

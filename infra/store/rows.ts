@@ -7,6 +7,7 @@
  */
 import type { LogRecord } from "../log/log.ts";
 import { blockBytes, MaybeTextColumn, NumberColumn, TextColumn, TextsColumn } from "./block.ts";
+import { chainsIn, count, type Data, type Facts, factsOf, isData, stepCommands, withTables, word } from "./facts.ts";
 import { classOf, deleteOnDay, type Retention } from "./retention.ts";
 import type { ClearText } from "./store.ts";
 
@@ -20,17 +21,6 @@ export interface TableRows {
 }
 
 const withoutRow = new Set<string>(["clock.ticked", "gateway.followed", "log.checkpoint"]);
-
-type Data = Readonly<Record<string, unknown>>;
-
-const isData = (value: unknown): value is Data => typeof value === "object" && value !== null && !Array.isArray(value);
-const word = (value: unknown): string => (typeof value === "string" ? value : "");
-const count = (value: unknown): number =>
-  typeof value === "number" && value > 0 ? Math.min(Math.floor(value), Number.MAX_SAFE_INTEGER) : 0;
-const words = (value: unknown): string[] =>
-  Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
-const items = (value: unknown): Data[] => (Array.isArray(value) ? value.filter(isData) : []);
-const distinct = (values: readonly string[]): string[] => [...new Set(values.filter((value) => value !== ""))];
 
 export class Rows {
   readonly #place: (record: LogRecord) => string;
@@ -63,11 +53,11 @@ export class Rows {
   add(record: LogRecord, clear: ClearText | undefined): void {
     if (withoutRow.has(record.type)) return;
     const { envelope } = record;
-    const data: Data = isData(envelope.data) ? envelope.data : {};
+    const facts = factsOf(envelope);
+    const { data } = facts;
     const position = this.#place(record);
-    const ruling = word(data.ruling);
-    const deleteOn = deleteOnDay(this.#retention, classOf(record.type, ruling), record.atMs);
-    this.#addEvent(record, data, position, deleteOn);
+    const deleteOn = deleteOnDay(this.#retention, classOf(record.type, facts.ruling), record.atMs);
+    this.#addEvent(record, facts, position, deleteOn);
     for (const chain of chainsIn(data)) {
       for (const command of stepCommands(chain)) this.#addChainCommand(word(chain.id), command);
       if (envelope.command) this.#addChainCommand(word(chain.id), envelope.command);
@@ -88,21 +78,10 @@ export class Rows {
     ].filter(({ rows }) => rows > 0);
   }
 
-  #addEvent(record: LogRecord, data: Data, position: string, deleteOn: number): void {
+  #addEvent(record: LogRecord, facts: Facts, position: string, deleteOn: number): void {
     const { envelope } = record;
+    const { data, acts, ruling, operations, resources, chains } = facts;
     const to = this.#events;
-    const effects = items(data.effects);
-    const acts = {
-      identity: envelope.identity ?? (isData(data.identity) ? word(data.identity.key) : ""),
-      account: envelope.account ?? word(data.account),
-      target: envelope.target ?? word(data.target),
-      session: envelope.session ?? "",
-      task: envelope.task ?? (isData(data.task) ? word(data.task.id) : ""),
-      command: envelope.command ?? "",
-      grant: envelope.grantid ?? word(data.grant),
-    };
-    const resources = resourcesOf(data, effects);
-    const chains = distinct([...chainsIn(data).map(({ id }) => word(id)), ...words(data.chains), word(data.chain)]);
     to.position.add(position);
     to.id.add(envelope.id);
     to.at.add(record.atMs);
@@ -119,14 +98,14 @@ export class Rows {
     to.target.add(acts.target);
     to.grant_id.add(acts.grant);
     to.client_address.add(envelope.clientaddress ?? "");
-    to.ruling.add(word(data.ruling));
-    to.operations.add(distinct(effects.map((effect) => word(effect.operation))));
+    to.ruling.add(ruling);
+    to.operations.add(operations);
     to.resources.add(resources);
     to.chains.add(chains);
     to.rows.add(count(data.rows));
     to.bytes.add(count(data.bytes));
     to.duration_us.add(count(data.durationUs));
-    to.data.add(JSON.stringify(envelope.data ?? null));
+    to.event.addBytes(record.json);
     to.delete_on.add(deleteOn);
     this.#count.events += 1;
     for (const axis in acts) this.#addAxis(axis, acts[axis as keyof typeof acts], position, deleteOn);
@@ -205,46 +184,11 @@ function eventColumns() {
     rows: number(),
     bytes: number(),
     duration_us: number(),
-    data: text(),
+    event: text(),
     delete_on: day(),
   };
 }
 
 function tableRows(table: string, columns: Parameters<typeof blockBytes>[0], rows: number): TableRows {
   return { table, columns: Object.keys(columns), rows, bytes: rows === 0 ? [] : blockBytes(columns, rows) };
-}
-
-function resourcesOf(data: Data, effects: readonly Data[]): string[] {
-  const touched = effects.flatMap((effect) => [...words(effect.reads), ...words(effect.writes)]);
-  const columns = items(data.columns).map((column) => word(column.resource));
-  const steps = isData(data.chain) ? items(data.chain.steps).flatMap((step) => words(step.resources)) : [];
-  return distinct([
-    ...touched,
-    ...words(data.resources),
-    ...words(data.masks),
-    word(data.resource),
-    ...columns,
-    ...steps,
-  ]);
-}
-
-/** Whole ChainEvidence wherever an event carries it. */
-function chainsIn(data: Data): Data[] {
-  const single = isData(data.chain) ? [data.chain] : [];
-  const all = [...single, ...items(data.chains), ...items(data.enforced), ...items(data.observed)];
-  return all.filter((chain) => word(chain.id) !== "");
-}
-
-function stepCommands(chain: Data): string[] {
-  return distinct(items(chain.steps).map((step) => word(step.command)));
-}
-
-/** A column is found under its table too. */
-function withTables(resources: readonly string[]): Iterable<string> {
-  const all = new Set(resources);
-  for (const resource of resources) {
-    const hash = resource.indexOf("#");
-    if (hash > 0) all.add(resource.slice(0, hash));
-  }
-  return all;
 }

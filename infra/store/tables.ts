@@ -23,6 +23,20 @@ interface Migration {
 const deduplicated = ["identities", "chain_commands", "progress", "axes", "texts", "events"];
 const expiring = ["axes", "texts", "events"];
 
+/** Of rows that version 1 wrote. */
+const envelopeOfColumns = `concat(${[
+  ...["id", "source", "type", "session", "command", "identity", "account", "task", "target"].map((name) => [
+    name,
+    name,
+  ]),
+  ...[
+    ["grantid", "grant_id"],
+    ["clientaddress", "client_address"],
+  ],
+]
+  .map(([name, column], index) => `'${index === 0 ? "{" : ","}"${name}":', toJSONString(${column})`)
+  .join(", ")}, ',"data":', data, '}')`;
+
 /** Number 1 is the schema that had no numbers: a database that has tables and no `migrations`. */
 export const migrations: readonly Migration[] = [
   {
@@ -30,6 +44,7 @@ export const migrations: readonly Migration[] = [
     name: "retention by class; repeated inserts are recognised; outputs are found by their id",
     statements: [
       ...expiring.map((table) => `ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS delete_on Date DEFAULT toDate(65535)`),
+      `ALTER TABLE events ADD COLUMN IF NOT EXISTS event String DEFAULT ${envelopeOfColumns} CODEC(ZSTD(3))`,
       ...expiring.map((table) => `ALTER TABLE ${table} MODIFY TTL delete_on`),
       ...deduplicated.map(
         (table) =>
