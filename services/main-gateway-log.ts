@@ -3,6 +3,7 @@
  * that makes it, so that an intent and its answer share one sync. With many machines: a spool of its own, and a feed that
  * follows the steps of the shared log.
  */
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Entry } from "../infra/log/entry.ts";
 import { type Journal, openJournal } from "../infra/log/journal.ts";
@@ -12,12 +13,14 @@ import { openSocketHost } from "../infra/log/socket-host.ts";
 import { stepsPlace } from "../infra/log/steps-follow.ts";
 import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
+import type { EventData } from "../schemas/event-data.ts";
 import { limits } from "../schemas/limits.ts";
 import { type Correlator, createCorrelator } from "./correlator/correlator.ts";
 import { engineVersion } from "./correlator/engine.ts";
 import type { Feed } from "./gateway/feed.ts";
 import { Foreign } from "./gateway/postgres/foreign.ts";
 import { SharedView } from "./gateway/shared-view.ts";
+import { readSnapshot, type SnapshotFile, writeSnapshot } from "./main-feed-snapshot.ts";
 import { type PolicyFiles, policyChange } from "./main-policy.ts";
 import type { Readers } from "./main-readers.ts";
 import { sharedLogOptions } from "./main-shared.ts";
@@ -42,7 +45,12 @@ export interface GatewayLogParts {
 }
 
 /** The last `policy.changed`: which files, and which engine spoke from then on. */
-type InForce = { readonly digest: string; readonly engine: string } | null;
+type InForce = EventData["policy.changed"] | null;
+
+/** Messages of the steps topic between two snapshots of what was folded: some seconds of folding at a start. */
+const stepsBetweenSnapshots = 20_000;
+/** A Grant that ended is remembered as such for so long. */
+const grantsKeptMs = 24 * 3_600_000;
 
 const startedAs = (role: string, version: string) => ({ role, version, positions: {} });
 
@@ -127,7 +135,14 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
   const appender = await shared.appender("gateway", config.name);
   const view = viewOf(shared, appender, around.now);
   const heart = new Heart(appender, view, parts);
-  let policy: InForce = null;
+  const file = snapshotFile(shared, parts);
+  const kept = readSnapshot(file);
+  let policy = kept?.policy ?? null;
+  if (kept !== null) {
+    feed.restore(kept.feed);
+    view.restore(kept.gateways, stepsPlace(kept.steps.offset));
+    heart.foreign.restore(kept.definitions);
+  }
   const following = shared.follow((entries, offset) => {
     const before = view.place;
     const place = stepsPlace(offset);
@@ -138,7 +153,7 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
       heart.fold(entry, before);
     }
     view.changed();
-  });
+  }, kept?.steps);
   following.ended.catch(around.fatal);
   await shared.shipped();
   await following.caughtUp();
@@ -147,15 +162,30 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
   heart.start();
   // Nobody is let in before what is known here is as new as this moment.
   while (view.staleMs() > limits.feedStaleMsMax) await sleep(5);
+  let keptAt = kept?.steps.offset ?? -1;
+  const keep = () => {
+    const steps = following.state;
+    keptAt = steps.offset;
+    const about = { gateways: view.kept(), definitions: heart.foreign.kept(), policy };
+    writeSnapshot(file, { steps, feed: feed.kept(steps.atMs - grantsKeptMs), ...about });
+  };
   return {
     appender,
     shared: view,
-    tick: () => heart.beat(),
+    tick() {
+      heart.beat();
+      if (following.offset - keptAt >= stepsBetweenSnapshots) keep();
+    },
     async close() {
       heart.stop();
       await following.close();
+      keep();
     },
   };
+}
+
+function snapshotFile({ topics }: SharedLog, { config, around }: GatewayLogParts): SnapshotFile {
+  return { file: join(config.data, "feed"), version: around.version, topic: topics.steps };
 }
 
 function viewOf({ spool, shipper }: SharedLog, { source }: Appender, now: () => number): SharedView {
@@ -177,7 +207,7 @@ class Heart {
   readonly #appender: Appender;
   readonly #view: SharedView;
   readonly #targets: string[];
-  readonly #foreign: Foreign;
+  readonly foreign: Foreign;
   readonly #fault: Surroundings["fault"];
   #beating = false;
   #soon = false;
@@ -188,11 +218,11 @@ class Heart {
     this.#targets = config.targets.map(({ name }) => name);
     this.#fault = around.fault;
     const { definitionsOf, outdate } = readers;
-    this.#foreign = new Foreign({ source: appender.source, definitionsOf, outdate, cleared: () => this.#beatSoon() });
+    this.foreign = new Foreign({ source: appender.source, definitionsOf, outdate, cleared: () => this.#beatSoon() });
   }
 
   fold(entry: Entry, before: string): void {
-    const isNews = this.#foreign.fold(entry, before) || newsTypes.has(entry.type);
+    const isNews = this.foreign.fold(entry, before) || newsTypes.has(entry.type);
     if (isNews) this.#beatSoon();
   }
 
@@ -217,7 +247,7 @@ class Heart {
   beat(): void {
     if (!this.#beating) return;
     const id = this.#appender.nextId("steps");
-    const upTo = this.#foreign.knownUpTo(this.#view.place);
+    const upTo = this.foreign.knownUpTo(this.#view.place);
     try {
       this.#appender.append({ type: "gateway.followed", subject: {}, data: { upTo, targets: this.#targets } });
       this.#view.beats(id);

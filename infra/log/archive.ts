@@ -9,7 +9,7 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ThroughlineError } from "../../schemas/errors.ts";
-import type { Stream } from "../../schemas/event.ts";
+import type { Envelope, Stream } from "../../schemas/event.ts";
 import type { Bus, Inbound, Tail } from "./bus.ts";
 import { Refusal } from "./heard-batch.ts";
 import type { Journal } from "./journal.ts";
@@ -42,6 +42,8 @@ interface Lane {
 
 const rememberMs = 500;
 const fullRetryMs = 1_000;
+const signedWaitMs = 2_000;
+const signedLookMs = 5;
 
 export class Archive {
   /** Rejects when the journal breaks or a partition cannot be read on; resolves after close(). */
@@ -123,12 +125,20 @@ export class Archive {
     return open.offset;
   }
 
+  /** A signed head is written behind what it signs, though that came by another partition; not for ever, it may be lost. */
+  async #stepsUpTo(source: string, upTo: number): Promise<void> {
+    const { steps } = this.#options.journal.lanesOf(source);
+    for (let waited = 0; steps.sequence < upTo && waited < signedWaitMs; waited += signedLookMs)
+      await sleep(signedLookMs, undefined, { signal: this.#stopping.signal }).catch(() => {});
+  }
+
   /** @returns false when it was refused; what its source says from here on is a hole */
   async #hear({ pack }: Fresh, batch: readonly Packed[]): Promise<boolean> {
     const { journal, refusals } = this.#options;
     const { source } = pack.source;
     try {
       const envelopes = judgeParts(pack, batch, journal.tenant);
+      await this.#stepsUpTo(source, stepsSigned(envelopes));
       const lane = journal.lanesOf(source)[pack.stream];
       const heard = batch.map(({ part, at }, index) => {
         return { lane, part: pack.body.subarray(at, part.end), role: pack.source.role, envelope: envelopes[index]! };
@@ -198,4 +208,12 @@ export class Archive {
     await this.ended.catch(() => {});
     await this.#remembering?.catch(() => {});
   }
+}
+
+/** The last step that checkpoints of its source among these sign; 0 when there is none. */
+function stepsSigned(envelopes: readonly Envelope[]): number {
+  const signed = envelopes.map(({ type, data }) =>
+    type === "log.checkpoint" && "signature" in data && data.stream === "steps" ? Number(data.upTo) : 0,
+  );
+  return Math.max(0, ...signed);
 }

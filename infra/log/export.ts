@@ -117,6 +117,8 @@ class Writing {
   readonly #lanes = new Map<string, { source: string; stream: "steps" | "events"; first: number; last: number }>();
   /** Per lane and for the merged order: what is in range and not under a signed head yet. */
   readonly #open = new Map<string, number>();
+  /** What signed heads reach, also those that were written before what they cover. */
+  readonly #covered = new Map<string, number>();
   readonly #keys = new Map<string, string>();
 
   constructor(from: Exported, range: ExportRange) {
@@ -160,9 +162,11 @@ class Writing {
     const lane = this.#lanes.get(key) ?? { source, stream, first: sequence, last: sequence };
     lane.last = sequence;
     this.#lanes.set(key, lane);
+    const [covered, open] = [this.#covered.get(key) ?? 0, this.#open.get(key) ?? 0];
+    if (sequence >= open && covered >= open) this.#open.delete(key);
     if (typeOf(record.part.code) === "log.checkpoint") this.#signed(record);
     else if (!context) {
-      this.#open.set(key, sequence);
+      if (sequence > covered) this.#open.set(key, sequence);
       this.#open.set("writer", number);
     }
     return text;
@@ -175,7 +179,13 @@ class Writing {
     // The order in another machine's spool is not what this is about.
     if (data.chain === "writer" && record.source !== this.#from.writer) return;
     const key = data.chain === "writer" ? "writer" : `${record.source}\n${data.stream}`;
-    if (Number(data.upTo) >= (this.#open.get(key) ?? 0)) this.#open.delete(key);
+    const upTo = Number(data.upTo);
+    this.#covered.set(key, Math.max(upTo, this.#covered.get(key) ?? 0));
+    if (upTo >= (this.#open.get(key) ?? 0)) this.#open.delete(key);
+    // It signs what has not come yet: then it goes on until that is here.
+    const stream = data.stream === "steps" ? "steps" : "events";
+    if (data.chain === "source" && upTo > (this.#walk.lane(record.source, stream)?.sequence ?? 0))
+      this.#open.set(key, upTo);
   }
 
   manifest(): ExportManifest {

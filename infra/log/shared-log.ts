@@ -22,7 +22,7 @@ import { type Durability, type Topics, topicNeeds, topicsOf } from "./shared.ts"
 import { SharedAppender } from "./shared-appender.ts";
 import { Shipper } from "./shipper.ts";
 import type { Sources } from "./sources.ts";
-import { followSteps, type StepsFollowing } from "./steps-follow.ts";
+import { followSteps, type StepsFollowing, type StepsState } from "./steps-follow.ts";
 
 export interface SharedLogOptions {
   /** The data folder: `spool/`, and `log/` where there is an archive. */
@@ -102,15 +102,19 @@ export class SharedLog {
     return appender;
   }
 
-  /** Every step of the tenant, from the first. @param deliver gets the entries of one message and its place */
-  follow(deliver: (entries: readonly Entry[], offset: number) => void): StepsFollowing {
+  /**
+   * Every step of the tenant, from the first or behind `from`.
+   * @param deliver gets the entries of one message and its place
+   */
+  follow(deliver: (entries: readonly Entry[], offset: number) => void, from?: StepsState): StepsFollowing {
     const { bus, tenant, sources, fault } = this.#options;
     const refused = (source: string, type: string, reason: string) => {
       fault(new ThroughlineError("log.refused", `A message in ${this.topics.steps} was refused: ${reason}`));
       this.#refusals.record(source, type, reason);
     };
     const holes = (hole: Hole) => fault(holeIn(hole));
-    return followSteps({ bus, topics: this.topics, tenant, known: sources.known, refused, holes }, deliver);
+    const about = { bus, topics: this.topics, tenant, known: sources.known, refused, holes };
+    return followSteps(from === undefined ? about : { ...about, from }, deliver);
   }
 
   /** Resolves when everything that was said until now is in the shared log. */

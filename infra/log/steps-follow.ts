@@ -11,7 +11,18 @@ import { recordOf } from "./pack.ts";
 import { freshOf, type Hole } from "./pack-reader.ts";
 import type { Topics } from "./shared.ts";
 
+/** Where a follower stands: to go on from there after a restart. */
+export interface StepsState {
+  /** Of the last message delivered. */
+  readonly offset: number;
+  readonly atMs: number;
+  /** Source → last sequence. */
+  readonly last: readonly (readonly [source: string, sequence: number])[];
+}
+
 export interface StepsOptions extends PackReaders {
+  /** Absent: from the first step. */
+  readonly from?: StepsState;
   readonly bus: Bus;
   readonly topics: Topics;
   /** A message that nobody known signed, or that says what its source may not. It is skipped. */
@@ -26,6 +37,7 @@ export interface StepsFollowing {
   readonly ended: Promise<void>;
   /** The place of the last message delivered; -1 before the first. */
   readonly offset: number;
+  readonly state: StepsState;
   close(): Promise<void>;
 }
 
@@ -41,11 +53,11 @@ export function followSteps(
 ): StepsFollowing {
   const { bus, topics } = options;
   const folder = new Folder();
-  const last = new Map<string, number>();
+  const last = new Map(options.from?.last);
   const reading = { ...options, stream: "steps" as const, has: (source: string) => last.get(source) ?? 0 };
-  let [atMs, offset] = [0, -1];
+  let [atMs, offset] = [options.from?.atMs ?? 0, options.from?.offset ?? -1];
   let waiting: { end: number; resolve: () => void }[] = [];
-  const tail = bus.tail(topics.steps, 0, 0, (messages) => {
+  const tail = bus.tail(topics.steps, 0, offset + 1, (messages) => {
     for (const message of messages) {
       atMs = Math.max(atMs, message.atMs);
       const fresh = freshOf(reading, message);
@@ -74,6 +86,9 @@ export function followSteps(
     ended: tail.ended,
     get offset() {
       return offset;
+    },
+    get state() {
+      return { offset, atMs, last: [...last] };
     },
     close: () => tail.close(),
   };

@@ -67,6 +67,13 @@ export class Verifier {
   readonly #signatures = new Map<string, number>();
   #records = 0;
   #last = 0;
+  #early: {
+    readonly source: string;
+    readonly stream: string;
+    readonly upTo: number;
+    readonly head: string;
+    readonly record: StoredRecord;
+  }[] = [];
   #problem: Problem | null = null;
 
   /** @param state the log before the first record; what it claims is proven by the first signed heads after it */
@@ -126,7 +133,10 @@ export class Verifier {
     if (lane.signed === lane.last) lane.firstUnsigned = number;
     lane.last = sequence;
     const head = this.#walk.lane(source, stream)?.head;
-    if (flags & lastOfBatch && head) lane.heads.set(sequence, Buffer.from(head).toString("hex"));
+    if (flags & lastOfBatch && head) {
+      lane.heads.set(sequence, Buffer.from(head).toString("hex"));
+      this.#overdue(lane);
+    }
     if (merged && flags & lastOfGroup) merged.heads.set(number, Buffer.from(this.#walk.merged.head).toString("hex"));
     if (merged) merged.last = number;
     if (record.type === "log.checkpoint") {
@@ -150,9 +160,30 @@ export class Verifier {
     const upTo = Number(said.upTo);
     // The order in the spool of one machine, of which this log is not the record.
     if (stream === "writer" && source !== this.#state.writer) return null;
-    if (lane === undefined) return `it signs ${stream}, of which nothing is here`;
+    if (lane === undefined && stream === "writer") return "it signs an order of which nothing is here";
+    if (lane === undefined || upTo > lane.last) {
+      this.#early.push({ source, stream, upTo, head: said.head, record });
+      return null;
+    }
+    return this.#signed(lane, upTo, said.head);
+  }
+
+  /** Signed heads that were written before what they cover, which the shared log's two topics allow. */
+  #overdue(lane: SignedLane): void {
+    for (const early of this.#early) {
+      if (early.source !== lane.source || early.stream !== lane.stream || early.upTo > lane.last) continue;
+      const wrong = this.#signed(lane, early.upTo, early.head);
+      if (wrong !== null) this.fail(early.record, wrong);
+    }
+    this.#early = this.#early.filter(
+      (early) => early.source !== lane.source || early.stream !== lane.stream || early.upTo > lane.last,
+    );
+  }
+
+  #signed(lane: SignedLane, upTo: number, head: string): string | null {
     if (upTo < lane.signed) return null;
-    if (lane.heads.get(upTo) !== said.head) {
+    if (lane.heads.get(upTo) !== head) {
+      const { stream } = lane;
       const from = paddedSequence(lane.firstUnsigned);
       return `the signed head of ${stream} up to ${upTo} is another: something after ${lane.signed} (position ${from}) was changed, removed or added`;
     }
@@ -173,6 +204,8 @@ export class Verifier {
   }
 
   finish(): VerifyReport {
+    const [early] = this.#early;
+    if (early) this.fail(early.record, `it signs ${early.stream} up to ${early.upTo}, of which not all is here`);
     const signatures = [...this.#signatures.values()].reduce((sum, count) => sum + count, 0);
     if (this.#records > 0 && signatures === 0) this.fail(null, "nothing here is signed");
     const trusted = [...this.#trusted.values()].map(({ source, fingerprint }) => {

@@ -10,6 +10,11 @@ import type { Identity } from "../../schemas/identity.ts";
 import type { Entry } from "../log/entry.ts";
 import type { Approver } from "./quorum.ts";
 
+export interface KeptPeople {
+  readonly known: readonly Identity[];
+  readonly humans: readonly (readonly string[])[];
+}
+
 export class People {
   readonly #known = new Map<string, Identity>();
   /** Identity → all that are the same human, itself included. One shared Set per human. */
@@ -20,6 +25,18 @@ export class People {
       this.#known.set(entry.data.identity.key, entry.data.identity);
     else if (entry.type === "session.opened") this.#meet(entry.data.identity);
     else if (entry.type === "identity.linked" && entry.data.strength === "strong") this.#link(entry.data.identities);
+  }
+
+  /** For a snapshot. */
+  kept(): KeptPeople {
+    const humans = [...new Set(this.#same.values())].map((same) => [...same]);
+    return { known: [...this.#known.values()], humans };
+  }
+
+  /** Into an empty one. */
+  restore({ known, humans }: KeptPeople): void {
+    for (const identity of known) this.#known.set(identity.key, identity);
+    for (const same of humans) this.#link(same);
   }
 
   named(identity: string): Person {

@@ -39,6 +39,12 @@ const lapsesKeptMax = 100;
 /** A use is confirmed within seconds. */
 const usesKeptMax = 10_000;
 
+export interface KeptApprovals {
+  readonly asked: readonly Asked[];
+  readonly used: readonly (readonly [approval: string, event: string])[];
+  readonly lapsed: readonly (readonly [identity: string, atMs: readonly number[]])[];
+}
+
 export class Approvals {
   readonly #people: People;
   readonly #asked = new Map<string, Asked>();
@@ -49,6 +55,21 @@ export class Approvals {
 
   constructor(people: People) {
     this.#people = people;
+  }
+
+  /** For a snapshot. */
+  kept(): KeptApprovals {
+    return { asked: [...this.#asked.values()], used: [...this.#used], lapsed: [...this.#lapsed] };
+  }
+
+  /** Into an empty one. */
+  restore({ asked, used, lapsed }: KeptApprovals): void {
+    for (const one of asked) {
+      this.#asked.set(one.id, one);
+      this.#byBinding.set(one.binding, one.id);
+    }
+    for (const [approval, event] of used) this.#used.set(approval, event);
+    for (const [identity, times] of lapsed) this.#lapsed.set(identity, [...times]);
   }
 
   /** The event that used an approval up: the first in the log, whichever gateway said it. Of late ones, as many as could still be asked about. */

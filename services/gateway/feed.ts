@@ -7,12 +7,12 @@
  */
 import type { Catalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
-import { People } from "../../infra/policy/people.ts";
+import { type KeptPeople, People } from "../../infra/policy/people.ts";
 import type { BlockScope, EventData } from "../../schemas/event-data.ts";
 import type { Tenant } from "../../schemas/identity.ts";
-import { type Answered, Approvals } from "./approvals.ts";
-import { Grants } from "./grants.ts";
-import { Tags } from "./tags.ts";
+import { type Answered, Approvals, type KeptApprovals } from "./approvals.ts";
+import { Grants, type KeptGrants } from "./grants.ts";
+import { type KeptTags, Tags } from "./tags.ts";
 
 export interface StandingBlock {
   readonly id: string;
@@ -26,6 +26,14 @@ export interface FeedListener {
   answered?(answered: Answered): void;
   expired?(approval: string): void;
   used?(approval: string): void;
+}
+
+export interface KeptFeed {
+  readonly grants: KeptGrants;
+  readonly people: KeptPeople;
+  readonly approvals: KeptApprovals;
+  readonly tags: KeptTags;
+  readonly blocks: readonly StandingBlock[];
 }
 
 export type Answer = EventData["command.answered"];
@@ -64,6 +72,27 @@ export class Feed {
         this.#foldRest(entry);
     }
   };
+
+  /** All that was folded, as plain data. @param sinceMs Grants that ended before are left out */
+  kept(sinceMs: number): KeptFeed {
+    const { grants, people, approvals, tags, blocks } = this;
+    return {
+      grants: grants.kept(sinceMs),
+      people: people.kept(),
+      approvals: approvals.kept(),
+      tags: tags.kept(),
+      blocks,
+    };
+  }
+
+  /** Into an empty one: then it stands where the other stood. */
+  restore({ grants, people, approvals, tags, blocks }: KeptFeed): void {
+    this.grants.restore(grants);
+    this.people.restore(people);
+    this.approvals.restore(approvals);
+    this.tags.restore(tags);
+    this.blocks = blocks;
+  }
 
   listen(listener: FeedListener): () => void {
     this.#listeners.add(listener);

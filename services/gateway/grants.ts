@@ -10,6 +10,8 @@ interface Known {
   ended: "revoked" | "expired" | null;
 }
 
+export type KeptGrants = readonly Readonly<Known>[];
+
 export class Grants {
   readonly #tenant: Tenant;
   readonly #known = new Map<string, Known>();
@@ -30,6 +32,20 @@ export class Grants {
   /** @returns null when nobody issued it; ended ones are found too, and say so */
   find(id: string): Readonly<Known> | null {
     return this.#known.get(id) ?? null;
+  }
+
+  /** For a snapshot. @param sinceMs what ended before is left out: it says "unknown" then, not "ended" */
+  kept(sinceMs: number): KeptGrants {
+    return [...this.#known.values()].filter(({ grant, ended }) => ended === null || grant.expiresAtMs >= sinceMs);
+  }
+
+  /** Into an empty one. */
+  restore(kept: KeptGrants): void {
+    for (const { grant, ended } of kept) {
+      const known = { grant, ended };
+      this.#known.set(grant.id, known);
+      if (ended === null) this.#open.add(known);
+    }
   }
 
   /** Calls whenever a Grant was issued or has ended. @returns stops the calls */

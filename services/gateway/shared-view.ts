@@ -24,6 +24,12 @@ interface Gateway {
   readonly seenMs: number;
 }
 
+export interface KeptGateway {
+  readonly source: string;
+  readonly upTo: string;
+  readonly targets: readonly string[];
+}
+
 /** One own record that must be known to everybody before it takes effect. */
 interface Watch {
   readonly target: string;
@@ -82,6 +88,18 @@ export class SharedView {
     else if (entry.type === "clock.ticked") this.#ticked(entry.data.upTo ?? "");
     else if (entry.type === "service.stopped" && entry.data.role === "gateway") this.#gateways.delete(entry.source);
     if (entry.source === this.#parts.source && this.#watches.size > 0) this.#passed(entry.id);
+  }
+
+  /** The gateways that count as alive, for a snapshot. */
+  kept(): readonly KeptGateway[] {
+    return [...this.#gateways].map(([source, { upTo, targets }]) => ({ source, upTo, targets }));
+  }
+
+  /** They count as alive from now on: nobody is passed over who may still act. */
+  restore(kept: readonly KeptGateway[], place: string): void {
+    this.#place = place;
+    const seenMs = this.#parts.now();
+    for (const { source, upTo, targets } of kept) this.#gateways.set(source, { upTo, targets, seenMs });
   }
 
   /** Called when an acknowledgement or news of others may have let something go on. @returns stops the calls */

@@ -10,6 +10,8 @@ import type { Entry } from "../../infra/log/entry.ts";
 /** Answers kept; names come from SQL, so a client could otherwise grow it without end. */
 const answersKeptMax = 50_000;
 
+export type KeptTags = readonly (readonly [resource: string, tags: readonly string[]])[];
+
 export class Tags {
   readonly #catalog: Catalog;
   readonly #travelled = new Map<string, Set<string>>();
@@ -36,6 +38,18 @@ export class Tags {
     }
     return tags;
   };
+
+  /** Tags that travelled, for a snapshot. */
+  kept(): KeptTags {
+    return [...this.#travelled].map(([resource, tags]) => [resource, [...tags]] as const);
+  }
+
+  /** Into an empty one. */
+  restore(kept: KeptTags): void {
+    for (const [resource, tags] of kept) this.#tag(resource, tags);
+    this.version += 1;
+    this.#answers.clear();
+  }
 
   fold(entry: Entry): void {
     if (entry.type === "resource.tagged") this.#tag(entry.data.resource, entry.data.tags);

@@ -21,7 +21,7 @@ import { correlate } from "../../services/main-correlator.ts";
 import { followSharedLog, type GatewayLog } from "../../services/main-gateway-log.ts";
 import type { PolicyFiles } from "../../services/main-policy.ts";
 import type { Surroundings } from "../../services/main-surroundings.ts";
-import { type SharedWorld, sharedWorld } from "../log/shared-world.ts";
+import { type Machine, type SharedWorld, sharedWorld } from "../log/shared-world.ts";
 import { catalog, command, tenant } from "./world.ts";
 
 export const policyText = `permit (principal, action, resource) unless { action == Action::"reveal" };`;
@@ -54,6 +54,8 @@ export interface Gateway {
   /** Resolves when the record of the judgement has reached what it must. */
   reached(session: Session, judgement: Judgement): Promise<void>;
   finish(session: Session, judgement: Judgement): void;
+  /** Stops as the process does; the same name opens again on the same folder. */
+  close(): Promise<void>;
 }
 
 export interface Many {
@@ -77,6 +79,7 @@ export async function many(names: readonly string[], apiBus: Bus, parts: Partial
   const speaker = await api.sharedAppender("api", "api");
   const keys = await openKeys(world.machine("keys").folder);
   const files = await filesOf();
+  const machines = new Map<string, Machine>();
   const around: Surroundings = {
     version: "test",
     now: Date.now,
@@ -86,16 +89,17 @@ export async function many(names: readonly string[], apiBus: Bus, parts: Partial
   };
 
   async function gateway(name: string, bus: Bus): Promise<Gateway> {
-    const machine = world.machine(name);
+    const machine = machines.get(name) ?? world.machine(name);
+    machines.set(name, machine);
     const shared = await world.share(machine, bus);
     const feed = new Feed(tenant, catalog);
     const definitions = new Definitions(500);
     const outdated: string[] = [];
     const readers = { definitionsOf: () => definitions, outdate: (target: string) => outdated.push(target) };
-    // Of the configuration only these two are read.
-    const config = { name, targets: [{ name: "orders" }] } as unknown as Config;
+    // Of the configuration only these are read.
+    const config = { name, data: machine.folder, targets: [{ name: "orders" }] } as unknown as Config;
     const log = await followSharedLog(shared, { config, files, feed, readers, around });
-    world.defer(() => log.close());
+    world.defer(() => log.close().catch(() => {}));
     const beat = setInterval(() => log.tick(), 1_000);
     world.defer(() => clearInterval(beat));
     const gate = await gateOf(machine.folder, log, feed);
@@ -106,8 +110,13 @@ export async function many(names: readonly string[], apiBus: Bus, parts: Partial
       const about = { appender: log.appender, keys, grants: feed.grants, newId: randomUUID, now: Date.now };
       return openSession({ ...about, roleOf: () => found.account, commandsOf: gate.commandsOf }, found, facts);
     };
+    const close = async () => {
+      clearInterval(beat);
+      await log.close();
+      await shared.close();
+    };
     return {
-      ...{ name, shared, log, feed, gate, definitions, outdated, session },
+      ...{ name, shared, log, feed, gate, definitions, outdated, session, close },
       judge: async (of, text, what) =>
         gate.judge(of, command(of, text, what, { id: randomUUID() as never }), [], false),
       async reached(of, { ticket }) {

@@ -5,6 +5,7 @@
  * nothing that uses the names is under way here.
  */
 import type { Entry } from "../../../infra/log/entry.ts";
+import type { ResourceUri } from "../../../schemas/command.ts";
 import type { Definitions, Party } from "./definitions.ts";
 
 export interface ForeignParts {
@@ -26,6 +27,14 @@ interface Open {
   knows: string | null;
 }
 
+export interface KeptDefinition {
+  readonly command: string;
+  readonly target: string;
+  readonly session: string;
+  readonly source: string;
+  readonly names: readonly ResourceUri[];
+}
+
 export class Foreign {
   readonly #parts: ForeignParts;
   readonly #open = new Map<string, Open>();
@@ -44,6 +53,18 @@ export class Foreign {
     return false;
   }
 
+  /** For a snapshot. */
+  kept(): readonly KeptDefinition[] {
+    return [...this.#open].map(([command, { party, target, session, source }]) => {
+      return { command, target, session, source, names: party.defining };
+    });
+  }
+
+  /** At start, when nothing is under way here. */
+  restore(kept: readonly KeptDefinition[]): void {
+    for (const { command, names, ...about } of kept) this.#begin(command, names, about);
+  }
+
   /** How far this gateway may say that it knows. @param place up to which it has folded */
   knownUpTo(place: string): string {
     let known = place;
@@ -60,13 +81,19 @@ export class Foreign {
       .flatMap(({ writes, renames }) => [...writes, ...(renames ?? []).flat()]);
     if (names.length === 0) return false;
     const definitions = this.#parts.definitionsOf(target);
-    const party = definitions.join({ underWay: () => [], searchPath: () => [] });
-    party.defining = names;
-    const disturbed = definitions.disturb(party);
-    const open: Open = { party, target, session: session ?? "", source, knows: disturbed ? before : null };
-    this.#open.set(command, open);
-    if (disturbed) void this.#clear(definitions, open);
+    const open = this.#begin(command, names, { target, session: session ?? "", source });
+    if (!definitions.disturb(open.party)) return true;
+    open.knows = before;
+    void this.#clear(definitions, open);
     return true;
+  }
+
+  #begin(command: string, names: readonly ResourceUri[], about: Pick<Open, "target" | "session" | "source">): Open {
+    const party = this.#parts.definitionsOf(about.target).join({ underWay: () => [], searchPath: () => [] });
+    party.defining = names;
+    const open: Open = { ...about, party, knows: null };
+    this.#open.set(command, open);
+    return open;
   }
 
   async #clear(definitions: Definitions, open: Open): Promise<void> {
