@@ -15,7 +15,7 @@ import { openFrame, type Part, readPart, writerBytes } from "./frame.ts";
 import { judgeEnvelope, judgeType, Refusal, signatureBytes } from "./heard-batch.ts";
 import { StoredRecord } from "./record.ts";
 import { signatureHolds, signText } from "./sign.ts";
-import type { Source } from "./sources.ts";
+import { keysUpTo, type Source } from "./sources.ts";
 
 /** Over this a new pack begins; one batch more always fits. */
 export const packBytesMax = 512 * 1024;
@@ -91,9 +91,8 @@ export function readPack(body: Buffer, stream: Stream, { tenant, known }: PackRe
     }
     batches.push(batch);
   }
-  if (
-    !signatureHolds(source.key, packText(tenant, name, stream, head.sequence, body), body.subarray(0, signatureBytes))
-  )
+  const [text, signature] = [packText(tenant, name, stream, head.sequence, body), body.subarray(0, signatureBytes)];
+  if (!keysUpTo(source, stream, next - 1).some(({ key }) => signatureHolds(key, text, signature)))
     throw new Refusal("", `the signature of ${name} over a pack is wrong`);
   return { body, source, stream, first: head.sequence, last: next - 1, batches };
 }

@@ -12,7 +12,7 @@ import type { Config } from "../../schemas/config.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { type Role, roles, type Stream } from "../../schemas/event.ts";
 import { closed, findings, type Static, Type } from "../../schemas/shape.ts";
-import { createFile } from "./durable-file.ts";
+import { createFile, replaceFile } from "./durable-file.ts";
 import { fingerprint, publicKeyOf, publicKeyText } from "./sign.ts";
 
 const sequence = Type.Integer({ minimum: 0 });
@@ -30,6 +30,10 @@ const registrySchema = closed({ tenant: Type.String(), sources: Type.Record(Type
 
 export type Registry = Static<typeof registrySchema>;
 export type Until = Static<typeof untilSchema>;
+
+const standingSchema = closed({ standing: Type.Record(Type.String(), untilSchema) });
+/** How far each source has got (standing.ts). */
+export type Standing = Static<typeof standingSchema>["standing"];
 
 export interface SourceKey {
   /** Base64 of 32 bytes. */
@@ -101,6 +105,8 @@ function sourcesAt(file: string, folder: string): Sources {
   const { tenant, known } = parseSources(readText(file));
   const privateKey = (source: string) => {
     const place = keyFile(folder, source);
+    if (known.get(source)?.until !== undefined)
+      throw new ThroughlineError("log.refused", `${source} has ended: sources.json lets it say no more`);
     if (!existsSync(place))
       throw new ThroughlineError("log.refused", `The signing key of ${source} is not here: ${place}`);
     const key = privateKeyIn(place);
@@ -138,6 +144,14 @@ export function parseRegistry(text: string): Registry {
   return value as Registry;
 }
 
+/** @param text as `throughline --json sources standing` printed it. @throws ThroughlineError `config.invalid` */
+export function parseStanding(text: string): Standing {
+  const value = parseJson(text, "what stands");
+  const [wrong] = findings(standingSchema, value);
+  if (wrong) throw new ThroughlineError("config.invalid", `what stands: ${wrong.path.join(".")}: ${wrong.message}`);
+  return (value as Static<typeof standingSchema>).standing;
+}
+
 export const registryText = (registry: Registry) => `${JSON.stringify(registry, null, 2)}\n`;
 
 /** The role that a source's name states, or null. */
@@ -146,15 +160,21 @@ export function roleOf(source: string): Role | null {
   return roles.find((role) => role === first) ?? null;
 }
 
-/** Makes a source's private key, or takes the one that is there. @returns its entry in the registry */
-export function makeKey(folder: string, source: string): Registry["sources"][string] {
-  const { privateKey } = generateKeyPairSync("ed25519");
-  createFile(keyFile(folder, source), privateKey.export({ type: "pkcs8", format: "pem" }));
-  return { role: roleOf(source) ?? "", publicKey: publicKeyText(privateKeyIn(keyFile(folder, source))) };
+/**
+ * Makes a source's private key, or takes the one that is there.
+ * @param old the public key that it must not be any more: that one is replaced. @returns its entry in the registry
+ */
+export function makeKey(folder: string, source: string, old?: string): Registry["sources"][string] {
+  const file = keyFile(folder, source);
+  const publicKey = () => publicKeyText(privateKeyIn(file));
+  const pem = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
+  if (old !== undefined && existsSync(file) && publicKey() === old) replaceFile(file, pem);
+  else createFile(file, pem);
+  return { role: roleOf(source) ?? "", publicKey: publicKey() };
 }
 
 /** Where a folder of private keys has this source's. */
-export function keyFile(folder: string, source: string): string {
+function keyFile(folder: string, source: string): string {
   return join(folder, `${source.replace("/", "-")}.pem`);
 }
 
@@ -181,10 +201,10 @@ function readText(file: string): string {
   }
 }
 
-function parseJson(text: string): unknown {
+function parseJson(text: string, what = "sources.json"): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new ThroughlineError("config.invalid", "sources.json is not JSON", cause);
+    throw new ThroughlineError("config.invalid", `${what} is not JSON`, cause);
   }
 }

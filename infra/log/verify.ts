@@ -10,7 +10,7 @@ import { lastOfBatch, lastOfGroup } from "./frame.ts";
 import { sectionMatches } from "./heard-batch.ts";
 import { checkSayer, paddedSequence, type StoredRecord } from "./record.ts";
 import { checkpointText, signatureHolds } from "./sign.ts";
-import type { Source } from "./sources.ts";
+import { keysUpTo, type Source } from "./sources.ts";
 import { type LogState, Walk } from "./walk.ts";
 
 /** Sources by name, from `parseSources` of a registry that did not come with the records. */
@@ -152,9 +152,10 @@ export class Verifier {
     const stream = said.stream === "steps" || said.stream === "events" ? said.stream : "writer";
     const lane = this.#lanes.get(`${source}\n${stream}`);
     if (trusted === undefined) return `no key was given for ${source}`;
-    if (said.key !== trusted.fingerprint) return `it is signed with the key ${said.key}, which is not the one given`;
+    const key = keysUpTo(trusted, stream, Number(said.upTo)).find(({ fingerprint }) => fingerprint === said.key);
+    if (key === undefined) return `it is signed with the key ${said.key}, which is not the one given`;
     const checkpoint = { ...said, tenant: this.#state.tenant, source, stream } as const;
-    if (!signatureHolds(trusted.key, checkpointText(checkpoint), Buffer.from(said.signature, "base64")))
+    if (!signatureHolds(key.key, checkpointText(checkpoint), Buffer.from(said.signature, "base64")))
       return "its signature is wrong";
     this.#signatures.set(source, (this.#signatures.get(source) ?? 0) + 1);
     const upTo = Number(said.upTo);

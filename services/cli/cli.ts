@@ -20,7 +20,7 @@ import { checkConfig, up } from "./machine.ts";
 import type { CliParts } from "./parts.ts";
 import { replay } from "./replay.ts";
 import { type RunOptions, runRules, testRules } from "./rules.ts";
-import { addSources, initSources, type MemberOptions } from "./sources.ts";
+import { addSources, initSources, type MemberOptions, retireSources, rotateKeys, showStanding } from "./sources.ts";
 import { rebuildStore } from "./store.ts";
 import { timeline } from "./timeline.ts";
 import { type VerifyOptions, verify } from "./verify.ts";
@@ -254,6 +254,22 @@ function sourceCommands(program: Command, start: Start): void {
   named(sources.command("add <folder>"))
     .description("add processes to those of a folder that init made")
     .action((folder: string, options: MemberOptions) => addSources(start(), folder, options));
+  sources
+    .command("standing <data>")
+    .description("how far the sources of a stopped process have got (with --json: for rotate and retire)")
+    .action((data: string) => showStanding(start(), data));
+  const ends = [
+    ["rotate", "give a stopped process new keys; the old ones prove what came before", rotateKeys],
+    ["retire", "end a stopped process: its keys prove what it said, and nothing new", retireSources],
+  ] as const;
+  for (const [word, description, act] of ends)
+    sources
+      .command(`${word} <folder> <process>`)
+      .description(description)
+      .requiredOption("--standing <file>", "what `throughline --json sources standing` printed")
+      .action((folder: string, name: string, { standing }: { standing: string }) =>
+        act(start(), folder, name, standing),
+      );
 }
 
 function offlineCommands(program: Command, start: Start): void {

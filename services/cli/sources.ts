@@ -3,10 +3,13 @@
  * (infra/keys/members.ts). Nothing here reaches a running process: the operator carries the files there.
  */
 import { addMembers, type Member, makeMembers, sourcesIn } from "../../infra/keys/members.ts";
-import type { Registry } from "../../infra/log/sources.ts";
-import { type Context, tell } from "./context.ts";
-import { misused } from "./failure.ts";
+import { retireMember, rotateMember } from "../../infra/keys/retire.ts";
+import { parseStanding, type Registry } from "../../infra/log/sources.ts";
+import { standingOf } from "../../infra/log/standing.ts";
+import { type Context, done, tell } from "./context.ts";
+import { failed, misused } from "./failure.ts";
 import { shown, table } from "./paint.ts";
+import { readPrivate } from "./private-file.ts";
 
 const roles = ["gateway", "correlator", "projector", "api"] as const;
 
@@ -25,6 +28,41 @@ export async function initSources(
 export async function addSources(context: Context, folder: string, named: MemberOptions): Promise<void> {
   const members = membersOf(named);
   report(context, folder, members, await addMembers(folder, members));
+}
+
+/** Where a stopped process stands, as `rotate` and `retire` are given it. */
+export function showStanding(context: Context, dataFolder: string): void {
+  const standing = standingOf(dataFolder);
+  const rows = Object.entries(standing);
+  tell(context, { standing }, () =>
+    table(
+      context.parts.terminal,
+      [
+        { head: "SOURCE", cell: ([source]) => source },
+        { head: "STEPS", cell: ([, { steps }]) => String(steps), align: "right" },
+        { head: "EVENTS", cell: ([, { events }]) => String(events), align: "right" },
+        { head: "POSITION", cell: ([, { writer }]) => String(writer), align: "right" },
+      ],
+      rows,
+    ),
+  );
+}
+
+export async function rotateKeys(context: Context, folder: string, name: string, file: string): Promise<void> {
+  const sources = rotateMember(folder, name, parseStanding(await textOf(file)));
+  const sentence = `${name} has new keys in ${folder}/${name}; carry sources.json everywhere before it starts.`;
+  done(context, { rotated: sources }, sentence);
+}
+
+export async function retireSources(context: Context, folder: string, name: string, file: string): Promise<void> {
+  const sources = retireMember(folder, name, parseStanding(await textOf(file)));
+  done(context, { retired: sources }, `${name} says no more wherever this sources.json is; what it said stays proven.`);
+}
+
+async function textOf(file: string): Promise<string> {
+  const text = await readPrivate(file);
+  if (text === null) throw failed("config.unreadable", `There is no ${file}.`);
+  return text;
 }
 
 function membersOf(named: MemberOptions): Member[] {
