@@ -7,11 +7,12 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { correlatorBench } from "./correlator.ts";
+import { decisionBench } from "./decision.ts";
 import type { Bench, Figure } from "./figures.ts";
 import { journalBench } from "./journal.ts";
 import { pgbenchBench } from "./pgbench.ts";
 
-const benches: readonly Bench[] = [journalBench, correlatorBench, pgbenchBench];
+const benches: readonly Bench[] = [journalBench, correlatorBench, decisionBench, pgbenchBench];
 const only = process.argv
   .find((word) => word.startsWith("--only="))
   ?.slice(7)
