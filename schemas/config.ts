@@ -140,6 +140,25 @@ export const configSchema = closed({
       description: "Groups that answer where neither policy nor rule names any: commands that cannot be read",
     }),
   }),
+  operations: Type.Optional(
+    closed({
+      listen: Type.Optional(address("host:port of /livez, /readyz and /metrics; no login, so loopback or your own network")),
+      logs: Type.Optional(
+        Type.Union([Type.Literal("json"), Type.Literal("text")], {
+          description: "Absent: text on a terminal, else JSON lines",
+        }),
+      ),
+      drainSeconds: Type.Optional(
+        Type.Integer({ minimum: 0, maximum: 3600, description: "How long transactions may finish when it is stopped; absent = 10" }),
+      ),
+      traces: Type.Optional(
+        closed({
+          url: text("Collector, OTLP over HTTP: http://127.0.0.1:4318/v1/traces"),
+          ratio: Type.Number({ minimum: 0, maximum: 1, description: "Share of commands that are traced" }),
+        }),
+      ),
+    }),
+  ),
   alerts: Type.Optional(
     Type.Array(
       closed({

@@ -9,6 +9,7 @@ import type { Entry } from "../infra/log/entry.ts";
 import { type Journal, openJournal } from "../infra/log/journal.ts";
 import type { Appender } from "../infra/log/log.ts";
 import { openSharedLog, type SharedLog } from "../infra/log/shared-log.ts";
+import type { Shipper } from "../infra/log/shipper.ts";
 import { openSocketHost } from "../infra/log/socket-host.ts";
 import { stepsPlace } from "../infra/log/steps-follow.ts";
 import type { Config } from "../schemas/config.ts";
@@ -21,7 +22,7 @@ import type { Feed } from "./gateway/feed.ts";
 import { Foreign } from "./gateway/postgres/foreign.ts";
 import { SharedView } from "./gateway/shared-view.ts";
 import { readSnapshot, type SnapshotFile, writeSnapshot } from "./main-feed-snapshot.ts";
-import { type PolicyFiles, policyChange } from "./main-policy.ts";
+import { type PolicyFiles, type PolicyInForce, policyChange } from "./main-policy.ts";
 import type { Readers } from "./main-readers.ts";
 import { sharedLogOptions } from "./main-shared.ts";
 import type { Surroundings } from "./main-surroundings.ts";
@@ -30,6 +31,10 @@ export interface GatewayLog {
   readonly appender: Appender;
   /** Null on one machine. */
   readonly shared: SharedView | null;
+  /** The records of this process: on one machine the log itself, else what is shipped from here. */
+  readonly journal: Journal;
+  /** Null on one machine. */
+  readonly shipper: Shipper | null;
   /** Once a second, beside the gate's own tick. */
   tick(): void;
   /** No new record is expected. */
@@ -39,6 +44,8 @@ export interface GatewayLog {
 export interface GatewayLogParts {
   readonly config: Config;
   readonly files: PolicyFiles;
+  /** Hears what the log says is in force. */
+  readonly inForce?: PolicyInForce;
   readonly feed: Feed;
   readonly readers: Pick<Readers, "definitionsOf" | "outdate">;
   readonly around: Surroundings;
@@ -66,7 +73,10 @@ export async function openOwnLog(parts: GatewayLogParts): Promise<GatewayLog> {
   }
 }
 
-async function embedded(journal: Journal, { config, files, feed, around }: GatewayLogParts): Promise<GatewayLog> {
+async function embedded(
+  journal: Journal,
+  { config, files, inForce, feed, around }: GatewayLogParts,
+): Promise<GatewayLog> {
   const appender = await journal.appender("gateway", config.name);
   const speaker = await journal.appender("correlator", config.name);
   const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits });
@@ -75,6 +85,7 @@ async function embedded(journal: Journal, { config, files, feed, around }: Gatew
     if (entry.type === "policy.changed") policy = entry.data;
     correlator.fold(entry);
     feed.fold(entry);
+    inForce?.fold(entry);
   });
   correlator.goLive();
   appender.append({ type: "service.started", subject: {}, data: startedAs("gateway", around.version) });
@@ -85,6 +96,8 @@ async function embedded(journal: Journal, { config, files, feed, around }: Gatew
   return {
     appender,
     shared: null,
+    journal,
+    shipper: null,
     // Time passes in a quiet log too: absences, holds and blocks expire by it.
     tick: () => void speaker.append({ type: "clock.ticked", subject: {}, data: {} }),
     async close() {
@@ -131,7 +144,7 @@ export async function openFollowedLog(parts: GatewayLogParts): Promise<GatewayLo
 
 /** What is said through it ends with `shared`, which the caller closes. */
 export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts): Promise<GatewayLog> {
-  const { config, files, feed, around } = parts;
+  const { config, files, inForce, feed, around } = parts;
   const appender = await shared.appender("gateway", config.name);
   const view = viewOf(shared, appender, around.now);
   const heart = new Heart(appender, view, parts);
@@ -140,6 +153,7 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
   let policy = kept?.policy ?? null;
   if (kept !== null) {
     feed.restore(kept.feed);
+    if (kept.policy !== null) inForce?.take(kept.policy);
     view.restore(kept.gateways, stepsPlace(kept.steps.offset));
     heart.foreign.restore(kept.definitions);
   }
@@ -149,6 +163,7 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
     for (const entry of entries) {
       if (entry.type === "policy.changed") policy = entry.data;
       feed.fold(entry);
+      inForce?.fold(entry);
       view.fold(entry, place);
       heart.fold(entry, before);
     }
@@ -172,6 +187,8 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
   return {
     appender,
     shared: view,
+    journal: shared.spool,
+    shipper: shared.shipper,
     tick() {
       heart.beat();
       if (following.offset - keptAt >= stepsBetweenSnapshots) keep();

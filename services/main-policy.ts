@@ -1,8 +1,12 @@
-/** Policy, catalog and rules as the operator wrote them: read once at start; any error names file and line. */
+/**
+ * Policy, catalog and rules: as the operator wrote them in files, and as they are in force, which is what the log said last
+ * (`policy.changed`). A file takes effect only by way of the log, so that every process, and a replay, judges alike.
+ */
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type Catalog, parseCatalog } from "../infra/catalog.ts";
+import type { Entry } from "../infra/log/entry.ts";
 import { loadPolicy } from "../infra/policy/cedar.ts";
 import type { Policy } from "../infra/policy/policy.ts";
 import { loadRules } from "../infra/rules/load.ts";
@@ -30,13 +34,85 @@ export async function readPolicyFiles(config: Pick<Config, "policy" | "catalog" 
     .filter((name) => /\.ya?ml$/.test(name))
     .sort();
   for (const name of names) texts[`rules/${basename(name)}`] = await text(join(config.rules, name));
-  const catalog = parseCatalog(texts["catalog.yaml"] ?? "", config.catalog);
-  const policy = loadPolicy({ text: texts["policy.cedar"] ?? "", file: config.policy, catalog: catalog.version });
-  const rules = loadRules(
-    names.map((name) => ({ name: join(config.rules, name), text: texts[`rules/${name}`] ?? "" })),
-  );
+  return compiled(texts, config);
+}
+
+/** @param at where the texts stood, for complaints */
+function compiled(texts: Record<string, string>, at: Pick<Config, "policy" | "catalog" | "rules">): PolicyFiles {
+  const catalog = parseCatalog(texts["catalog.yaml"] ?? "", at.catalog);
+  const policy = loadPolicy({ text: texts["policy.cedar"] ?? "", file: at.policy, catalog: catalog.version });
+  const names = Object.keys(texts).filter((name) => name.startsWith("rules/"));
+  const rules = loadRules(names.map((name) => ({ name: join(at.rules, basename(name)), text: texts[name] ?? "" })));
   const digest = createHash("sha256").update(JSON.stringify(texts)).digest("hex");
   return { catalog, policy, rules, texts, digest };
+}
+
+const inTheLog = { policy: "policy.cedar", catalog: "catalog.yaml", rules: "rules" };
+
+/**
+ * What is in force, by the log. `propose` says nothing to anybody: its caller appends what it gives, and it takes effect
+ * when it comes back by `fold`. Content of the log that this version cannot read changes nothing here and is a problem:
+ * the process is not ready any more, and goes on with what it understood last.
+ */
+export class PolicyInForce {
+  #files: PolicyFiles;
+  /** Read from files here, by digest: it need not be read again when the log has it. */
+  readonly #read = new Map<string, PolicyFiles>();
+  /** Said last, not looked at yet: a replay of years compiles only the last. */
+  #said: EventData["policy.changed"] | null = null;
+  #last: { readonly digest: string; readonly engine: string } | null = null;
+  #problem: string | null = null;
+  readonly #changed: (files: PolicyFiles) => void;
+
+  /** @param files until the log says something else @param changed called when something else is in force */
+  constructor(files: PolicyFiles, changed: (files: PolicyFiles) => void) {
+    this.#files = files;
+    this.#read.set(files.digest, files);
+    this.#changed = changed;
+  }
+
+  /** The same object until something else is in force. */
+  get files(): PolicyFiles {
+    if (this.#said !== null) this.#settle(this.#said);
+    return this.#files;
+  }
+
+  /** Why what the log said last is not in force here; null when it is. */
+  get problem(): string | null {
+    return this.files && this.#problem;
+  }
+
+  /** @returns what to append; null when that is in force already */
+  propose(files: PolicyFiles, engine: string): EventData["policy.changed"] | null {
+    this.#read.set(files.digest, files);
+    return policyChange(this.#last, files, engine);
+  }
+
+  /** For every record of the log, in order. */
+  readonly fold = (entry: Entry): void => {
+    if (entry.type === "policy.changed") this.take(entry.data);
+  };
+
+  take(said: EventData["policy.changed"]): void {
+    this.#last = said;
+    this.#said = said;
+  }
+
+  #settle({ digest, files }: EventData["policy.changed"]): void {
+    this.#said = null;
+    this.#problem = null;
+    if (digest === this.#files.digest) return;
+    try {
+      this.#files = this.#read.get(digest) ?? { ...compiled(files, inTheLog), digest };
+    } catch (error) {
+      if (!(error instanceof ThroughlineError)) throw error;
+      this.#problem = `the policy that the log has last cannot be read here: ${error.message}`;
+      return;
+    }
+    this.#read.clear();
+    this.#read.set(this.#files.digest, this.#files);
+    this.#changed(this.#files);
+  }
 }
 
 /** @returns what to say when the files, or the engine that reads them, are not those the log has last; null when they are */

@@ -50,6 +50,16 @@ export interface JournalOptions {
 
 export type Fold = (entry: Entry) => void;
 
+export interface JournalFigures {
+  /** Records since the log began, and how many of them are durable. */
+  readonly appended: number;
+  readonly durable: number;
+  readonly bytes: number;
+  /** The disk has no room for new work. */
+  readonly full: boolean;
+  readonly broken: boolean;
+}
+
 /**
  * Opens the log of a data folder; makes folder and keys on the first start, cuts a torn tail.
  * @throws ThroughlineError `log.locked` (names the process), `log.damaged` (names segment:offset), `log.refused`
@@ -314,6 +324,12 @@ export class Journal implements Log {
       for (const settle of settles) settle();
       for (const wake of this.#wakes.splice(0)) wake();
     };
+  }
+
+  /** For who watches this process; read when somebody asks. */
+  get figures(): JournalFigures {
+    const { position, durable, broken } = this.#writer;
+    return { appended: position, durable, bytes: this.#shelf.bytes, full: this.#shelf.full, broken: broken !== null };
   }
 
   /** Resolves when everything appended until now is durable. */

@@ -2,7 +2,7 @@
  * The log's segments on disk: where bytes are appended, how far they are durable, when a new segment starts.
  * It knows no record but their offsets; it never writes anywhere but behind the end.
  */
-import { closeSync, fdatasyncSync, fsyncSync, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fdatasyncSync, fsyncSync, mkdirSync, openSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Disk } from "./disk.ts";
 import { syncFolder } from "./durable-file.ts";
@@ -57,6 +57,11 @@ export class Shelf {
     this.synced = { file: this.files.length - 1, offset: end };
     this.#reserve = new Reserve(join(options.folder, "reserve"), options.reservedBytes);
     this.full = !this.#reserve.fill();
+  }
+
+  /** Of all segments that are still here, as the file system has them. */
+  get bytes(): number {
+    return this.files.slice(this.#removed).reduce((sum, { path }) => sum + statSync(path).size, 0);
   }
 
   get reserveLeft(): number {

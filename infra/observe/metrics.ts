@@ -14,7 +14,8 @@ export interface Sample {
 }
 
 /** Null = not known now: no line. */
-export type Read = () => number | null | readonly Sample[];
+export type Figure = number | null | readonly Sample[];
+export type Read = () => Figure | Promise<Figure>;
 
 const prefix = "throughline_";
 
@@ -43,9 +44,10 @@ export class Metrics {
       help,
       labelNames: [...labelNames],
       registers,
-      collect() {
+      async collect() {
+        const found = await read();
         this.reset();
-        for (const { labels, value } of samples(read)) this.inc({ ...labels }, value);
+        for (const { labels, value } of samples(found)) this.inc({ ...labels }, value);
       },
     });
   }
@@ -57,11 +59,12 @@ export class Metrics {
       help,
       labelNames: [...labelNames],
       registers,
-      collect() {
+      async collect() {
+        const found = await read();
         this.reset();
         // Without labels the library starts again at 0, which would be a claim.
         if (labelNames.length === 0) this.remove();
-        for (const { labels, value } of samples(read)) this.set({ ...labels }, value);
+        for (const { labels, value } of samples(found)) this.set({ ...labels }, value);
       },
     });
   }
@@ -77,8 +80,7 @@ export class Metrics {
   }
 }
 
-function samples(read: Read): readonly Sample[] {
-  const found = read();
+function samples(found: Figure): readonly Sample[] {
   if (found === null) return [];
   return typeof found === "number" ? [{ labels: {}, value: found }] : found;
 }

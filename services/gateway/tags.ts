@@ -13,7 +13,7 @@ const answersKeptMax = 50_000;
 export type KeptTags = readonly (readonly [resource: string, tags: readonly string[]])[];
 
 export class Tags {
-  readonly #catalog: Catalog;
+  #catalog: Catalog;
   readonly #travelled = new Map<string, Set<string>>();
   /** Tags of what lies inside a container. */
   readonly #inside = new Map<string, Set<string>>();
@@ -38,6 +38,13 @@ export class Tags {
     }
     return tags;
   };
+
+  /** Another catalog is in force. */
+  useCatalog(catalog: Catalog): void {
+    this.#catalog = catalog;
+    this.version += 1;
+    this.#answers.clear();
+  }
 
   /** Tags that travelled, for a snapshot. */
   kept(): KeptTags {
