@@ -1,5 +1,7 @@
 /** Kafka keeps the contract of the bus, with a real broker; and what only a real broker can do wrong. */
 import assert from "node:assert/strict";
+import crypto from "node:crypto";
+import { syncBuiltinESMExports } from "node:module";
 import { after, before, test } from "node:test";
 import kafkajs from "kafkajs";
 import type { Bus } from "../../infra/log/bus.ts";
@@ -143,7 +145,29 @@ test("a broker that hangs is reported; what it was sent is not mistaken for what
   );
 });
 
-test("a stranger who joins a reader's group gets nothing from it: the reader goes on in another", async () => {
+/** Somebody with rights on a consumer group joins it; as its leader it would give nobody anything. */
+async function intrude(groupId: string, topic: string): Promise<{ joined: Promise<void>; end(): Promise<void> }> {
+  const kafka = new kafkajs.Kafka({ brokers: [broker.address], logLevel: kafkajs.logLevel.NOTHING });
+  const metadata = { version: 0, topics: [topic], userData: Buffer.alloc(0) };
+  const greedy: kafkajs.PartitionAssigner = () => ({
+    name: "one-partition",
+    version: 0,
+    assign: async () => [],
+    protocol: () => ({
+      name: "one-partition",
+      metadata: kafkajs.AssignerProtocol.MemberMetadata.encode(metadata),
+    }),
+  });
+  const stranger = kafka.consumer({ groupId, partitionAssigners: [greedy], heartbeatInterval: 500 });
+  const joined = Promise.withResolvers<void>();
+  stranger.on("consumer.group_join", () => joined.resolve());
+  await stranger.connect();
+  await stranger.subscribe({ topics: [topic], fromBeginning: true });
+  await stranger.run({ autoCommit: false, eachMessage: async () => {} });
+  return { joined: joined.promise, end: () => stranger.disconnect() };
+}
+
+test("a stranger who joins a reader's group changes nothing for it", async (context) => {
   const bus = open({ clientId: "joined" });
   const need = newNeed();
   await bus.prepare([need]);
@@ -153,35 +177,36 @@ test("a stranger who joins a reader's group gets nothing from it: the reader goe
   await all.until(1);
   const { groups } = await asAdministrator((admin) => admin.listGroups());
   const { groupId } = groups.find((group) => group.groupId.startsWith("joined.tail."))!;
-  const kafka = new kafkajs.Kafka({ brokers: [broker.address], logLevel: kafkajs.logLevel.NOTHING });
-  const greedy: kafkajs.PartitionAssigner = () => ({
-    name: "one-partition",
-    version: 0,
-    assign: async () => [],
-    protocol: () => ({
-      name: "one-partition",
-      metadata: kafkajs.AssignerProtocol.MemberMetadata.encode({
-        version: 0,
-        topics: [need.topic],
-        userData: Buffer.alloc(0),
-      }),
-    }),
-  });
-  const stranger = kafka.consumer({ groupId, partitionAssigners: [greedy] });
-  const joined = Promise.withResolvers<void>();
-  stranger.on("consumer.group_join", () => joined.resolve());
-  await stranger.connect();
-  await stranger.subscribe({ topics: [need.topic], fromBeginning: true });
-  await stranger.run({ autoCommit: false, eachMessage: async () => {} });
+  const stranger = await intrude(groupId, need.topic);
+  context.after(stranger.end);
   // The broker waits for the reader before it answers the stranger: from here on the reader has joined again.
-  await joined.promise;
+  await stranger.joined;
   for (let i = 1; i < 20; i++) await bus.send([message(need.topic, String(i))]);
   await all.until(20);
   assert.deepEqual(
     all.heard.map(({ offset }) => offset),
     [...Array(20).keys()],
   );
-  await stranger.disconnect();
+});
+
+test("a stranger who leads a reader's group cannot starve it: the reader goes on in another", async (context) => {
+  const bus = open({ clientId: "led" });
+  const need = newNeed();
+  await bus.prepare([need]);
+  await bus.send([message(need.topic, "0")]);
+  const stranger = await intrude("led.tail.taken", need.topic);
+  context.after(stranger.end);
+  await stranger.joined;
+  const random = crypto.randomUUID;
+  const guessed = ["taken"];
+  context.mock.method(crypto, "randomUUID", () => guessed.pop() ?? random());
+  syncBuiltinESMExports();
+  const all = listener();
+  bus.tail(need.topic, 0, 0, all.deliver);
+  await all.until(1);
+  assert.deepEqual(guessed, []);
+  context.mock.restoreAll();
+  syncBuiltinESMExports();
 });
 
 test("markers of somebody's transaction take offsets and stop nobody", async () => {
