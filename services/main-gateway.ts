@@ -1,8 +1,7 @@
 /** A gateway, wired: with the log and the correlator in this process on one machine, or following the shared log. */
-import { join } from "node:path";
-import { openBlobs } from "../infra/blobs/blobs-folder.ts";
-import { openGrantKeys } from "../infra/keys/grant-keys.ts";
-import { openKeys } from "../infra/keys/keys-folder.ts";
+import { openBlobsFor } from "../infra/blobs/open.ts";
+import type { Keys } from "../infra/keys/keys.ts";
+import { openGrantKeysFor, openKeysFor } from "../infra/keys/open.ts";
 import type { Appender } from "../infra/log/log.ts";
 import type { CommandId } from "../schemas/command.ts";
 import type { Config } from "../schemas/config.ts";
@@ -51,7 +50,7 @@ interface GatewayParts {
 async function serve(parts: GatewayParts): Promise<Process> {
   const { config, around, feed, readers, log } = parts;
   const { appender } = log;
-  const keys = await openKeys(config.data);
+  const keys = await openKeysFor(config, around.now);
   const gate = await openGate({ ...parts, keys });
   const targets = new Map(config.targets.map((target) => [target.name, target]));
   const sessions: SessionParts = {
@@ -65,7 +64,7 @@ async function serve(parts: GatewayParts): Promise<Process> {
   };
   const entry = await openEntry({
     config,
-    grantKeys: await openGrantKeys(join(config.data, "keys", "grant.keys")),
+    grantKeys: await openGrantKeysFor(config),
     grants: feed.grants,
     record: refusals(appender, around),
     async open(grant, facts) {
@@ -112,7 +111,7 @@ function refusals(appender: Appender, { fault }: Surroundings): (data: Refusal, 
 }
 
 interface GateNeeds extends GatewayParts {
-  readonly keys: Awaited<ReturnType<typeof openKeys>>;
+  readonly keys: Keys;
 }
 
 async function openGate({ config, files, around, log, feed, readers, keys }: GateNeeds): Promise<RunningGate> {
@@ -126,7 +125,7 @@ async function openGate({ config, files, around, log, feed, readers, keys }: Gat
     policy: () => files.policy,
     rules: () => rules,
     readerOf: readers.loaded,
-    blobs: openBlobs(config.data),
+    blobs: openBlobsFor(config, around.now),
     tenantKey: await keys.tenantKey(config.tenant),
     targetOf: (name) => targets.get(name) ?? { opaque: "block", mode: "enforce" },
     holds: { mode, waitMs: waitSeconds * 1000, approvers },

@@ -6,14 +6,14 @@
  * The log is read from the data folder; on one machine whose gateway runs, through that gateway's socket.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { openBlobs } from "../infra/blobs/blobs-folder.ts";
+import { openBlobsFor } from "../infra/blobs/open.ts";
 import { loadConfig } from "../infra/config.ts";
-import { openKeys } from "../infra/keys/keys-folder.ts";
+import { openKeysFor } from "../infra/keys/open.ts";
 import { openJournal } from "../infra/log/journal.ts";
 import type { Log } from "../infra/log/log.ts";
 import { encodePosition } from "../infra/log/position.ts";
 import { openSocketLog } from "../infra/log/socket-client.ts";
-import { readSources } from "../infra/log/sources.ts";
+import { sourcesOf } from "../infra/log/sources.ts";
 import { openEmptiedStore } from "../infra/store/open.ts";
 import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
@@ -32,10 +32,10 @@ export async function rebuildStore(options: RebuildOptions): Promise<number> {
   const config = await loadConfig(options.file);
   const store = await openEmptiedStore(config, encodePosition);
   const log = await openLog(config, options);
-  const keys = await openKeys(config.data);
+  const keys = await openKeysFor(config, options.now);
   try {
     const { now, progress, complain } = options;
-    const shared = { log, store, keys, blobs: openBlobs(config.data), tenant: config.tenant };
+    const shared = { log, store, keys, blobs: openBlobsFor(config, now), tenant: config.tenant };
     const written = await rebuild({ ...shared, now, wait, progress, complain });
     await store.filled();
     return written;
@@ -48,9 +48,10 @@ export async function rebuildStore(options: RebuildOptions): Promise<number> {
 
 async function openLog(config: Config, { now, fatal }: RebuildOptions): Promise<Log> {
   const { data: folder, tenant, name } = config;
-  const sources = readSources(folder);
+  const sources = sourcesOf(config);
   try {
-    return await openJournal({ folder, tenant, name, now, fatal, sources });
+    // The archive of a shared log has a writer of its own: the process's is that of its spool.
+    return await openJournal({ folder, tenant, name: config.log ? `${name}-archive` : name, now, fatal, sources });
   } catch (error) {
     const isHeld = error instanceof ThroughlineError && error.code === "log.locked";
     if (!isHeld || config.log) throw error;

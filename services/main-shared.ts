@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { type KafkaOptions, openKafka } from "../infra/log/kafka.ts";
 import type { SharedLogOptions } from "../infra/log/shared-log.ts";
-import { readSources } from "../infra/log/sources.ts";
+import { sourcesOf } from "../infra/log/sources.ts";
 import type { Config, KafkaConfig } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
 import type { Surroundings } from "./main-surroundings.ts";
@@ -13,9 +13,7 @@ const dayMs = 86_400_000;
 export async function sharedLogOptions(config: Config, around: Surroundings): Promise<SharedLogOptions> {
   const kafka = config.log?.kafka;
   if (kafka === undefined) throw new ThroughlineError("internal.bug", "no shared log is configured");
-  const sources = readSources(config.data);
-  if (sources.tenant !== config.tenant)
-    throw new ThroughlineError("config.invalid", `${config.data} belongs to tenant ${sources.tenant}`);
+  const sources = sourcesOf(config);
   const { prefix, eventPartitions, replicas, minInSync, retentionDays } = kafka;
   return {
     folder: config.data,

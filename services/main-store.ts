@@ -2,15 +2,13 @@
  * The second process of one machine: it owns the store's engine, projects the log into it and serves api and console.
  * It appends to the log over the local socket with its own keys. When it dies, nothing that is decided waits for it.
  */
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { readReceiver } from "../infra/alerts/webhook.ts";
-import { openBlobs } from "../infra/blobs/blobs-folder.ts";
+import { openBlobsFor } from "../infra/blobs/open.ts";
 import { openFlows } from "../infra/identity/oidc.ts";
 import { createTokens } from "../infra/identity/tokens.ts";
-import { openGrantKeys } from "../infra/keys/grant-keys.ts";
-import { openKeys } from "../infra/keys/keys-folder.ts";
+import { openGrantKeysFor, openKeysFor } from "../infra/keys/open.ts";
 import { openArchivedLog } from "../infra/log/shared-log.ts";
 import { openSocketLog } from "../infra/log/socket-client.ts";
 import { openConfiguredStore } from "../infra/store/open.ts";
@@ -32,15 +30,15 @@ export async function runStore(config: Config, around: Surroundings): Promise<Pr
     : await openSocketLog({ folder: config.data, name: config.name, roles: ["projector", "api"], now });
   const [projecting, speaking] = [await log.appender("projector", config.name), await log.appender("api", config.name)];
   const store = await openConfiguredStore(config, (position) => log.encodePosition(position));
-  const keys = await openKeys(config.data);
-  const shared = { log, store, keys, blobs: openBlobs(config.data), now, wait };
+  const keys = await openKeysFor(config, now);
+  const shared = { log, store, keys, blobs: openBlobsFor(config, now), now, wait };
   const projector = await runProjector({ ...shared, tenant: config.tenant, appender: projecting });
   const api = await createApi({
     ...shared,
     config,
     version,
     appender: speaking,
-    grantKeys: await openGrantKeys(join(config.data, "keys", "grant.keys")),
+    grantKeys: await openGrantKeysFor(config),
     policy: () => policy,
     tokens: createTokens(config.identity, now),
     openFlows: () => openFlows(config.identity, now),

@@ -144,6 +144,7 @@ describe("a configuration of storage", () => {
     assert.match(complaint("blobs: {}"), /blobs: needs either s3 or folder/);
     assert.match(complaint(`${s3()}  folder: x\n`), /blobs: needs either s3 or folder/);
     assert.match(complaint(keys), /:\d+: keys: in: blobs needs blobs/);
+    assert.match(complaint("sources: sources.json"), /sources: needs log\.kafka/);
     assert.match(complaint("privateKeys: mine"), /privateKeys: needs sources/);
     assert.match(complaint(s3("http://storage.test:9000")), /blobs\.s3\.endpoint: http lets others read/);
     assert.equal(complaint(s3("http://storage.test:9000", "    allowInsecure: true\n")), "");
@@ -156,7 +157,9 @@ describe("a configuration of storage", () => {
       sources,
       privateKeys,
       keys: found,
-    } = config(`sources: a/sources.json\nprivateKeys: gw1\nblobs: { folder: x }\n${keys}`);
+    } = config(
+      `log: { kafka: { brokers: ["b:9092"], prefix: tl, eventPartitions: 2, replicas: 1, minInSync: 1 } }\nsources: a/sources.json\nprivateKeys: gw1\nblobs: { folder: x }\n${keys}`,
+    );
     assert.deepEqual(
       [sources, privateKeys, found?.masterKeyFile].map((path) => path?.slice(folder.length)),
       ["/a/sources.json", "/gw1", "/master.key"],
