@@ -6,6 +6,7 @@ import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Bus } from "./bus.ts";
 import type { Entry } from "./entry.ts";
 import { Folder } from "./fold.ts";
+import { Ids } from "./ids.ts";
 import type { PackReaders } from "./pack.ts";
 import { recordOf } from "./pack.ts";
 import { freshOf, type Hole } from "./pack-reader.ts";
@@ -18,6 +19,8 @@ export interface StepsState {
   readonly atMs: number;
   /** Source → last sequence. */
   readonly last: readonly (readonly [source: string, sequence: number])[];
+  /** Ids of late outputs of correlators. */
+  readonly outputs: readonly string[];
 }
 
 export interface StepsOptions extends PackReaders {
@@ -41,6 +44,14 @@ export interface StepsFollowing {
   close(): Promise<void>;
 }
 
+/** Replicas say an output within seconds of each other. */
+const outputIdsKept = 20_000;
+
+/** Its own ids a source gives once; a hash is an output, which every replica says. */
+function isRepeated({ id, role }: Entry, outputs: Ids): boolean {
+  return role === "correlator" && !id.includes("/") && outputs.has(id);
+}
+
 /** A place among the steps as text; it orders as the steps do. */
 export function stepsPlace(offset: number): string {
   return String(offset).padStart(16, "0");
@@ -54,6 +65,8 @@ export function followSteps(
   const { bus, topics } = options;
   const folder = new Folder();
   const last = new Map(options.from?.last);
+  const outputs = new Ids(outputIdsKept);
+  for (const id of options.from?.outputs ?? []) outputs.has(id);
   const reading = { ...options, stream: "steps" as const, has: (source: string) => last.get(source) ?? 0 };
   let [atMs, offset] = [options.from?.atMs ?? 0, options.from?.offset ?? -1];
   let waiting: { end: number; resolve: () => void }[] = [];
@@ -65,7 +78,9 @@ export function followSteps(
       const packed = fresh?.batches.flat() ?? [];
       if (fresh) last.set(fresh.pack.source.source, fresh.pack.last);
       offset = message.offset;
-      const entries = packed.map((one) => folder.toEntry(recordOf(fresh!.pack, one, offset, atMs)));
+      const entries = packed
+        .map((one) => folder.toEntry(recordOf(fresh!.pack, one, offset, atMs)))
+        .filter((entry) => !isRepeated(entry, outputs));
       deliver(entries, offset);
     }
     waiting = waiting.filter(({ end, resolve }) => offset + 1 < end || resolve());
@@ -88,7 +103,7 @@ export function followSteps(
       return offset;
     },
     get state() {
-      return { offset, atMs, last: [...last] };
+      return { offset, atMs, last: [...last], outputs: outputs.kept() };
     },
     close: () => tail.close(),
   };

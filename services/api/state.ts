@@ -7,6 +7,7 @@
  */
 import type { Entry } from "../../infra/log/entry.ts";
 import { entryOf, foldedData, subjectOf } from "../../infra/log/fold.ts";
+import { Ids } from "../../infra/log/ids.ts";
 import type { Appender, Draft, Following, Log, LogRecord, Position } from "../../infra/log/log.ts";
 import { People } from "../../infra/policy/people.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
@@ -17,6 +18,7 @@ import { Placed } from "./placed.ts";
 import { Raised } from "./raised.ts";
 
 const comesBackMsMax = 10_000;
+const outputIdsKept = 20_000;
 
 /** Only these are parsed; everything else passes by unread. */
 const folded = new Set<EventType>([
@@ -59,6 +61,7 @@ export class State {
   readonly #waiting = new Map<string, () => void>();
   readonly #following: Following;
   readonly #hear: Hearer;
+  readonly #outputs = new Ids(outputIdsKept);
   #afterBatch: () => void = () => {};
   #caughtUp = false;
   #position: Position | null = null;
@@ -126,9 +129,14 @@ export class State {
     return this.#following.close();
   }
 
+  /** Said before by another replica of the correlator. */
+  #isRepeated({ role, envelope }: LogRecord): boolean {
+    return role === "correlator" && !envelope.id.includes("/") && this.#outputs.has(envelope.id);
+  }
+
   #take(records: readonly LogRecord[]): void {
     for (const record of records) {
-      if (folded.has(record.type)) this.#fold(entryFrom(record), record.position);
+      if (folded.has(record.type) && !this.#isRepeated(record)) this.#fold(entryFrom(record), record.position);
       this.#position = record.position;
       if (this.#waiting.size > 0 && record.source === this.#appender.source) this.#waiting.get(record.envelope.id)?.();
     }

@@ -10,6 +10,7 @@
  */
 import { type Catalog, createCatalog, parseCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
+import { Ids } from "../../infra/log/ids.ts";
 import { loadRules } from "../../infra/rules/load.ts";
 import type { RuleSet } from "../../infra/rules/rule-set.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
@@ -23,7 +24,6 @@ import { createClusters, createTasks } from "./cluster.ts";
 import { digestOf } from "./digest.ts";
 import { engineVersion } from "./engine.ts";
 import { hash } from "./evidence.ts";
-import { Ids } from "./ids.ts";
 import { Lineage } from "./lineage.ts";
 import { isOutput, type Output, Outputs } from "./outputs.ts";
 import { type Endings, endingsOf } from "./shape.ts";

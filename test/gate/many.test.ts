@@ -175,4 +175,24 @@ describe("two gateways", () => {
     assert.deepEqual(again.feed.kept(0), b.feed.kept(0));
     assert.equal((await does(again, grants[2]!, "DELETE", removes)).ruling, "allow");
   });
+
+  it("do not place a block again that was lifted, when the other replica says it late", async (t) => {
+    const { here, a, buses } = await stage(t);
+    const { api } = here;
+    const other = await here.world.share(here.world.machine("c2"), buses.get("b")!);
+    const c2 = await other.appender("correlator", "c2");
+    const id = "0123456789abcdef0123456789abcdef";
+    const data = { block: id, scope: { account: "load" }, by: "rule x", reason: "r", expiresAtMs: null, approvers: [] };
+    c2.append({ type: "block.placed", subject: {}, data, id });
+    await until(() => a.feed.blocks.length === 1);
+    await api.synced(
+      api.append({ type: "block.lifted", subject: {}, data: { block: id, by: "olga", reason: "done" } }),
+    );
+    await until(() => a.feed.blocks.length === 0);
+    c2.append({ type: "block.placed", subject: {}, data, id });
+    await other.shipped();
+    const mark = here.grant(workload("mark"), "mark");
+    await until(() => a.feed.grants.find(mark) !== null);
+    assert.deepEqual(a.feed.blocks, []);
+  });
 });

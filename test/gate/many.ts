@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { openBlobs } from "../../infra/blobs/blobs-folder.ts";
 import { openKeys } from "../../infra/keys/keys-folder.ts";
 import type { Bus } from "../../infra/log/bus.ts";
+import type { Appender } from "../../infra/log/log.ts";
 import type { SharedLog } from "../../infra/log/shared-log.ts";
 import { loadPolicy } from "../../infra/policy/cedar.ts";
 import { loadRules } from "../../infra/rules/load.ts";
@@ -60,6 +61,8 @@ export interface Gateway {
 
 export interface Many {
   readonly world: SharedWorld;
+  /** Its records are durable when they are shared. */
+  readonly api: Appender;
   gateway(name: string, bus: Bus): Promise<Gateway>;
   correlator(name: string, bus: Bus): Promise<{ stop(): Promise<void> }>;
   /** Says `grant.issued` as the api does. @returns its id */
@@ -164,6 +167,7 @@ export async function many(names: readonly string[], apiBus: Bus, parts: Partial
 
   return {
     world,
+    api: speaker,
     gateway,
     async correlator(name, bus) {
       const shared = await world.share(world.machine(name), bus);
