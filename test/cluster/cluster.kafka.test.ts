@@ -13,7 +13,7 @@ import type { ApprovalInfo, Approvals, BlockInfo, Me, TimelinePage } from "../..
 import { type Actor, connect, eventually, type Grant, granted, type Player, person, workload } from "../demo/cast.ts";
 import { direct, makeSchema } from "../demo/database.ts";
 import { loggedIn } from "../demo/world.ts";
-import { dataOf, type GatewayName } from "./files.ts";
+import { type GatewayName, keysOf } from "./files.ts";
 import { type Cluster, startCluster } from "./world.ts";
 
 const schema = "shop";
@@ -216,7 +216,7 @@ test("one timeline over both gateways without a duplicate, and an export of it t
   const text = await (await agent.fetch(`${world.api}/api/export`, { headers: { origin: world.api } })).text();
   const lines = text.trimEnd().split("\n");
   const { manifest } = JSON.parse(lines.pop()!) as { manifest: never };
-  const registry = await readFile(join(dataOf(world.folder, "store"), "keys", "sources.json"), "utf8");
+  const registry = await readFile(join(keysOf(world.folder), "sources.json"), "utf8");
   const report = await verifyExport({ lines, manifest, trusted: parseSources(registry).known });
   assert.ok(report.ok, JSON.stringify(report.problem));
   sameAnswers(lines.map((line) => JSON.parse((JSON.parse(line) as { json: string }).json)));

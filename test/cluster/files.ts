@@ -2,13 +2,9 @@
  * The files of a cluster, as an operator would hand them out: each process its own folder with its configuration, the
  * registry of all sources, and the private keys of its own sources only.
  */
-import { generateKeyPairSync } from "node:crypto";
-import { copyFile, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openGrantKeys } from "../../infra/keys/grant-keys.ts";
-import { openKeys } from "../../infra/keys/keys-folder.ts";
-import { publicKeyText } from "../../infra/log/sign.ts";
-import { type Role, roles } from "../../schemas/event.ts";
+import { type Member as KeyHolder, makeMembers } from "../../infra/keys/members.ts";
 import { accounts } from "../demo/database.ts";
 import type { Secrets } from "../demo/files.ts";
 
@@ -18,7 +14,7 @@ export const members = ["gw-a", "gw-b", "corr-a", "corr-b", "store"] as const;
 export type Member = (typeof members)[number];
 export type GatewayName = "gw-a" | "gw-b";
 
-export const rolesOf: Record<Member, readonly Role[]> = {
+export const rolesOf: Record<Member, KeyHolder["roles"]> = {
   "gw-a": ["gateway"],
   "gw-b": ["gateway"],
   "corr-a": ["correlator"],
@@ -35,10 +31,17 @@ export interface ClusterFacts {
   readonly gateways: Record<GatewayName, number>;
   /** Where each process reaches the broker. */
   readonly brokers: Record<Member, string>;
-  readonly hold: { readonly mode: "wait" | "retry"; readonly seconds: number };
+  readonly hold: Hold;
+  readonly holdAt: Partial<Record<Member, Hold>>;
+}
+
+export interface Hold {
+  readonly mode: "wait" | "retry";
+  readonly seconds: number;
 }
 
 export const dataOf = (folder: string, name: Member) => join(folder, name, "data");
+export const keysOf = (folder: string) => join(folder, "keys");
 export const configOf = (folder: string, name: Member) => join(folder, name, "throughline.yaml");
 
 export async function writeCluster(facts: ClusterFacts): Promise<void> {
@@ -50,50 +53,34 @@ export async function writeCluster(facts: ClusterFacts): Promise<void> {
   await mkdir(join(folder, "rules"), { recursive: true });
   for (const file of await readdir(join(root, "schemas/rules")))
     await copyFile(join(root, "schemas/rules", file), join(folder, "rules", file));
-  await writeKeys(folder);
-  for (const name of members) await writeFile(configOf(folder, name), configText(facts, name));
-}
-
-/**
- * Every role under every name is known to all; a process holds the private keys of its own name. What gateways and api
- * share (master key, session keys, grant keys, blobs) stands in one folder of this machine, by links.
- */
-async function writeKeys(folder: string): Promise<void> {
-  const sources: Record<string, { role: Role; publicKey: string }> = {};
+  await makeMembers(
+    keysOf(folder),
+    "demo",
+    members.map((name) => ({ name, roles: rolesOf[name] })),
+  );
   for (const name of members) {
-    const keys = join(dataOf(folder, name), "keys");
-    await mkdir(keys, { recursive: true, mode: 0o700 });
-    for (const source of [...roles.map((role) => `${role}/${name}`), `log/${name}-archive`]) {
-      const { privateKey } = generateKeyPairSync("ed25519");
-      const pem = privateKey.export({ type: "pkcs8", format: "pem" });
-      sources[source] = { role: source.split("/")[0] as Role, publicKey: publicKeyText(privateKey) };
-      await writeFile(join(keys, `${source.replace("/", "-")}.pem`), pem, { mode: 0o600 });
-    }
-  }
-  const together = join(folder, "together");
-  await mkdir(join(together, "blobs"), { recursive: true, mode: 0o700 });
-  await (await openKeys(together)).close();
-  await openGrantKeys(join(together, "keys", "grant.keys"));
-  const registry = `${JSON.stringify({ tenant: "demo", sources }, null, 2)}\n`;
-  for (const name of members) {
-    const data = dataOf(folder, name);
-    await writeFile(join(data, "keys", "sources.json"), registry, { mode: 0o600 });
-    if (rolesOf[name].includes("correlator")) continue;
-    for (const file of ["master.key", "session.keys", "grant.keys"])
-      await symlink(join(together, "keys", file), join(data, "keys", file));
-    await symlink(join(together, "blobs"), join(data, "blobs"));
+    await mkdir(dataOf(folder, name), { recursive: true, mode: 0o700 });
+    await writeFile(configOf(folder, name), configText(facts, name));
   }
 }
 
 function configText(facts: ClusterFacts, name: Member): string {
-  const { folder, issuer, api, postgres, gateways, brokers, hold } = facts;
+  const { folder, issuer, api, postgres, gateways, brokers } = facts;
+  const hold = facts.holdAt[name] ?? facts.hold;
   const entry = name in gateways ? gateways[name as GatewayName] : gateways["gw-a"];
+  const keys = keysOf(folder);
+  const masterKey = rolesOf[name].includes("correlator")
+    ? ""
+    : `keys: { in: blobs, masterKeyFile: "${join(keys, name, "master.key")}" }\n`;
   return `tenant: demo
 name: ${name}
 data: ${dataOf(folder, name)}
 log:
   kafka: { brokers: ["${brokers[name]}"], prefix: tl, eventPartitions: 2, replicas: 1, minInSync: 1 }
-policy: ${join(root, "infra/deploy/demo/policy.cedar")}
+sources: ${join(keys, "sources.json")}
+privateKeys: ${join(keys, name)}
+blobs: { folder: "${join(folder, "blobs")}" }
+${masterKey}policy: ${join(root, "infra/deploy/demo/policy.cedar")}
 catalog: ${join(folder, "catalog.yaml")}
 rules: ${join(folder, "rules")}
 gateway: { postgres: "127.0.0.1:${entry}", requireTls: false }

@@ -14,7 +14,7 @@ import { people, type Secrets, secretsOf, workloads } from "../demo/files.ts";
 import { end, type LaunchOptions, launch } from "../demo/process.ts";
 import type { Places } from "../demo/world.ts";
 import { type Broker, startBroker } from "../kafka/broker.ts";
-import { configOf, type GatewayName, type Member, members, rolesOf, writeCluster } from "./files.ts";
+import { configOf, type GatewayName, type Hold, type Member, members, rolesOf, writeCluster } from "./files.ts";
 import { openRelay, type Relay } from "./relay.ts";
 
 export interface Cluster extends Places {
@@ -38,10 +38,16 @@ export interface Cluster extends Places {
 }
 
 export interface ClusterOptions {
-  readonly hold?: { readonly mode: "wait" | "retry"; readonly seconds: number };
+  readonly hold?: Hold;
   readonly say?: (line: string) => void;
   /** Processes that are not started. */
   readonly without?: readonly Member[];
+  /** Called when the folders are there and nothing of the product runs yet. @returns what undoes it, after everything */
+  readonly prepare?: (folder: string) => Promise<() => unknown>;
+  /** Of one gateway, other than of all. */
+  readonly holdAt?: Partial<Record<Member, Hold>>;
+  /** Another copy of `services/main.ts`. */
+  readonly main?: string;
   /** What PostgreSQL is started with besides. */
   readonly postgres?: Readonly<Record<string, string>>;
 }
@@ -95,8 +101,10 @@ async function build(options: ClusterOptions, endings: Ending[], stop: () => Pro
     gateways,
     brokers: brokers as Record<Member, string>,
     hold: options.hold ?? { mode: "wait", seconds: 60 },
+    holdAt: options.holdAt ?? {},
   });
-  const processes = runMembers(folder);
+  if (options.prepare) endings.push(await options.prepare(folder));
+  const processes = runMembers(folder, options.main ? { main: options.main } : {});
   endings.push(() => processes.stopMembers());
   const cluster: Cluster = {
     folder,
@@ -134,6 +142,7 @@ async function startTarget(folder: string, settings: Readonly<Record<string, str
 
 function runMembers(
   folder: string,
+  all: LaunchOptions,
 ): Pick<Cluster, "start" | "kill" | "pause" | "resume" | "isRunning" | "stopMembers"> {
   const children = new Map<Member, ChildProcess>();
   const killAll = () => {
@@ -151,6 +160,7 @@ function runMembers(
   return {
     async start(name, options = {}) {
       await launch(rolesOf[name], configOf(folder, name), join(folder, `${name}.log`), {
+        ...all,
         ...options,
         spawned: (child) => void children.set(name, child),
       });
