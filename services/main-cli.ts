@@ -142,7 +142,11 @@ async function startBoth(file: string): Promise<void> {
     asked = true;
     for (const child of children) child.kill("SIGTERM");
   };
-  process.once("SIGTERM", stop);
+  // More than once: a second one asks the children to hurry.
+  process.on("SIGTERM", stop);
+  process.on("SIGHUP", () => {
+    for (const child of children) child.kill("SIGHUP");
+  });
   process.on("SIGINT", () => {
     asked = true; // the terminal told the children too
   });

@@ -8,6 +8,7 @@ import { stepsPlace } from "../infra/log/steps-follow.ts";
 import type { Config } from "../schemas/config.ts";
 import { limits } from "../schemas/limits.ts";
 import { createCorrelator } from "./correlator/correlator.ts";
+import { type Operating, watchJournal, watchShipping } from "./main-operations.ts";
 import { sharedLogOptions } from "./main-shared.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
 
@@ -15,7 +16,7 @@ const tickMs = 1_000;
 /** Own ticks that take this long to come back mean that this replica reads what others have answered. */
 const behindMs = 3_000;
 
-export async function runCorrelator(config: Config, around: Surroundings): Promise<Process> {
+export async function runCorrelator(config: Config, around: Surroundings, operating: Operating): Promise<Process> {
   const options = await sharedLogOptions(config, around);
   const shared = await openSharedLog(options);
   const end = async () => {
@@ -26,6 +27,8 @@ export async function runCorrelator(config: Config, around: Surroundings): Promi
     }
   };
   try {
+    watchJournal(operating, shared.spool, around.now);
+    watchShipping(operating, shared.shipper, around.now);
     const correlating = await correlate(shared, config.name, around);
     return {
       async close(reason) {

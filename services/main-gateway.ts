@@ -8,6 +8,7 @@ import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
 import type { Tenant } from "../schemas/identity.ts";
 import { limits } from "../schemas/limits.ts";
+import { engineVersion } from "./correlator/engine.ts";
 import { chainRules } from "./gateway/chain.ts";
 import { Feed } from "./gateway/feed.ts";
 import { createGate, type RunningGate } from "./gateway/gate.ts";
@@ -16,21 +17,25 @@ import { openEntry } from "./gateway/postgres/entry.ts";
 import { proxy, proxyBounds } from "./gateway/postgres/proxy.ts";
 import { closeSession, openSession, type SessionParts } from "./gateway/sessions.ts";
 import { type GatewayLog, openFollowedLog, openOwnLog } from "./main-gateway-log.ts";
-import { type PolicyFiles, readPolicyFiles } from "./main-policy.ts";
+import { newGatewayCounts, watchGate, watchGateway } from "./main-gateway-watch.ts";
+import type { Operating } from "./main-operations.ts";
+import { PolicyInForce, readPolicyFiles } from "./main-policy.ts";
 import { openReaders, type Readers } from "./main-readers.ts";
+import { createReload } from "./main-reload.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
 
 const tickMs = 1_000;
 
-export async function runGateway(config: Config, around: Surroundings): Promise<Process> {
+export async function runGateway(config: Config, around: Surroundings, operating: Operating): Promise<Process> {
   const files = await readPolicyFiles(config);
   const feed = new Feed(config.tenant as Tenant, files.catalog);
+  const inForce = new PolicyInForce(files, ({ catalog }) => feed.tags.useCatalog(catalog));
   const readers = openReaders(config, around);
   const open = config.log === undefined ? openOwnLog : openFollowedLog;
   let log: GatewayLog | null = null;
   try {
-    log = await open({ config, files, feed, readers, around });
-    return await serve({ config, files, around, feed, readers, log });
+    log = await open({ config, files, inForce, feed, readers, around });
+    return await serve({ config, inForce, around, operating, feed, readers, log });
   } catch (error) {
     await log?.close();
     await readers.close();
@@ -40,18 +45,20 @@ export async function runGateway(config: Config, around: Surroundings): Promise<
 
 interface GatewayParts {
   readonly config: Config;
-  readonly files: PolicyFiles;
+  readonly inForce: PolicyInForce;
   readonly around: Surroundings;
+  readonly operating: Operating;
   readonly feed: Feed;
   readonly readers: Readers;
   readonly log: GatewayLog;
 }
 
 async function serve(parts: GatewayParts): Promise<Process> {
-  const { config, around, feed, readers, log } = parts;
+  const { config, inForce, around, operating, feed, readers, log } = parts;
   const { appender } = log;
   const keys = await openKeysFor(config, around.now);
-  const gate = await openGate({ ...parts, keys });
+  const counts = newGatewayCounts();
+  const gate = watchGate(await openGate({ ...parts, keys }), counts, operating);
   const targets = new Map(config.targets.map((target) => [target.name, target]));
   const sessions: SessionParts = {
     appender,
@@ -86,10 +93,13 @@ async function serve(parts: GatewayParts): Promise<Process> {
     now: around.now,
   });
   const stopTicking = tick(gate, log, around);
+  const reload = createReload({ config, inForce, appender, notes: operating.notes, engine: engineVersion });
+  watchGateway({ config, counts, operating, feed, readers, log, entry, inForce, reload, now: around.now });
   return {
-    async close(reason) {
+    reload: (load) => reload.run(load),
+    async close(reason, hurry) {
+      await entry.close(reason, operating.drainMs, hurry);
       stopTicking();
-      await entry.close(reason);
       appender.append({ type: "service.stopped", subject: {}, data: { role: "gateway", reason } });
       await readers.close();
       await log.close();
@@ -114,16 +124,23 @@ interface GateNeeds extends GatewayParts {
   readonly keys: Keys;
 }
 
-async function openGate({ config, files, around, log, feed, readers, keys }: GateNeeds): Promise<RunningGate> {
-  const rules = chainRules(files.rules);
+async function openGate({ config, inForce, around, log, feed, readers, keys }: GateNeeds): Promise<RunningGate> {
+  let files = inForce.files;
+  let rules = chainRules(files.rules);
   const { mode, waitSeconds, approvers, perIdentityMax = limits.holdsPerIdentityMax } = config.holds;
   const targets = new Map(config.targets.map((target) => [target.name, target]));
   return createGate({
     appender: log.appender,
     shared: log.shared,
     feed,
-    policy: () => files.policy,
-    rules: () => rules,
+    policy: () => inForce.files.policy,
+    rules() {
+      if (inForce.files !== files) {
+        files = inForce.files;
+        rules = chainRules(files.rules);
+      }
+      return rules;
+    },
     readerOf: readers.loaded,
     blobs: openBlobsFor(config, around.now),
     tenantKey: await keys.tenantKey(config.tenant),

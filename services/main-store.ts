@@ -14,16 +14,19 @@ import { openSocketLog } from "../infra/log/socket-client.ts";
 import { openConfiguredStore } from "../infra/store/open.ts";
 import type { Config } from "../schemas/config.ts";
 import { createApi } from "./api/api.ts";
-import { readPolicyFiles } from "./main-policy.ts";
+import type { Operating } from "./main-operations.ts";
+import { PolicyInForce, readPolicyFiles } from "./main-policy.ts";
 import { sharedLogOptions } from "./main-shared.ts";
+import { newTold, watchStore } from "./main-store-watch.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
 import { runProjector } from "./projector/project.ts";
 
 const consoleFolder = fileURLToPath(new URL("./console/dist", import.meta.url));
 
-export async function runStore(config: Config, around: Surroundings): Promise<Process> {
+export async function runStore(config: Config, around: Surroundings, operating: Operating): Promise<Process> {
   const { now, version } = around;
-  const { policy } = await readPolicyFiles(config);
+  const inForce = new PolicyInForce(await readPolicyFiles(config), () => undefined);
+  const told = newTold();
   const many = config.log ? await sharedLogOptions(config, around) : null;
   const log = many
     ? await openArchivedLog(many)
@@ -39,7 +42,11 @@ export async function runStore(config: Config, around: Surroundings): Promise<Pr
     version,
     appender: speaking,
     grantKeys: await openGrantKeysFor(config),
-    policy: () => policy,
+    policy: () => inForce.files.policy,
+    hear(entry) {
+      inForce.fold(entry);
+      told.hear(entry);
+    },
     tokens: createTokens(config.identity, now),
     openFlows: () => openFlows(config.identity, now),
     receivers: await Promise.all((config.alerts ?? []).map((one) => readReceiver(one.name, one.url, one.secretFile))),
@@ -55,6 +62,7 @@ export async function runStore(config: Config, around: Surroundings): Promise<Pr
   const started = (role: string) => ({ role, version, positions: {} });
   projecting.append({ type: "service.started", subject: {}, data: started("projector") });
   speaking.append({ type: "service.started", subject: {}, data: started("api") });
+  watchStore({ config, operating, api, log, store, inForce, told, now });
   await api.listen();
   return {
     async close(reason) {

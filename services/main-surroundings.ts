@@ -1,4 +1,6 @@
 /** What main gives to every role: the clock, ids, and where faults go. */
+import type { Config } from "../schemas/config.ts";
+
 export interface Surroundings {
   readonly version: string;
   readonly now: () => number;
@@ -12,5 +14,8 @@ export interface Surroundings {
 
 /** A role, or several, that run in this process. */
 export interface Process {
-  close(reason: string): Promise<void>;
+  /** @param hurry what runs may finish for a while, until this says that there is no time */
+  close(reason: string, hurry?: AbortSignal): Promise<void>;
+  /** Reads policy, catalog and rules again. Settles everything itself, never rejects. */
+  reload?(load: () => Promise<Config>): Promise<void>;
 }

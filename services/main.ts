@@ -8,8 +8,10 @@ import { randomBytes } from "node:crypto";
  */
 import { readFileSync } from "node:fs";
 import { loadConfig } from "../infra/config.ts";
+import { complaint, type Notes } from "../infra/observe/notes.ts";
 import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
+import { type Operating, openOperating } from "./main-operations.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
@@ -31,23 +33,31 @@ else {
 }
 
 async function runRoles(): Promise<void> {
-  const named = words
-    .slice(
-      0,
-      Math.max(
-        words.findIndex((word) => word.startsWith("--")),
-        0,
-      ) || undefined,
-    )
-    .join(" ");
+  const at = words.findIndex((word) => word.startsWith("--"));
+  const roles = words.slice(0, at > 0 ? at : undefined).join(" ");
+  // Nothing is known of where notes go before the configuration is.
+  let complain = (error: unknown) => console.error(complaint(error));
   try {
-    const config = await loadConfig(option("--config") ?? "throughline.yaml");
-    const name = option("--name");
-    await serve(await start(named, name === null ? config : { ...config, name }));
+    const config = await load();
+    const operating = await openOperating({
+      config,
+      roles,
+      version,
+      tty: process.stdout.isTTY === true,
+      now: Date.now,
+    });
+    complain = operating.notes.fatal;
+    serve(await start(roles, config, operating), operating);
   } catch (error) {
     complain(error);
     process.exit(1);
   }
+}
+
+async function load(): Promise<Config> {
+  const config = await loadConfig(option("--config") ?? "throughline.yaml");
+  const name = option("--name");
+  return name === null ? config : { ...config, name };
 }
 
 function option(name: string): string | null {
@@ -55,37 +65,53 @@ function option(name: string): string | null {
   return at < 0 ? null : (words[at + 1] ?? "");
 }
 
-async function start(roles: string, config: Config): Promise<Process> {
+async function start(roles: string, config: Config, operating: Operating): Promise<Process> {
   const possible: readonly string[] = config.log ? together.many : together.one;
   if (!possible.includes(roles)) {
     const kind = config.log ? "with a shared log (log.kafka)" : "on one machine (no log.kafka)";
     throw new ThroughlineError("config.invalid", `${kind} a process is one of: ${possible.join("; ")}`);
   }
-  const around = surroundings();
+  const around = surroundings(operating.notes);
   // Imported only where they run: the store's engine costs half a second and memory that the gateway has no use for.
-  if (roles === "correlator") return (await import("./main-correlator.ts")).runCorrelator(config, around);
-  if (roles.startsWith("gateway")) return (await import("./main-gateway.ts")).runGateway(config, around);
-  return (await import("./main-store.ts")).runStore(config, around);
+  if (roles === "correlator") return (await import("./main-correlator.ts")).runCorrelator(config, around, operating);
+  if (roles.startsWith("gateway")) return (await import("./main-gateway.ts")).runGateway(config, around, operating);
+  return (await import("./main-store.ts")).runStore(config, around, operating);
 }
 
-async function serve(running: Process): Promise<void> {
-  const stop = (reason: string) => {
-    running.close(reason).then(
-      () => process.exit(0),
-      (error: unknown) => {
-        complain(error);
-        process.exit(1);
-      },
-    );
+function serve(running: Process, operating: Operating): void {
+  const { notes, health } = operating;
+  const hurry = new AbortController();
+  let stopping = false;
+  const stop = (signal: string) => {
+    // Asked twice: no more waiting for those who are connected, but what was recorded is still put away.
+    if (stopping) return hurry.abort();
+    stopping = true;
+    health.leave("the process was asked to stop");
+    notes.info("stopping", { signal });
+    ended(running.close("the service is shutting down", hurry.signal), operating);
   };
-  process.once("SIGTERM", () => stop("asked to stop"));
-  process.once("SIGINT", () => stop("asked to stop"));
+  for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, stop);
+  process.on("SIGHUP", () => {
+    if (running.reload) void running.reload(load);
+    else notes.info("policy, catalog and rules are read again by gateways");
+  });
+  operating.started();
+  notes.info(`throughline ${version}: ready`);
   // A parent that waits for readiness hears it; one that dies takes nothing down with it but this channel.
   process.send?.("ready");
-  console.log(`throughline ${version}: ready`);
 }
 
-function surroundings(): Surroundings {
+function ended(closing: Promise<void>, { notes, close }: Operating): void {
+  closing.then(close).then(
+    () => process.exit(0),
+    (error: unknown) => {
+      notes.fatal(error);
+      process.exit(1);
+    },
+  );
+}
+
+function surroundings({ fatal, fault }: Notes): Surroundings {
   const start = `${Date.now().toString(36)}${randomBytes(5).toString("hex")}`;
   let count = 0;
   return {
@@ -96,31 +122,9 @@ function surroundings(): Surroundings {
       return `${start}-${count.toString(36)}`;
     },
     fatal(error) {
-      complain(error);
+      fatal(error);
       process.exit(70);
     },
-    fault: complain,
+    fault,
   };
-}
-
-/** Code, sentence, what to do, and the causes; for the operator. Where it is a bug, with the places in the code. */
-function complain(error: unknown): void {
-  const isBug = !(error instanceof ThroughlineError) || error.kind === "bug";
-  if (error instanceof ThroughlineError) console.error(`${error.code}: ${error.message}\n  ${error.hint}`);
-  else console.error(error);
-  for (
-    let cause = error instanceof Error ? error.cause : undefined;
-    cause;
-    cause = cause instanceof Error ? cause.cause : undefined
-  ) {
-    console.error(
-      `  caused by: ${isBug && cause instanceof Error ? (cause.stack ?? cause.message) : causeWords(cause)}`,
-    );
-  }
-}
-
-/** A parser quotes what it could not read, and that may be a key file: of its words only the name leaves. */
-function causeWords(cause: unknown): string {
-  if (!(cause instanceof Error)) return String(cause);
-  return cause instanceof SyntaxError ? cause.name : `${cause.name}: ${cause.message.split("\n")[0]}`;
 }

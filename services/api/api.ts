@@ -58,8 +58,8 @@ export interface ApiParts {
   readonly openFlows: () => Promise<TokenFlows>;
   /** None: alerts are events and nothing more. How far each has got stands in the data folder. */
   readonly receivers: readonly WebhookReceiver[];
-  /** For every `policy.changed` of the log, so that `policy` is the one in force. */
-  readonly onPolicy?: (entry: Entry) => void;
+  /** Gets every entry that the api folds, in order: `policy.changed` among them, so that `policy` is the one in force. */
+  readonly hear?: (entry: Entry) => void;
   /** Folder of the built console. */
   readonly consoleFolder: string;
   readonly now: () => number;
@@ -89,7 +89,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const couriers = parts.receivers.map((receiver) => courierTo(receiver, parts));
   const state: State = new State(parts.log, parts.appender, (entry, position) => {
     alarm.hear(entry, position);
-    if (entry.type === "policy.changed") parts.onPolicy?.(entry);
+    parts.hear?.(entry);
   });
   const alarm = new Alarm({
     raised: state.raised,

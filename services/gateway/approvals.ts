@@ -106,6 +106,11 @@ export class Approvals {
   }
 
   /** Whose time is over, for `approval.expired`. */
+  /** Asked, and neither used, refused nor lapsed yet. */
+  get waiting(): number {
+    return this.#asked.size;
+  }
+
   overdue(nowMs: number): readonly string[] {
     return [...this.#asked.values()].filter((asked) => asked.expiresAtMs < nowMs).map((asked) => asked.id);
   }

@@ -10,6 +10,8 @@ export interface OpenSession {
   readonly session: Session;
   /** Asks the proxy to end it. */
   readonly end: (reason: string) => void;
+  /** Asks the proxy to end it when it is between transactions. */
+  readonly drain?: (reason: string) => void;
   /** Destroys both sockets. */
   readonly cut: () => void;
 }
@@ -27,6 +29,7 @@ export class OpenSessions {
   /** Told to end: each once. */
   readonly #ending = new Set<string>();
   #onEmpty: (() => void)[] = [];
+  #draining: string | null = null;
 
   constructor(parts: OpenSessionsParts) {
     this.#parts = parts;
@@ -48,6 +51,7 @@ export class OpenSessions {
     );
     if (open.session.ending !== null) this.end(id, open.session.ending);
     this.#check(grant.id);
+    if (this.#draining !== null) open.drain?.(this.#draining);
   }
 
   remove(id: string): void {
@@ -70,6 +74,24 @@ export class OpenSessions {
     this.#timers.set(id, setTimeout(open.cut, this.#parts.endingWaitMsMax));
     open.end(open.session.ending);
     return true;
+  }
+
+  /**
+   * Lets what is open finish its transaction, then ends it; what is still open after that time, or when the signal says so,
+   * is ended then. Resolves when the last one is gone.
+   */
+  async drain(reason: string, waitMs: number, hurry: AbortSignal): Promise<void> {
+    this.#draining = reason;
+    for (const { drain } of [...this.#open.values()]) drain?.(reason);
+    if (this.#open.size > 0 && !hurry.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, waitMs);
+      hurry.addEventListener("abort", () => resolve());
+      this.#onEmpty.push(resolve);
+      await promise;
+      clearTimeout(timer);
+    }
+    await this.endAll(reason);
   }
 
   /** Resolves when the last one is gone. */

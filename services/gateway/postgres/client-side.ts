@@ -40,6 +40,11 @@ export class ClientSide {
     this.#scanner = new Scanner("client", parts.talk.parts.bounds.statementBytesMax);
   }
 
+  /** Everything that the client has sent was read, and nothing of it waits here. */
+  get idle(): boolean {
+    return !this.#busy && this.#inbox.length === 0;
+  }
+
   take(chunk: Buffer): void {
     if (this.#ended) return;
     this.bytes += chunk.length;

@@ -29,7 +29,11 @@ export interface Entry {
   /** Connections that have not finished their login. */
   readonly pending: number;
   readonly sessions: OpenSessions;
-  close(reason?: string): Promise<void>;
+  /**
+   * Takes nobody any more; transactions may finish for `drainMs`, unless `hurry` says that there is no time.
+   * @param reason as every client reads it
+   */
+  close(reason?: string, drainMs?: number, hurry?: AbortSignal): Promise<void>;
 }
 
 /** @throws ThroughlineError `config.invalid`, `config.unreadable` */
@@ -50,8 +54,8 @@ export async function openEntry(parts: EntryParts): Promise<Entry> {
       return door.pending;
     },
     sessions,
-    async close(reason = "the gateway is shutting down") {
-      await Promise.all([door.close(), sessions.endAll(reason)]);
+    async close(reason = "the gateway is shutting down", drainMs = 0, hurry = AbortSignal.abort()) {
+      await Promise.all([door.close(), sessions.drain(reason, drainMs, hurry)]);
     },
   };
 }

@@ -49,6 +49,8 @@ class Relay {
   /** The client's last word went to the target, which may still work. */
   #leaving = false;
   #leftReason = "";
+  /** Why it shall end when nothing of it is under way. */
+  #draining: string | null = null;
   #open = 2;
 
   constructor(wire: Wire, parts: ProxyParts, resolve: (served: Served) => void, reject: (error: unknown) => void) {
@@ -66,8 +68,12 @@ class Relay {
 
   start(): void {
     const { client, target } = this.#wire;
-    this.#stopDurable = this.#talk.gate.onDurable(() => this.#talk.synced());
+    this.#stopDurable = this.#talk.gate.onDurable(() => this.#synced());
     this.#wire.onEnding = (reason) => this.#end(reason, "57P01", reason);
+    this.#wire.onDrain = (reason) => {
+      this.#draining = reason;
+      this.#drain();
+    };
     client.on("data", (chunk: Buffer) => this.#client.take(chunk));
     client.on("end", () => this.#client.close("the client went away"));
     client.on("error", () => this.#client.close("the connection to the client broke"));
@@ -89,6 +95,18 @@ class Relay {
     } catch (error) {
       this.#failed(error);
     }
+    this.#drain();
+  }
+
+  #synced(): void {
+    this.#talk.synced();
+    this.#drain();
+  }
+
+  #drain(): void {
+    if (this.#draining === null || this.#reason !== null) return;
+    const { inTransaction, replies } = this.#talk;
+    if (!inTransaction && replies.empty && this.#client.idle) this.#end(this.#draining, "57P01", this.#draining);
   }
 
   /** Terminate, or the client closed: the target finishes what it was given, as it would without us. */
@@ -139,6 +157,7 @@ class Relay {
     if (this.#reason !== null) return;
     this.#reason = reason;
     this.#wire.onEnding = null;
+    this.#wire.onDrain = null;
     this.#client.stop();
     this.#talk.interrupt?.();
     this.#talk.target.abandon();

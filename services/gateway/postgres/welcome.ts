@@ -64,7 +64,12 @@ export async function runSession(
     entrance.entered();
     const broken = brokeEarly(session, attended, client, login);
     const served = parts.serve(wire);
-    parts.sessions.add({ session, end: (why) => wire.onEnding?.(why), cut: () => cut(client, login.raw) });
+    parts.sessions.add({
+      session,
+      end: (why) => wire.onEnding?.(why),
+      drain: (why) => wire.onDrain?.(why),
+      cut: () => cut(client, login.raw),
+    });
     reason = (await Promise.race([served, broken])).reason;
   } catch (error) {
     reason = error instanceof ThroughlineError ? `${error.code}: ${error.message}` : "internal.bug";
@@ -74,6 +79,7 @@ export async function runSession(
   } finally {
     cancels.remove(key);
     wire.onEnding = null;
+    wire.onDrain = null;
     const facts = { reason, clientBytes: client.bytesRead, targetBytes: login.socket.bytesRead };
     login.raw.destroy();
     recordEnd(session, facts, parts);

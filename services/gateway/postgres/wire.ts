@@ -23,4 +23,6 @@ export interface Wire {
    * (Grant ended, block, drain). Not set, or not closed within `limits.endingWaitMsMax`: both sockets are destroyed.
    */
   onEnding: ((reason: string) => void) | null;
+  /** Set by the proxy: the session shall end as soon as it is between transactions and nothing of it is under way. */
+  onDrain?: ((reason: string) => void) | null;
 }
