@@ -7,7 +7,7 @@ node := node_modules/.bin/node
 console := services/console/dist/index.html
 console_sources := $(shell find services/console -path services/console/dist -prune -o -type f -print 2>/dev/null) schemas/api.ts
 
-.PHONY: help install run test test-all test-browser check bench clean
+.PHONY: help install run test test-all test-browser check bench size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,8 +60,16 @@ check: node_modules/.installed ## types, style, layers, circles, dead code, size
 prove: node_modules/.installed ## breaks the code that keeps each promise, and demands that its tests fail
 	@$(node) test/house/prove.ts
 
+simulate: node_modules/.installed ## many machines in virtual time, by seed; ARGS="--seed=N --runs=N --seconds=N"
+	@$(node) test/simulation/main.ts $(ARGS)
+
+.PHONY: simulate
+
 bench: node_modules/.installed ## speed as ratios from interleaved slices; ONLY=P2,P6 runs some; writes bench/latest.json
 	@$(node) test/bench/main.ts $(if $(ONLY),--only=$(ONLY))
+
+size: node_modules/.installed ## bytes per command, memory per step, chain and session; writes bench/size.json; needs Java for the last
+	@$(node) test/bench/sizing.ts $(ARGS)
 
 clean: ## what the builds made (not data)
 	@rm -rf services/console/dist bench

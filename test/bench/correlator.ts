@@ -37,7 +37,7 @@ function rulesText(count: number): string {
   return documents.join("---\n");
 }
 
-class Stream {
+export class Stream {
   readonly #dice = seeded(2_026);
   #count = 0;
   #atMs = startMs;
@@ -112,7 +112,7 @@ function effectOf(operation: Operation, from: ResourceUri, to: ResourceUri): Eff
   return { operation, reads: destroys ? [] : [from], writes: operation === "read" ? [] : [to], ends: [], destroys };
 }
 
-function correlatorWith(count: number): Correlator {
+export function correlatorWith(count: number): Correlator {
   const correlator = createCorrelator({ limits, emit: () => {} });
   correlator.goLive();
   const files = {
