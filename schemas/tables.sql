@@ -29,7 +29,7 @@ ORDER BY name
 --
 CREATE TABLE IF NOT EXISTS events
 (
-  position       String CODEC(ZSTD(1)),
+  position       String CODEC(LZ4),
   id             String CODEC(ZSTD(1)),
   at             DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
   tenant         LowCardinality(String),
@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS events
   bytes          UInt64,
   duration_us    UInt64,
   data           String CODEC(ZSTD(3)),
-  event          String DEFAULT concat('{"id":', toJSONString(id), ',"source":', toJSONString(source), ',"type":', toJSONString(type), ',"session":', toJSONString(session), ',"command":', toJSONString(command), ',"identity":', toJSONString(identity), ',"account":', toJSONString(account), ',"task":', toJSONString(task), ',"target":', toJSONString(target), ',"grantid":', toJSONString(grant_id), ',"clientaddress":', toJSONString(client_address), ',"data":', data, '}') CODEC(ZSTD(3)),
+  event          String DEFAULT concat('{"id":', toJSONString(id), ',"source":', toJSONString(source), ',"type":', toJSONString(type), ',"session":', toJSONString(session), ',"command":', toJSONString(command), ',"identity":', toJSONString(identity), ',"account":', toJSONString(account), ',"task":', toJSONString(task), ',"target":', toJSONString(target), ',"grantid":', toJSONString(grant_id), ',"clientaddress":', toJSONString(client_address), ',"data":', data, '}') CODEC(ZSTD(1)),
   delete_on      Date DEFAULT toDate(65535) CODEC(ZSTD(1)),
   INDEX by_id id TYPE bloom_filter(0.001) GRANULARITY 4,
   INDEX by_time at TYPE minmax GRANULARITY 1,
@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS events
 ENGINE = ReplacingMergeTree
 ORDER BY position
 TTL delete_on
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 128
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 128, min_compress_block_size = 16384
 --
 -- Which positions a reader's question touches: one row per (axis, value, event). Axes: identity, account, target,
 -- session, task, command, grant, resource (with the table a column belongs to), chain, approval, key, output (the id of
@@ -106,7 +106,7 @@ SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsy
 CREATE TABLE IF NOT EXISTS texts
 (
   session    String,
-  position   String,
+  position   String CODEC(LZ4),
   text       String CODEC(ZSTD(3)),
   parameters Nullable(String) CODEC(ZSTD(3)),
   delete_on  Date DEFAULT toDate(65535) CODEC(ZSTD(1)),
@@ -115,7 +115,7 @@ CREATE TABLE IF NOT EXISTS texts
 ENGINE = ReplacingMergeTree
 ORDER BY (session, position)
 TTL delete_on
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 256, old_parts_lifetime = 1, min_compressed_bytes_to_fsync_after_merge = 1
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 128, min_compress_block_size = 16384, old_parts_lifetime = 1, min_compressed_bytes_to_fsync_after_merge = 1
 --
 -- How far the projector has read, where that is further than its last row (records that make no row).
 CREATE TABLE IF NOT EXISTS progress

@@ -146,6 +146,8 @@ class ClickHouseStore implements EmptiedStore {
       const page = await this.#page(walk, missing);
       for (const row of page) if (!found.has(row.position)) found.set(row.position, row);
       if (page.length === missing) edge = page.at(-1)?.position ?? null;
+      // Nothing else was asked, and each candidate is there: these were all.
+      else if (question.where === "") break;
       else {
         edge = await this.#edgeOf(walk);
         if (edge === null) break;
@@ -245,7 +247,7 @@ function beyondEdge({ edge, isOldest }: Walk): string {
 /** Positions along an axis, from the edge on. */
 function candidatesOf({ where }: Driver, walk: Walk): string {
   const conditions = [where, beyondEdge(walk)].filter((part) => part !== "").join(" AND ");
-  return `SELECT position FROM axes WHERE ${conditions} ORDER BY position ${walk.isOldest ? "ASC" : "DESC"} LIMIT {candidates:UInt32}`;
+  return `SELECT DISTINCT position FROM axes WHERE ${conditions} ORDER BY position ${walk.isOldest ? "ASC" : "DESC"} LIMIT {candidates:UInt32}`;
 }
 
 /** The same rows of the same records have the same token; anything else has another. */

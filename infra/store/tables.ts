@@ -44,7 +44,7 @@ export const migrations: readonly Migration[] = [
     name: "retention by class; repeated inserts are recognised; outputs are found by their id",
     statements: [
       ...expiring.map((table) => `ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS delete_on Date DEFAULT toDate(65535)`),
-      `ALTER TABLE events ADD COLUMN IF NOT EXISTS event String DEFAULT ${envelopeOfColumns} CODEC(ZSTD(3))`,
+      `ALTER TABLE events ADD COLUMN IF NOT EXISTS event String DEFAULT ${envelopeOfColumns} CODEC(ZSTD(1))`,
       ...expiring.map((table) => `ALTER TABLE ${table} MODIFY TTL delete_on`),
       ...deduplicated.map(
         (table) =>
