@@ -36,6 +36,8 @@ test: test-tools node_modules/.installed $(console) ## every test except the bro
 test-tools:
 	@command -v psql >/dev/null || { echo "psql is missing. On Debian: apt-get install postgresql-client"; exit 1; }
 	@command -v openssl >/dev/null || { echo "openssl is missing. On Debian: apt-get install openssl"; exit 1; }
+	@python3 -c 'import moto' 2>/dev/null || python3 -m pip --version >/dev/null 2>&1 || { \
+	  echo "python3 or its pip is missing: the tests run an S3-compatible server. On Debian: apt-get install python3-pip"; exit 1; }
 	@$(if $(findstring --without kafka,$(ARGS)),true,command -v java >/dev/null && command -v mvn >/dev/null) || { \
 	  echo "java or mvn is missing: the tests run a real Kafka. On Debian: apt-get install openjdk-17-jre-headless maven"; exit 1; }
 

@@ -19,6 +19,8 @@ export interface Found {
   readonly approval: string | null;
   /** Digest of the rules in force at its place. */
   readonly rules: string;
+  /** Since when everybody can know them. */
+  readonly sinceMs: number;
 }
 
 /** What the log should have been told of an intent. */
@@ -53,19 +55,20 @@ export class Reading {
   readonly #open = new Map<string, { readonly event: Event; readonly parts: Part[] }[]>();
   readonly #clusters = new Map<string, string>();
   #ruling: Ruling | null = null;
+  #sinceMs = 0;
   #at = 0;
 
   constructor(rulings: readonly Ruling[]) {
     this.#rulings = rulings;
   }
 
-  read(rows: readonly Row[]): void {
+  read(rows: readonly (Row & { readonly seenMs: number })[]): void {
     const seen = new Set<string>();
     for (const row of rows) {
       if (seen.has(row.id)) continue;
       seen.add(row.id);
       this.#at += 1;
-      if (row.type === "policy.changed") this.#load(row.data as EventData["policy.changed"]);
+      if (row.type === "policy.changed") this.#load(row.data as EventData["policy.changed"], row.seenMs);
       else if (row.type === "command.intended") this.#intend(row, row.data as EventData["command.intended"]);
       else if (row.type === "command.decided") this.#decide(row, row.data as EventData["command.decided"]);
       else if (row.type === "command.finished") this.#finish(row, row.data as EventData["command.finished"]);
@@ -75,7 +78,8 @@ export class Reading {
     }
   }
 
-  #load({ digest }: EventData["policy.changed"]): void {
+  #load({ digest }: EventData["policy.changed"], seenMs: number): void {
+    if (this.#ruling?.digest !== digest) this.#sinceMs = seenMs;
     this.#ruling = this.#rulings.find((one) => one.digest === digest) ?? null;
   }
 
@@ -112,6 +116,7 @@ export class Reading {
       chains: chains.map((chain) => chain.map(({ command }) => command)),
       approval: data.approval,
       rules: this.#ruling?.digest ?? "",
+      sinceMs: this.#sinceMs,
     });
     event.decidedAt = this.#at;
     state.undoable = data.undoable;

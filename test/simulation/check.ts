@@ -34,6 +34,9 @@ export function check(truth: Truth, rulings: readonly Ruling[]): Outcome {
   };
 }
 
+/** Until a gateway must know what the log says, and what is on its way to the target has arrived. */
+const knownMs = limits.feedStaleMsMax + 1_000;
+
 const toldOf = ({ kind, command, gateway, atMs }: Fact) => `${kind} at ${Math.round(atMs)}: ${command} by ${gateway}`;
 
 /** 1: nothing lasts or is shown without its record durable before, where it must be. */
@@ -52,10 +55,11 @@ function unapproved(truth: Truth, { found }: Reading): void {
   for (const fact of truth.facts) {
     const said = byCommand.get(fact.by);
     if (said === undefined || said.approval !== null) continue;
-    // Nobody asked: then it counts only when the other steps had really happened, and its gateway had the same rules.
+    // Nobody asked: then it counts only when the other steps had really happened, under rules its gateway had to know.
     const isComplete = said.asked
       ? said.chains.length > 0
-      : said.rules === fact.rules && said.chains.some((chain) => tookBefore(chain, fact.atMs));
+      : (said.rules === fact.rules || said.sinceMs + knownMs < fact.atMs) &&
+        said.chains.some((chain) => tookBefore(chain, fact.atMs));
     if (isComplete)
       truth.breach(
         2,
@@ -105,9 +109,6 @@ function answers(truth: Truth, { expected }: Reading): void {
   }
 }
 
-/** Until a gateway must know, and what is on its way to the target has arrived. */
-const blockMs = limits.feedStaleMsMax + 1_000;
-
 /** 8: a block placed is enforced everywhere within the bounds. */
 function blocks(truth: Truth): void {
   for (const row of truth.steps) {
@@ -118,7 +119,7 @@ function blocks(truth: Truth): void {
     const end = truth.steps.find((one) => isLifted(one) || (expiresAtMs !== null && one.atMs >= expiresAtMs));
     const untilMs = end?.seenMs ?? Number.POSITIVE_INFINITY;
     for (const fact of truth.facts) {
-      const isAfter = fact.atMs > row.seenMs + blockMs && fact.atMs < untilMs - blockMs;
+      const isAfter = fact.atMs > row.seenMs + knownMs && fact.atMs < untilMs - 1_000;
       if (isAfter && (scope.account === fact.account || scope.identity === fact.identity))
         truth.breach(8, `${toldOf(fact)}, though ${block} stands since ${Math.round(row.seenMs)}`);
     }
@@ -127,15 +128,6 @@ function blocks(truth: Truth): void {
 
 /** 9: tags that travel are known at every gateway that can act before the data lasts. */
 function tags(truth: Truth): void {
-  const seen = new Set<string>();
-  for (const row of truth.steps) {
-    if (row.type !== "resource.tagged" || seen.has(row.id)) continue;
-    seen.add(row.id);
-    const fact = truth.facts.find(({ kind, command }) => kind === "lasted" && command === row.subject.command);
-    if (fact === undefined) continue;
-    const { resource, tags: told } = row.data as EventData["resource.tagged"];
-    for (const { gateway, tags: known } of fact.able)
-      if (!told.every((tag) => known.get(resource)?.includes(tag) ?? true))
-        truth.breach(9, `${toldOf(fact)}, before ${gateway} knew that ${resource} is tagged`);
-  }
+  for (const fact of truth.facts)
+    for (const unaware of fact.unaware) truth.breach(9, `${toldOf(fact)}, before ${unaware}`);
 }

@@ -4,7 +4,7 @@
  */
 import type { Entry } from "../../infra/log/entry.ts";
 import { stepsPlace } from "../../infra/log/steps-follow.ts";
-import { createCorrelator } from "../../services/correlator/correlator.ts";
+import { type Correlator, createCorrelator } from "../../services/correlator/correlator.ts";
 import { engineVersion } from "../../services/correlator/engine.ts";
 import type { Output } from "../../services/correlator/outputs.ts";
 import { limits } from "./gateway.ts";
@@ -13,6 +13,7 @@ import { keysOf, Run, type Stage } from "./process.ts";
 import { Disk } from "./spool.ts";
 
 const tickMs = 1_000;
+const behindMs = 3_000;
 
 export class CorrelatorProcess {
   readonly machine: Machine;
@@ -49,8 +50,12 @@ export class CorrelatorProcess {
       },
       limits,
     });
-    let [place, live, soon] = ["", false, false];
-    const tick = () => void speaker.append({ type: "clock.ticked", subject: {}, data: { upTo: place } });
+    const ticks = new Ticks(machine.steady);
+    let [place, live, behind, soon] = ["", false, false, false];
+    const tick = () => {
+      ticks.sent(speaker.nextId("steps"));
+      speaker.append({ type: "clock.ticked", subject: {}, data: { upTo: place } });
+    };
     const tickSoon = () => {
       if (!live || soon) return;
       soon = true;
@@ -59,12 +64,15 @@ export class CorrelatorProcess {
         tick();
       });
     };
-    const fold = this.#stage.bugs.has("answers-stale")
-      ? hasty(correlator.fold.bind(correlator), machine)
-      : correlator.fold.bind(correlator);
+    const fold = this.#stage.bugs.has("answers-stale") ? hasty(correlator, machine) : correlator.fold.bind(correlator);
     const known = new Map(this.#sources.map((source) => [source, keysOf(source).source]));
     const following = run.follow(known, (entries, offset) => {
+      for (const entry of entries) ticks.came(entry.id);
+      const was = behind;
+      behind = live && ticks.lateMs > behindMs;
+      if (behind && !was) correlator.fallBehind();
       for (const entry of entries) fold(asSeenBy(engine, entry));
+      if (was && !behind) correlator.goLive();
       place = stepsPlace(offset);
       if (entries.some(isWaitedFor)) tickSoon();
     });
@@ -94,11 +102,36 @@ function asSeenBy(engine: string, entry: Entry): Entry {
 }
 
 /** The planted bug of a correlator that answers before it has folded what came before: the rest comes a little later. */
-function hasty(fold: (entry: Entry) => void, machine: Machine): (entry: Entry) => void {
+function hasty(correlator: Correlator, machine: Machine): (entry: Entry) => void {
   return (entry) => {
-    if (entry.type !== "command.decided") fold(entry);
-    else machine.after(machine.name === "c0" ? 40 : 0, () => fold(entry));
+    if (entry.type !== "command.decided") correlator.fold(entry);
+    else machine.after(machine.name === "c0" ? 40 : 0, () => correlator.fold(entry));
   };
+}
+
+/** As main-correlator.ts: how far behind the log this replica reads. */
+class Ticks {
+  readonly #now: () => number;
+  readonly #sent = new Map<string, number>();
+  #heardMs: number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+    this.#heardMs = now();
+  }
+
+  sent(id: string): void {
+    this.#sent.set(id, this.#now());
+  }
+
+  came(id: string): void {
+    this.#heardMs = this.#sent.get(id) ?? this.#heardMs;
+    this.#sent.delete(id);
+  }
+
+  get lateMs(): number {
+    return this.#now() - this.#heardMs;
+  }
 }
 
 /** As main-correlator.ts. */

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { createCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
+import type { Appender } from "../../infra/log/log.ts";
 import type { SourceAppender } from "../../infra/log/source-appender.ts";
 import { stepsPlace } from "../../infra/log/steps-follow.ts";
 import { loadPolicy } from "../../infra/policy/cedar.ts";
@@ -201,7 +202,7 @@ export class Serving {
     const shared = bugs.has("ignores-staleness") ? neverStale(view) : view;
     if (bugs.has("tags-unawaited")) Object.assign(shared, { travelling: () => () => true });
     return createGate({
-      appender: this.appender,
+      appender: bugs.has("uses-at-once") ? usingAtOnce(this.appender, this.feed) : this.appender,
       feed: this.feed,
       policy: () => policyOf(this.rules.catalogVersion),
       rules: () => this.rules.chain,
@@ -230,6 +231,27 @@ const newsTypes: ReadonlySet<string> = new Set(["resource.tagged", "block.placed
 /** The planted bug of a gateway that never looks how old its feed is. */
 function neverStale(view: SharedView): SharedView {
   return Object.assign(view, { staleMs: () => 0 });
+}
+
+/** The planted bug of a gateway that takes its own use of an approval for the first, before the log has said so. */
+function usingAtOnce(appender: Appender, feed: Feed): Appender {
+  let last: string | null = null;
+  Object.assign(feed.approvals, { usedBy: () => last });
+  return {
+    source: appender.source,
+    role: appender.role,
+    append(draft) {
+      if (draft.type === "approval.used") last = appender.nextId("steps");
+      return appender.append(draft);
+    },
+    appendRaw: (draft) => appender.appendRaw(draft),
+    nextId: (stream) => appender.nextId(stream),
+    get durable() {
+      return appender.durable;
+    },
+    onDurable: (listener) => appender.onDurable(listener),
+    synced: (ticket) => appender.synced(ticket),
+  };
 }
 
 const policies = new Map<string, Policy>();

@@ -21,6 +21,8 @@ export interface Job {
   readonly account: string;
   readonly task: string;
   readonly gateways: readonly number[];
+  /** Between one gateway and the next. */
+  readonly apartMs: number;
   readonly statements: readonly Statement[];
 }
 
@@ -88,10 +90,15 @@ class Maker {
   acts(): Act[] {
     const dice = this.#dice;
     const atMs = 2_000 + dice(this.#spanMs);
-    const what = dice(12);
-    if (what === 0) return [{ kind: "link", atMs, identities: [`i${dice(3)}`, `i${dice(3)}`] }];
-    if (what === 1) {
-      const placed = { kind: "block" as const, atMs, account: `acc${dice(3)}`, forMs: [null, 8_000, 20_000][dice(3)]! };
+    const what = dice(13);
+    if (what === 12) return [{ kind: "link", atMs, identities: [`i${dice(3)}`, `i${dice(3)}`] }];
+    if (what < 2) {
+      const placed = {
+        kind: "block" as const,
+        atMs,
+        account: `acc${dice(3)}`,
+        forMs: [null, 15_000, 25_000][dice(3)]!,
+      };
       return dice(3) === 0 ? [placed, { kind: "lift", atMs: atMs + 1_000 + dice(9_000) }] : [placed];
     }
     if (what < 7) return this.#chain(atMs);
@@ -120,7 +127,7 @@ class Maker {
       const statements = dice(4) === 0 ? this.#wrapped([this.#one(effects)]) : [this.#one(effects)];
       return this.#job(whenMs, statements);
     });
-    const twin = dice(4) === 0 ? [{ ...jobs[3]!, gateways: [0, 1] }] : [jobs[3]!];
+    const twin = dice(2) === 0 ? [{ ...jobs[3]!, gateways: [0, 1] }] : [jobs[3]!];
     const again = dice(3) === 0 ? [this.#job(whenMs + dice(4_000), [this.#one([last])])] : [];
     return [...jobs.slice(0, 3), ...twin, ...again];
   }
@@ -158,7 +165,7 @@ class Maker {
   #job(atMs: number, statements: readonly Statement[]): Job {
     const dice = this.#dice;
     const who = { identity: `i${dice(3)}`, account: `acc${dice(3)}`, task: `task${dice(2)}` };
-    return { kind: "job", atMs, ...who, gateways: [dice(this.#gateways)], statements };
+    return { kind: "job", atMs, ...who, gateways: [dice(this.#gateways)], apartMs: dice(900), statements };
   }
 
   #place(): ResourceUri {
@@ -173,11 +180,15 @@ class Maker {
     // Nobody can cut the brokers from themselves: then it is one gateway's line.
     const line = who === "broker" ? "g0" : who;
     const fault = { atMs, who, forMs, byMs: 0 };
-    switch (dice(12)) {
+    switch (dice(14)) {
       case 0:
       case 1:
-      case 2:
         return [{ ...fault, kind: "crash", forMs: 50 + dice(6_000) }];
+      case 2:
+        return [
+          { ...fault, kind: "slow disk", forMs: 3_000, byMs: 2_500 },
+          { ...fault, kind: "crash", atMs: atMs + 500 + dice(2_400), forMs: 50 + dice(3_000) },
+        ];
       case 3:
         return this.#allCorrelators(names, atMs);
       case 4:
@@ -191,12 +202,24 @@ class Maker {
       case 8:
         return [{ ...fault, kind: "lag", who: line, byMs: 100 + dice(3_000) }];
       case 9:
-        return [{ ...fault, kind: "clock", byMs: [-3_600_000, -30_000, 5_000, 30_000, 3_600_000][dice(5)]! }];
+      case 13:
+        return [{ ...fault, kind: "clock", byMs: [-3_600_000, -30_000, 5_000, 3_600_000, 3_600_000][dice(5)]! }];
       case 10:
         return [{ ...fault, kind: "new rules", who: "all" }];
-      default:
+      case 11:
         return [{ ...fault, kind: "new engine", who: "all" }];
+      default:
+        return this.#apart(line, atMs, forMs);
     }
+  }
+
+  /** Cut off, while others go on; then back, in the middle of what it was doing. */
+  #apart(who: string, atMs: number, forMs: number): Fault[] {
+    const kind = (["cut", "mute", "pause"] as const)[this.#dice(3)]!;
+    return [
+      { kind, atMs, who, forMs: forMs + 5_000, byMs: 0 },
+      { kind: "lag", atMs: atMs + forMs, who, forMs: 8_000, byMs: 1_500 },
+    ];
   }
 
   #allCorrelators(names: readonly string[], atMs: number): Fault[] {

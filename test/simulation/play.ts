@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createCatalog } from "../../infra/catalog.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { Broker } from "./broker.ts";
 import type { Bug } from "./bugs.ts";
@@ -15,7 +16,7 @@ import type { Act, Fault, Job, Plan, Statement } from "./plan.ts";
 import { type Stage, topics } from "./process.ts";
 import { type Ruling, randomRuling } from "./rules.ts";
 import { ClientSession } from "./session.ts";
-import { type Said, Target, type Told } from "./target.ts";
+import { type Brought, type Said, Target, type Told } from "./target.ts";
 import { type Breach, type Fact, Truth } from "./truth.ts";
 
 type Doing = Pick<Fact, "gateway" | "identity" | "account" | "rules"> & { readonly needs: "local" | "shared" };
@@ -77,7 +78,8 @@ export class Play {
       this.truth.seen(topic === topics.steps ? "steps" : "events", offset, atMs, value, this.#loop.nowMs),
     );
     this.stage = { seed, broker, network, truth: this.truth, bugs: new Set(bugs), folder };
-    this.target = new Target((session, told, by) => this.happened("lasted", session, told, by));
+    const { tagsOf } = createCatalog(ruling.catalog);
+    this.target = new Target(tagsOf, (session, told, by, news) => this.happened("lasted", session, told, by, news));
     const names = { g: list("g", plan.gateways), c: list("c", plan.correlators) };
     const sources = [
       ...names.g.map((name) => `gateway/${name}`),
@@ -143,7 +145,9 @@ export class Play {
 
   #act(act: Act): void {
     if (act.kind !== "job") this.#people.do(act);
-    else for (const gateway of act.gateways) this.#begin(act, this.#gateways[gateway]!);
+    else
+      for (const [index, gateway] of act.gateways.entries())
+        this.#loop.at(this.#loop.nowMs + index * act.apartMs, () => this.#begin(act, this.#gateways[gateway]!));
   }
 
   #begin(job: Job, gateway: Gateway): void {
@@ -219,7 +223,14 @@ export class Play {
     });
   }
 
-  happened(kind: Fact["kind"], session: string, { command, effects }: Told, by: string): void {
+  /** @param news tagged data that comes to places where none was */
+  happened(
+    kind: Fact["kind"],
+    session: string,
+    { command, effects }: Told,
+    by: string,
+    news: readonly Brought[],
+  ): void {
     const doing = this.#doing.get(`${session} ${command}`);
     // What only reads lasts nowhere.
     if (doing === undefined || (kind === "lasted" && effects.every(({ operation }) => operation === "read"))) return;
@@ -227,12 +238,12 @@ export class Play {
     const of = this.#gateways.find(({ machine }) => machine.name === doing.gateway)!;
     const isThere = (one: string) => (needs === "shared" ? this.truth.isShared(one) : isDurable(of, one));
     const missing = [...new Set([command, by])].filter((one) => !isThere(one));
-    const written = [...new Set(effects.flatMap(({ writes }) => writes))];
-    const able = this.#able().map(({ machine, serving }) => {
-      const tags = new Map(written.map((place) => [place, serving.feed.tags.of(place)] as const));
-      return { gateway: machine.name, tags };
-    });
-    this.truth.facts.push({ kind, atMs: this.#loop.nowMs, command, by, effects, missing, able, ...about });
+    const unaware = this.#able().flatMap(({ machine, serving }) =>
+      news
+        .filter(({ place, tags }) => !tags.every((tag) => serving.feed.tags.of(place).includes(tag)))
+        .map(({ place }) => `${machine.name} knew that ${place} gets tagged data`),
+    );
+    this.truth.facts.push({ kind, atMs: this.#loop.nowMs, command, by, effects, missing, unaware, ...about });
   }
 
   /** Gateways that serve, are awake, and know the log well enough to decide about what is tagged. */
@@ -282,7 +293,7 @@ export class Play {
     const next = this.rulings[1]!;
     for (const [index, gateway] of this.#gateways.entries()) {
       gateway.installed.rules = next;
-      this.#loop.at(this.#loop.nowMs + 500 + index * 2_500, () => this.#crash(gateway, faultAgainMs));
+      this.#loop.at(this.#loop.nowMs + 500 + index * 9_000, () => this.#crash(gateway, faultAgainMs));
     }
   }
 

@@ -134,7 +134,7 @@ export class ClientSession {
     const more = this.#transaction.ready(said.status);
     if (said.ok && !bugs.has("shows-unrecorded")) await this.#durable(judgement);
     const shows = said.ok && told.effects.some(({ operation }) => operation === "read") && statement.kind === "none";
-    if (shows) this.#play.happened("shown", this.session.id, told, judgement.command.id);
+    if (shows) this.#play.happened("shown", this.session.id, told, judgement.command.id, []);
     this.#finished(judgement, said.ok, sum(settled, more));
     return said.ok ? "ok" : "error";
   }

@@ -117,7 +117,7 @@ export class Spool implements Log {
     this.#syncing = true;
     const lasts = [...this.#appenders.values()].map((appender) => ({ appender, last: appender.tickets.last }));
     if (early) this.#wake();
-    machine.after(1 + dice(3) + (disk.slowMs > 0 ? dice(disk.slowMs) : 0), () => {
+    machine.after(1 + dice(dice(8) === 0 ? 40 : 3) + (disk.slowMs > 0 ? dice(disk.slowMs) : 0), () => {
       this.#syncing = false;
       disk.durable += group.length;
       disk.syncing = 0;

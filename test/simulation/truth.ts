@@ -20,8 +20,8 @@ export interface Fact {
   readonly rules: string;
   /** Records that were not where they had to be; empty = all were. */
   readonly missing: readonly string[];
-  /** Gateways that could act then, and what tags they knew of the places it wrote. */
-  readonly able: readonly { readonly gateway: string; readonly tags: ReadonlyMap<string, readonly string[]> }[];
+  /** Gateways that could act then and did not know that tagged data was coming to a place. */
+  readonly unaware: readonly string[];
 }
 
 export interface Breach {
