@@ -11,8 +11,9 @@ import { decisionBench } from "./decision.ts";
 import type { Bench, Figure } from "./figures.ts";
 import { journalBench } from "./journal.ts";
 import { pgbenchBench } from "./pgbench.ts";
+import { storeBench } from "./store.ts";
 
-const benches: readonly Bench[] = [journalBench, correlatorBench, decisionBench, pgbenchBench];
+const benches: readonly Bench[] = [journalBench, correlatorBench, decisionBench, pgbenchBench, storeBench];
 const only = process.argv
   .find((word) => word.startsWith("--only="))
   ?.slice(7)
