@@ -142,14 +142,23 @@ export const configSchema = closed({
   }),
   operations: Type.Optional(
     closed({
-      listen: Type.Optional(address("host:port of /livez, /readyz and /metrics; no login, so loopback or your own network")),
+      listen: Type.Optional(
+        address(
+          "host:port of /livez, /readyz and /metrics of a gateway or correlator; no login: loopback, or your own network",
+        ),
+      ),
+      apiListen: Type.Optional(address("The same of projector and api, which may share a machine with a gateway")),
       logs: Type.Optional(
         Type.Union([Type.Literal("json"), Type.Literal("text")], {
           description: "Absent: text on a terminal, else JSON lines",
         }),
       ),
       drainSeconds: Type.Optional(
-        Type.Integer({ minimum: 0, maximum: 3600, description: "How long transactions may finish when it is stopped; absent = 10" }),
+        Type.Integer({
+          minimum: 0,
+          maximum: 3600,
+          description: "How long transactions may finish when it is stopped; absent = 10",
+        }),
       ),
       traces: Type.Optional(
         closed({

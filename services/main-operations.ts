@@ -49,9 +49,10 @@ export async function openOperating(parts: OperatingParts): Promise<Operating> {
   let ready = false;
   health.part("start", true, () => (ready ? fine : { ok: false, reason: "it is still starting" }));
   let listening: Operations | null = null;
-  if (operations.listen !== undefined) {
+  const listen = roles.startsWith("projector") ? operations.apiListen : operations.listen;
+  if (listen !== undefined) {
     metrics.addProcess();
-    listening = await openOperations({ listen: operations.listen, health, metrics, fault: notes.fault });
+    listening = await openOperations({ listen, health, metrics, fault: notes.fault });
   }
   const tracer = await tracerOf(parts);
   if (tracer !== null) addTracer(metrics, tracer);

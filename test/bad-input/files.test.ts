@@ -14,7 +14,7 @@ let good: string;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "throughline-files-"));
   good = join(folder, "good");
-  const ports = { postgres: 1, gateway: 2, api: 3, provider: 4, alerts: 5 };
+  const ports = { postgres: 1, gateway: 2, api: 3, provider: 4, alerts: 5, operations: 6, apiOperations: 7 };
   await cp(join(import.meta.dirname, "..", "..", "infra/deploy/demo/policy.cedar"), join(good, "policy.cedar"));
   await writeFiles({
     folder: good,

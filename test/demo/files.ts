@@ -128,6 +128,9 @@ export interface FileFacts {
   readonly issuer: string;
   readonly api: string;
   readonly holdSeconds: number;
+  readonly drainSeconds?: number;
+  readonly traces?: string;
+  readonly policy?: string;
 }
 
 /** @returns the path of throughline.yaml */
@@ -144,12 +147,12 @@ export async function writeFiles(facts: FileFacts): Promise<string> {
   return file;
 }
 
-function configText({ ports, issuer, api, holdSeconds }: FileFacts): string {
+function configText({ ports, issuer, api, holdSeconds, drainSeconds = 10, traces, policy }: FileFacts): string {
   return `# Made by the demo; every key is explained in schemas/config.ts.
 tenant: demo
 name: one
 data: ./throughline
-policy: ${join(root, "infra/deploy/demo/policy.cedar")}
+policy: ${policy ?? join(root, "infra/deploy/demo/policy.cedar")}
 catalog: catalog.yaml
 rules: rules
 gateway:
@@ -187,5 +190,9 @@ alerts:
   - name: soc
     url: http://127.0.0.1:${ports.alerts}/
     secretFile: secrets/webhook
-`;
+operations:
+  listen: 127.0.0.1:${ports.operations}
+  apiListen: 127.0.0.1:${ports.apiOperations}
+  drainSeconds: ${drainSeconds}
+${traces === undefined ? "" : `  traces: { url: "${traces}", ratio: 1 }\n`}`;
 }

@@ -5,13 +5,16 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { freePort } from "../../infra/deploy/postgres.ts";
 
-const names = ["postgres", "gateway", "api", "provider", "alerts"] as const;
+const names = ["postgres", "gateway", "api", "provider", "alerts", "operations", "apiOperations"] as const;
 export type Ports = Record<(typeof names)[number], number>;
 
 export async function keptPorts(folder: string): Promise<Ports> {
   const file = join(folder, "ports.json");
   if (existsSync(file)) {
     const kept = JSON.parse(await readFile(file, "utf8")) as Ports;
+    // Names that came later than the file get theirs now.
+    for (const name of names) kept[name] ??= await freePort();
+    await writeFile(file, `${JSON.stringify(kept, null, 2)}\n`);
     for (const name of names) await assertFree(name, kept[name], file);
     return kept;
   }

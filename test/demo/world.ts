@@ -43,6 +43,11 @@ export interface WorldOptions {
   readonly say?: (line: string) => void;
   /** Lines added to throughline.yaml's defaults, by key. */
   readonly holdSeconds?: number;
+  readonly drainSeconds?: number;
+  /** A collector of traces. */
+  readonly traces?: string;
+  /** In place of the demo's policy. */
+  readonly policy?: string;
   /** PostgreSQL does not log statements: for benches. */
   readonly quietTarget?: boolean;
   /** Processes that a test does not need. */
@@ -69,6 +74,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     issuer: provider.issuer,
     api,
     holdSeconds: options.holdSeconds ?? 60,
+    ...(options.drainSeconds === undefined ? {} : { drainSeconds: options.drainSeconds }),
+    ...(options.traces === undefined ? {} : { traces: options.traces }),
+    ...(options.policy === undefined ? {} : { policy: options.policy }),
   });
   const alerts = await receiveAlerts(ports.alerts, secrets.webhook);
   const children = new Map<ProcessName, ChildProcess>();

@@ -1,43 +1,22 @@
 /** Traces: sampled by ratio, tied to the client's own trace, sent over OTLP, and worth nothing to wait for. */
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { openTracer } from "../../infra/observe/otel.ts";
 import { type Tracer, traceparentOf } from "../../infra/observe/trace.ts";
+
+import { collect, type Sent } from "./collector.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const spanId = "b7ad6b7169203331";
 const service = { role: "gateway", name: "one", version: "1" };
 
-interface Sent {
-  readonly name: string;
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId?: string;
-  readonly attributes: { readonly key: string }[];
-}
-
-/** A collector that understands OTLP over HTTP as JSON. */
-async function collected(ratio: number, play: (tracer: Tracer) => void): Promise<Sent[]> {
-  const spans: Sent[] = [];
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const body = JSON.parse(Buffer.concat(chunks).toString());
-      for (const { scopeSpans } of body.resourceSpans) for (const { spans: some } of scopeSpans) spans.push(...some);
-      response.writeHead(200, { "content-type": "application/json" }).end("{}");
-    });
-  });
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as AddressInfo;
-  const tracer = openTracer({ url: `http://127.0.0.1:${port}/v1/traces`, ratio, service, now: Date.now });
+async function collected(ratio: number, play: (tracer: Tracer) => void): Promise<readonly Sent[]> {
+  const collector = await collect();
+  const tracer = openTracer({ url: collector.url, ratio, service, now: Date.now });
   play(tracer);
   await tracer.close();
-  server.closeAllConnections();
-  await new Promise((done) => server.close(done));
-  return spans;
+  await collector.close();
+  return collector.spans;
 }
 
 test("a command's way arrives at the collector as one trace under the client's own", async () => {
