@@ -207,9 +207,10 @@ export function createGate(parts: GateParts): RunningGate {
 /** Right after the record was said: what it must reach before anything of it leaves or lasts. */
 function shareRecord(awaited: Awaited, judged: Judged, feed: Feed, question: Question, recorded: Recorded): void {
   const { ruling } = recorded.verdict;
-  const runs = ruling === "allow" || ruling === "mask";
+  // A refusal reaches no target and shows nothing: it is said at once, also while the shared log is away.
+  if (ruling !== "allow" && ruling !== "mask") return;
   const { session, facts, approval, intent } = question;
-  const travels = runs && (redefines(facts) || bringsTags(facts, feed.tags.of));
+  const travels = redefines(facts) || bringsTags(facts, feed.tags.of);
   if (!travels && approval === null && intent === null && !judged.shares(question)) return;
   awaited.share(session, recorded.ticket, travels ? { redefines: redefines(facts) } : null);
 }
