@@ -2,8 +2,8 @@
  * A real S3-compatible server for tests: moto (PyPI), with authentication and permissions switched on, so that a wrong
  * signature is refused by somebody else's code. Takes the one that python3 has, or installs one into node_modules/.cache.
  */
-import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -31,9 +31,9 @@ export interface Moto {
 export async function startMoto(): Promise<Moto> {
   const folder = mkdtempSync(join(tmpdir(), "throughline-moto-"));
   const port = await freePort();
-  const child = spawn(python(), ["-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)], {
+  const child = spawn("python3", ["-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)], {
     stdio: "ignore",
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1", PYTHONPATH: motoPath() },
   });
   const ended = new Promise<void>((done) => child.once("exit", () => done()));
   const endpoint = `http://127.0.0.1:${port}`;
@@ -83,21 +83,24 @@ export async function startMoto(): Promise<Moto> {
   };
 }
 
-function python(): string {
-  const own = join(cache, "bin", "python");
-  const has = (path: string) => {
-    try {
-      execFileSync(path, ["-c", "import moto.server, flask"], { stdio: "ignore" });
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  if (existsSync(own) && has(own)) return own;
-  if (has("python3")) return "python3";
-  execFileSync("python3", ["-m", "venv", cache], { stdio: "inherit" });
-  execFileSync(own, ["-m", "pip", "install", "-q", `moto[s3,server]==${version}`], { stdio: "inherit" });
-  return own;
+/** Where python3 finds moto: empty when it has it by itself. */
+function motoPath(): string {
+  const has = (path: string) =>
+    spawnSync("python3", ["-c", "import moto.server, flask"], { env: { ...process.env, PYTHONPATH: path } }).status ===
+    0;
+  if (existsSync(cache)) return cache;
+  if (has("")) return "";
+  const made = `${cache}.${process.pid}`;
+  const install = ["-m", "pip", "install", "-q", "--target", made, `moto[s3,server]==${version}`];
+  execFileSync("python3", install, { stdio: "inherit" });
+  try {
+    renameSync(made, cache);
+  } catch {
+    // Another test file was faster: its folder is as good.
+    rmSync(made, { recursive: true });
+    if (!existsSync(cache)) throw new Error(`${cache} could not be made`);
+  }
+  return cache;
 }
 
 const scope = (service: string) =>

@@ -101,6 +101,14 @@ const breaks: readonly Break[] = [
     to: "if (made === '') throw",
     tests: "test/correlator/replay.test.ts",
   },
+  {
+    promise: "6 secrets stay inside",
+    what: "a key that was given up signs what comes after it",
+    file: "infra/log/sources.ts",
+    from: "upTo <= until[stream]",
+    to: "stream in until",
+    tests: "test/keys/rotation.test.ts",
+  },
 ];
 
 const root = join(import.meta.dirname, "..", "..");

@@ -143,11 +143,10 @@ describe("an erasure", () => {
     const held: Objects = {
       ...objects,
       async get(name, bytesMax) {
+        const isFirst = slow;
+        slow = false;
         const bytes = await objects.get(name, bytesMax);
-        if (slow) {
-          slow = false;
-          await gate.promise;
-        }
+        if (isFirst) await gate.promise;
         return bytes;
       },
     };
