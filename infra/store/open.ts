@@ -9,6 +9,7 @@ import { ThroughlineError } from "../../schemas/errors.ts";
 import { lockFolder } from "../log/lock.ts";
 import { type EmptiedStore, emptyStore, openStore, type StoreOptions } from "./clickhouse.ts";
 import { type Engine, openEngine, type ServerAddress } from "./engine.ts";
+import { PatientStore } from "./patient.ts";
 import type { Store } from "./store.ts";
 import { prepareDatabase } from "./tables.ts";
 
@@ -16,9 +17,15 @@ type Encode = StoreOptions["encodePosition"];
 type Configured = Pick<Config, "data" | "tenant" | "store">;
 type ServerConfig = NonNullable<StoreConfig["server"]>;
 
-/** @throws ThroughlineError `store.unavailable`, `store.newer`, `store.foreign`, `config.unreadable`, `log.locked` */
+/**
+ * A server that is away now is asked again with every question: approvals and access must not wait for it. The embedded
+ * engine is here or it is not.
+ * @throws ThroughlineError `store.newer`, `store.foreign`, `config.unreadable`, `log.locked`; `store.unavailable` of the
+ *   embedded engine
+ */
 export async function openConfiguredStore(config: Configured, encodePosition: Encode): Promise<Store> {
-  return await opened(config, (engine) => openStore(engine, optionsOf(config, encodePosition)));
+  const open = () => opened(config, (engine) => openStore(engine, optionsOf(config, encodePosition)));
+  return config.store?.server ? await PatientStore.open(open) : await open();
 }
 
 /** For `throughline store rebuild`: without its rows, or with those of a rebuild that was interrupted. */

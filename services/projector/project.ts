@@ -45,18 +45,28 @@ const pendingMax = 20_000;
 const retryMsMin = 250;
 const retryMsMax = 30_000;
 
-/** @throws ThroughlineError `store.unavailable`, `request.invalid` when the store belongs to another log */
+/**
+ * Begins at once, also while the store is away: whoever else runs in this process does not wait for it. That the store is
+ * of a newer version, of another tenant or of another log is what `ended` rejects with.
+ */
 export async function runProjector(parts: ProjectorParts): Promise<Projector> {
-  const upTo = await parts.store.writtenUpTo();
   const projection = new Projection(parts);
-  const following = parts.log.follow(
-    { after: upTo === null ? null : parts.log.decodePosition(upTo), streams: ["steps", "events"] },
-    (records) => projection.take(records),
-  );
-  const caughtUp = Promise.race([following.caughtUp, projection.failed]).then(() => projection.idle());
-  const ended = Promise.race([following.ended, projection.failed]).catch((error: unknown) => {
-    if (!projection.stopped) throw error;
-  });
+  const following = projection
+    .writtenUpTo()
+    .then((upTo) =>
+      parts.log.follow(
+        { after: upTo === null ? null : parts.log.decodePosition(upTo), streams: ["steps", "events"] },
+        (records) => projection.take(records),
+      ),
+    );
+  const caughtUp = following
+    .then((one) => Promise.race([one.caughtUp, projection.failed]))
+    .then(() => projection.idle());
+  const ended = following
+    .then((one) => Promise.race([one.ended, projection.failed]))
+    .catch((error: unknown) => {
+      if (!projection.stopped) throw error;
+    });
   // Whoever does not ask for one must not be ended by it: the other carries the same error.
   for (const one of [caughtUp, ended]) one.catch(() => undefined);
   return {
@@ -64,7 +74,8 @@ export async function runProjector(parts: ProjectorParts): Promise<Projector> {
     ended,
     async close() {
       projection.stop();
-      await following.close();
+      // Where it never began there is nothing to end; why stands in `ended`.
+      await following.then((one) => one.close()).catch(() => undefined);
       await projection.settled();
     },
   };
@@ -97,6 +108,15 @@ class Projection {
 
   stop(): void {
     this.#stopping.abort();
+  }
+
+  /** Asks until the store answers. */
+  async writtenUpTo(): Promise<string | null> {
+    let upTo: string | null = null;
+    await this.#insist("store", 0, async () => {
+      upTo = await this.#parts.store.writtenUpTo();
+    });
+    return upTo;
   }
 
   /** Rejects when what was taken cannot be written; never resolves. */

@@ -103,7 +103,9 @@ describe("a server of the store that fails", () => {
     const { data } = server.config("stranger");
     await mkdir(data);
     await writeFile(join(data, "wrong"), "guessed\n");
-    await assert.rejects(server.open("stranger", { passwordFile: join(data, "wrong") }), { code: "store.unavailable" });
+    const stranger = await server.open("stranger", { passwordFile: join(data, "wrong") });
+    await assert.rejects(stranger.timeline({}, 1), { code: "store.unavailable" });
+    await stranger.close();
     await assert.rejects(server.open("stranger", { passwordFile: join(data, "none") }), { code: "config.unreadable" });
     assert.ok(!server.statements.some((line) => line.includes("stranger")));
   });

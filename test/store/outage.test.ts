@@ -7,7 +7,7 @@ import { type MemoryLog, memoryLog } from "./memory-log.ts";
 import { decide, effect, finish, openSession } from "./night.ts";
 import { startServer, type TestServer } from "./server.ts";
 
-const tenant = "demo";
+const ours = "demo";
 const read = [effect("read", ["orders/public.customers"], [])];
 
 describe("a store that is away", () => {
@@ -30,7 +30,7 @@ describe("a store that is away", () => {
     return promise.finally(() => following.close());
   }
 
-  async function project(log: MemoryLog, store: Store): Promise<Projector> {
+  async function project(log: MemoryLog, store: Store, tenant = ours): Promise<Projector> {
     const projector = await runProjector({
       log,
       tenant,
@@ -51,9 +51,9 @@ describe("a store that is away", () => {
 
   test("killed and started again: the log waits for it, nothing is missing and nothing is there twice", async () => {
     server = await startServer();
-    const log = memoryLog(() => 1_700_000_000_000, tenant);
+    const log = memoryLog(() => 1_700_000_000_000, ours);
     openSession(log, "extract", "s1");
-    const store = await server.open(tenant);
+    const store = await server.open(ours);
     open.push(store);
     const projector = await project(log, store);
     await projector.caughtUp;
@@ -78,6 +78,21 @@ describe("a store that is away", () => {
     const said = (type: string) => log.records.filter((record) => record.type === type).length;
     assert.equal(said("sink.failed"), 1);
     assert.equal(said("sink.recovered"), 1);
+  });
+
+  test("away when the projector starts: it begins when the server does, and others have not waited", async () => {
+    const log = memoryLog(() => 1_700_000_000_000, "late");
+    const opened = openSession(log, "extract", "s1");
+    await server.kill();
+    const store = await server.open("late");
+    open.push(store);
+    await assert.rejects(store.timeline({}, 1), { code: "store.unavailable" });
+    const failed = saying(log, "sink.failed");
+    const projector = await project(log, store, "late");
+    await failed;
+    await server.start();
+    await projector.caughtUp;
+    assert.equal((await store.event(opened))?.session, "s1");
   });
 
   test("records of another tenant in the log are left out of the timelines, and said once per source", async () => {
