@@ -42,6 +42,7 @@ interface Lane {
 
 const rememberMs = 500;
 const fullRetryMs = 1_000;
+/** Of each minute. */
 const signedWaitMs = 2_000;
 const signedLookMs = 5;
 
@@ -51,15 +52,17 @@ export class Archive {
   readonly #options: ArchiveOptions;
   readonly #lanes: readonly Lane[];
   /** Where reading must begin again once what is missing comes: source and stream → offset. */
-  readonly #holes = new Map<string, { readonly hole: Hole; readonly offset: number }>();
+  readonly #holes = new Map<string, { readonly hole: Hole; readonly lane: Lane; readonly offset: number }>();
   readonly #stopping = new AbortController();
+  /** By source: how long others waited for its steps in this minute. */
+  readonly #waited = new Map<string, { readonly minute: number; ms: number }>();
   #waiting: { isThere: () => boolean; resolve: () => void }[] = [];
   #remembering: Promise<void> | null = null;
 
   constructor(options: ArchiveOptions) {
     this.#options = options;
     const { topics, file } = options;
-    const known = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Record<string, number>) : {};
+    const known = placesIn(file);
     const lane = (topic: string, partition: number, stream: Stream): Lane => {
       return { topic, partition, stream, next: known[`${topic}/${partition}`] ?? 0, tail: null };
     };
@@ -98,37 +101,48 @@ export class Archive {
       refused: (source: string, type: string, reason: string) => refusals.record(source, type, reason),
     };
     const fresh = freshOf(reading, message);
-    lane.next = message.offset + 1;
     let again: number | null = null;
-    if (fresh?.hole) this.#missing(fresh.hole, message.offset);
+    if (fresh?.hole) this.#missing(fresh.hole, lane, message.offset);
     else if (fresh !== null) {
       for (const batch of fresh.batches) if (!(await this.#hear(fresh, batch))) break;
       again = this.#mended(fresh);
     }
+    // Not before it was heard: somebody else may write down meanwhile how far this lane has got.
+    lane.next = message.offset + 1;
     this.#remember();
     return again;
   }
 
   /** Written down once per hole. */
-  #missing(hole: Hole, offset: number): void {
+  #missing(hole: Hole, lane: Lane, offset: number): void {
     const name = `${hole.source}\n${hole.stream}`;
     if (this.#holes.has(name)) return;
-    this.#holes.set(name, { hole, offset });
+    this.#holes.set(name, { hole, lane, offset });
     this.#options.journal.miss(hole, "they never came to the shared log; what follows them waits");
   }
 
   #mended({ pack }: Fresh): number | null {
     const name = `${pack.source.source}\n${pack.stream}`;
     const open = this.#holes.get(name);
-    if (open === undefined || pack.last < open.hole.until) return null;
+    // What ends it must have been taken, not only have come: a refused pack would send this round and round.
+    const { sequence } = this.#options.journal.lanesOf(pack.source.source)[pack.stream];
+    if (open === undefined || sequence < open.hole.until) return null;
     this.#holes.delete(name);
     return open.offset;
   }
 
-  /** A signed head is written behind what it signs, though that came by another partition; not for ever, it may be lost. */
+  /**
+   * A signed head is written behind what it signs, though that came by another partition. It may come first all the same
+   * (the verifier takes that), so no source keeps the others waiting for more than a part of each minute.
+   */
   async #stepsUpTo(source: string, upTo: number): Promise<void> {
     const { steps } = this.#options.journal.lanesOf(source);
-    for (let waited = 0; steps.sequence < upTo && waited < signedWaitMs; waited += signedLookMs)
+    if (steps.sequence >= upTo) return;
+    const minute = Math.floor(this.#options.now() / 60_000);
+    const before = this.#waited.get(source);
+    const spent = before?.minute === minute ? before : { minute, ms: 0 };
+    this.#waited.set(source, spent);
+    for (; steps.sequence < upTo && spent.ms < signedWaitMs && !this.#stopping.signal.aborted; spent.ms += signedLookMs)
       await sleep(signedLookMs, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
 
@@ -144,6 +158,8 @@ export class Archive {
         return { lane, part: pack.body.subarray(at, part.end), role: pack.source.role, envelope: envelopes[index]! };
       });
       while (!this.#stopping.signal.aborted) {
+        // Copied into another partition, it may have come from there while this one waited.
+        if ((batch[0]?.part.sequence ?? 0) <= lane.sequence) return true;
         try {
           journal.hear(heard);
           return true;
@@ -181,9 +197,9 @@ export class Archive {
     this.#remembering ??= (async () => {
       const places: Record<string, number> = {};
       const back = [...this.#holes.values()];
-      for (const { topic, partition, stream, next } of this.#lanes) {
-        const offsets = back.filter(({ hole }) => hole.stream === stream).map(({ offset }) => offset);
-        places[`${topic}/${partition}`] = Math.min(next, ...offsets);
+      for (const one of this.#lanes) {
+        const offsets = back.filter(({ lane }) => lane === one).map(({ offset }) => offset);
+        places[`${one.topic}/${one.partition}`] = Math.min(one.next, ...offsets);
       }
       await this.#options.journal.drained();
       writeFileSync(`${this.#options.file}.new`, `${JSON.stringify(places)}\n`, { mode: 0o600 });
@@ -207,6 +223,17 @@ export class Archive {
     await Promise.all(this.#lanes.map((lane) => lane.tail?.close()));
     await this.ended.catch(() => {});
     await this.#remembering?.catch(() => {});
+  }
+}
+
+/** Partition → next offset, as #remember wrote them. A file that the machine's end has torn is none: all is read, and dropped, again. */
+function placesIn(file: string): Record<string, number> {
+  if (!existsSync(file)) return {};
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as Record<string, number>;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return {};
   }
 }
 
