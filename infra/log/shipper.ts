@@ -5,7 +5,8 @@
  * again, and readers drop what they have by (source, stream, sequence).
  */
 import type { KeyObject } from "node:crypto";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { rename, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Stream } from "../../schemas/event.ts";
@@ -72,13 +73,12 @@ export class Shipper {
   /** Everything up to here is in the shared log. */
   #shipped: Position | null;
   #rememberedMs = 0;
+  #remembering: Promise<void> | null = null;
   #failingSince: number | null = null;
 
   constructor(options: ShipperOptions) {
     this.#options = options;
-    this.#shipped = existsSync(options.file)
-      ? options.spool.decodePosition(readFileSync(options.file, "utf8").trim())
-      : null;
+    this.#shipped = shippedIn(options);
     this.#following = options.spool.follow(
       { after: this.#shipped, streams: ["steps", "events"], gatherMs: 0 },
       (records) => this.#ship(records),
@@ -133,7 +133,7 @@ export class Shipper {
     await this.#send();
     if (upTo === null) return;
     this.#shipped = upTo;
-    this.#remember(false);
+    this.#remember();
   }
 
   #laneOf(source: string, stream: Stream): Lane {
@@ -207,22 +207,36 @@ export class Shipper {
     this.#options.appender.append({ type: "sink.recovered", subject: {}, data });
   }
 
-  /** Not synced: an older one only means that more is sent again. */
-  #remember(always: boolean): void {
-    const now = this.#options.now();
-    if (this.#shipped === null || (!always && now - this.#rememberedMs < rememberMs)) return;
-    this.#rememberedMs = now;
+  /** Nothing waits for it: where a full disk keeps the older one, only more is sent again. */
+  #remember(): void {
+    if (this.#shipped === null || this.#options.now() - this.#rememberedMs < rememberMs) return;
+    this.#rememberedMs = this.#options.now();
+    this.#remembering ??= this.#write(this.#shipped).finally(() => {
+      this.#remembering = null;
+    });
+    this.#remembering.catch(() => {});
+  }
+
+  async #write(shipped: Position): Promise<void> {
     const { file, spool } = this.#options;
-    writeFileSync(`${file}.new`, `${spool.encodePosition(this.#shipped)}\n`, { mode: 0o600 });
-    renameSync(`${file}.new`, file);
-    spool.trim(this.#shipped, this.#options.keepSegments);
+    // Flushed before it takes the name: a torn one and a trimmed spool would be a process that cannot start.
+    await writeFile(`${file}.new`, `${spool.encodePosition(shipped)}\n`, { mode: 0o600, flush: true });
+    await rename(`${file}.new`, file);
+    spool.trim(shipped, this.#options.keepSegments);
   }
 
   async close(): Promise<void> {
     this.#stopping.abort();
     await this.#following.close();
-    this.#remember(true);
+    await this.#remembering?.catch(() => {});
+    if (this.#shipped !== null) await this.#write(this.#shipped).catch(() => {});
   }
+}
+
+/** A file that the machine's end has torn is none: everything that the spool has is sent again, and dropped. */
+function shippedIn({ file, spool }: Pick<ShipperOptions, "file" | "spool">): Position | null {
+  const text = existsSync(file) ? readFileSync(file, "utf8").trim() : "";
+  return /^\d{16}$/.test(text) ? spool.decodePosition(text) : null;
 }
 
 function chunks(batches: readonly Batch[]): Batch[][] {
