@@ -143,11 +143,13 @@ export const configSchema = closed({
   operations: Type.Optional(
     closed({
       listen: Type.Optional(
+        address("host:port of /livez, /readyz and /metrics; it has no login, so loopback or a network of your own"),
+      ),
+      apiListen: Type.Optional(
         address(
-          "host:port of /livez, /readyz and /metrics of a gateway or correlator; no login: loopback, or your own network",
+          "The same for projector and api; absent: they use listen, but on one machine, where the gateway has it",
         ),
       ),
-      apiListen: Type.Optional(address("The same of projector and api, which may share a machine with a gateway")),
       logs: Type.Optional(
         Type.Union([Type.Literal("json"), Type.Literal("text")], {
           description: "Absent: text on a terminal, else JSON lines",

@@ -49,7 +49,7 @@ export async function openOperating(parts: OperatingParts): Promise<Operating> {
   let ready = false;
   health.part("start", true, () => (ready ? fine : { ok: false, reason: "it is still starting" }));
   let listening: Operations | null = null;
-  const listen = roles.startsWith("projector") ? operations.apiListen : operations.listen;
+  const listen = addressFor(roles, config);
   if (listen !== undefined) {
     metrics.addProcess();
     listening = await openOperations({ listen, health, metrics, fault: notes.fault });
@@ -78,6 +78,12 @@ export async function openOperating(parts: OperatingParts): Promise<Operating> {
     const { openTracer } = await import("../infra/observe/otel.ts");
     return openTracer({ ...operations.traces, service: { role: service, name: config.name, version }, now });
   }
+}
+
+/** On one machine both processes read one file, and only one of them can have an address. */
+function addressFor(roles: string, { operations = {}, log }: Config): string | undefined {
+  if (!roles.startsWith("projector")) return operations.listen;
+  return operations.apiListen ?? (log === undefined ? undefined : operations.listen);
 }
 
 function addTracer(metrics: Metrics, { counts }: Tracer): void {

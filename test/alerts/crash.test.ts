@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { receive } from "./receiver.ts";
 
-const sender = join(import.meta.dirname, "sender.ts");
+const sender = new URL("./sender.ts", import.meta.url).pathname;
 
 function start(...words: string[]): ChildProcess {
   return spawn(process.execPath, [sender, ...words], { stdio: ["ignore", "inherit", "inherit"] });
