@@ -18,6 +18,8 @@ export type Fault =
   | "lose the answer"
   /** Half of the body, then the connection ends. */
   | "truncate"
+  /** Half of the body, then nothing. */
+  | "stall in the body"
   /** The right length, another content. */
   | "corrupt"
   /** Neither answer nor end. */
@@ -82,8 +84,8 @@ export async function openFront(behind: string, pem?: Buffer): Promise<Front> {
     const bytes = Buffer.from(answer.body);
     if (fault === "corrupt") bytes.writeUInt8(bytes.readUInt8(0) ^ 1, 0);
     outgoing.writeHead(answer.status, answer.headers);
-    if (fault === "truncate") {
-      outgoing.write(bytes.subarray(0, bytes.length >> 1), () => outgoing.destroy());
+    if (fault === "truncate" || fault === "stall in the body") {
+      outgoing.write(bytes.subarray(0, bytes.length >> 1), () => fault === "truncate" && outgoing.destroy());
       return;
     }
     outgoing.end(bytes);

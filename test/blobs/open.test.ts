@@ -106,9 +106,10 @@ describe("storage by configuration", () => {
     await two.close();
   });
 
-  it("speaks TLS to whom the CA signed, and to nobody else", async () => {
+  it("speaks TLS to whom the CA signed, and to nobody else", async (t) => {
     const { authority, brokerFile } = makeCertificates(folder);
     const front = await openFront(moto.endpoint, readFileSync(brokerFile));
+    t.after(() => front.close());
     writeFileSync(join(folder, "authority.pem"), authority);
     const trusting = config(s3(front.endpoint, "    caFile: authority.pem\n"));
     const reference = await openBlobsFor(trusting, Date.now).put(Buffer.from("over TLS"));
@@ -117,7 +118,6 @@ describe("storage by configuration", () => {
       assert.ok(isCode("blobs.unavailable")(error));
       return /self-signed|certificate/.test((error.cause as Error).message);
     });
-    await front.close();
   });
 });
 
