@@ -7,7 +7,7 @@ import type { Appender, Ticket } from "../../infra/log/log.ts";
 import type { Effect } from "../../schemas/command.ts";
 import type { CommandFacts, CommittedEffect } from "../../schemas/event-data.ts";
 import type { Session } from "./session.ts";
-import type { SharedView } from "./shared-view.ts";
+import type { SharedView, Travel } from "./shared-view.ts";
 
 interface Pending {
   readonly ticket: Ticket;
@@ -25,11 +25,11 @@ export class Awaited {
   }
 
   /** Call right after the record was said. @param travels what it brings that other gateways must know first, or null */
-  share(session: Session, ticket: Ticket, travels: { readonly redefines: boolean } | null): void {
+  share(session: Session, ticket: Ticket, travels: Travel | null): void {
     const shared = this.#shared;
     if (shared === null) return;
     const sequence = shared.said;
-    const known = travels === null ? null : shared.travelling(session.grant.target, travels.redefines);
+    const known = travels === null ? null : shared.travelling(session.grant.target, travels);
     const isReached = () => shared.hasAcknowledged(sequence) && (known === null || known());
     const pending = this.#pending.get(session) ?? [];
     pending.push({ ticket, isReached });
@@ -63,15 +63,22 @@ export function mattersElsewhere(facts: CommandFacts, commits: readonly Committe
 }
 
 /** Whether a name may get another meaning, or lose it. */
-export function redefines({ effects }: CommandFacts): boolean {
+function redefines({ effects }: CommandFacts): boolean {
   return effects.some(({ operation, ends }) => operation === "define" || ends.length > 0);
 }
 
-/** Whether tags come to a place that lacks them. */
-export function bringsTags({ effects }: CommandFacts, tagsOf: TagsOf): boolean {
-  return effects.some(({ operation, reads, writes }) => {
-    if (operation !== "transform" && operation !== "write") return false;
+/**
+ * What others must know before this takes effect; null when there is nothing. Tags that it carries to where they are known
+ * already may have been told a moment ago, with the answer to its own intent: others may not know them yet.
+ */
+export function travelOf(facts: CommandFacts, tagsOf: TagsOf): Travel | null {
+  let [carries, lacks] = [false, false];
+  for (const { operation, reads, writes } of facts.effects) {
+    if ((operation !== "transform" && operation !== "write") || writes.length === 0) continue;
     const carried = new Set(reads.flatMap(tagsOf));
-    return carried.size > 0 && writes.some((uri) => [...carried].some((tag) => !tagsOf(uri).includes(tag)));
-  });
+    carries ||= carried.size > 0;
+    lacks ||= writes.some((uri) => [...carried].some((tag) => !tagsOf(uri).includes(tag)));
+  }
+  const isRedefined = redefines(facts);
+  return carries || isRedefined ? { redefines: isRedefined, isTold: !lacks && !isRedefined } : null;
 }

@@ -13,7 +13,7 @@ import type { CommittedEffect, EventData } from "../../schemas/event-data.ts";
 import type { Limits } from "../../schemas/limits.ts";
 import { allowed, type Verdict } from "../../schemas/verdict.ts";
 import { approve } from "./approve.ts";
-import { Awaited, bringsTags, mattersElsewhere, redefines } from "./awaited.ts";
+import { Awaited, mattersElsewhere, travelOf } from "./awaited.ts";
 import { block, blockFor } from "./block.ts";
 import { type After, type ChainRules, chain } from "./chain.ts";
 import type { Reader } from "./effects/reader.ts";
@@ -210,9 +210,9 @@ function shareRecord(awaited: Awaited, judged: Judged, feed: Feed, question: Que
   // A refusal reaches no target and shows nothing: it is said at once, also while the shared log is away.
   if (ruling !== "allow" && ruling !== "mask") return;
   const { session, facts, approval, intent } = question;
-  const travels = redefines(facts) || bringsTags(facts, feed.tags.of);
-  if (!travels && approval === null && intent === null && !judged.shares(question)) return;
-  awaited.share(session, recorded.ticket, travels ? { redefines: redefines(facts) } : null);
+  const travels = travelOf(facts, feed.tags.of);
+  if (travels === null && approval === null && intent === null && !judged.shares(question)) return;
+  awaited.share(session, recorded.ticket, travels);
 }
 
 /** What is tagged, by whom it is forbidden and what is blocked is known by the feed: an old one decides nothing tagged. */

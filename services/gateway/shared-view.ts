@@ -30,6 +30,14 @@ export interface KeptGateway {
   readonly targets: readonly string[];
 }
 
+/** What a record brings. */
+export interface Travel {
+  /** A name gets another meaning, which the record itself tells. */
+  readonly redefines: boolean;
+  /** Its tags are known here: a correlator has told them. */
+  readonly isTold: boolean;
+}
+
 /** One own record that must be known to everybody before it takes effect. */
 interface Watch {
   readonly target: string;
@@ -116,9 +124,9 @@ export class SharedView {
    * Watches the record that was said last: what it brings (tags that travel, a name's new meaning) must be known to every
    * live gateway of the target. While no correlator works, it is not. @returns whether it is
    */
-  travelling(target: string, redefines: boolean): () => boolean {
-    const watch: Watch = { target, redefines, place: null, told: null };
-    this.#watches.set(this.said, watch);
+  travelling(target: string, { redefines, isTold }: Travel): () => boolean {
+    const watch: Watch = { target, redefines, place: null, told: isTold ? this.#newsPlace : null };
+    if (!isTold) this.#watches.set(this.said, watch);
     return () => this.#isKnown(watch);
   }
 
@@ -154,8 +162,8 @@ export class SharedView {
   #ticked(upTo: string): void {
     for (const [sequence, watch] of this.#watches) {
       if (watch.place === null || upTo < watch.place) continue;
-      const isNews = this.#newsPlace >= watch.place;
-      watch.told = isNews ? this.#newsPlace : watch.redefines ? watch.place : "";
+      // A tag that was told with the answer to its intent stands before the record: whatever is news counts.
+      watch.told = watch.redefines && watch.place > this.#newsPlace ? watch.place : this.#newsPlace;
       this.#watches.delete(sequence);
     }
   }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import type { ResourceUri } from "../../schemas/command.ts";
 import { limits } from "../../schemas/limits.ts";
+import type { GateParts } from "../../services/gateway/gate.ts";
 import { MemoryBrokers, type MemoryBus } from "../log/memory-bus.ts";
 import { type Gateway, many, until } from "./many.ts";
 import { customers, effect, person, reading, staging, workload } from "./world.ts";
@@ -15,9 +16,9 @@ const removes = reading([effect("delete", [], [staging], true)]);
 const plain = reading([effect("read", ["orders/public.countries"])]);
 const olga = person("olga", "owners");
 
-async function stage(t: TestContext, correlators = ["c1"]) {
+async function stage(t: TestContext, correlators = ["c1"], parts: Partial<GateParts> = {}) {
   const brokers = new MemoryBrokers(Date.now);
-  const here = await many(["a", "b", "c1", "c2"], brokers.connect());
+  const here = await many(["a", "b", "c1", "c2"], brokers.connect(), parts);
   t.after(() => here.end());
   const buses = new Map<string, MemoryBus>();
   const bus = (name: string) => {
@@ -57,6 +58,23 @@ describe("two gateways", () => {
     buses.get("b")!.hold();
     const judgement = await a.judge(session, "INSERT", copies);
     await until(() => a.feed.tags.of(stagingEmail).length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(a.gate.isDurable(session, judgement.ticket), false, "b does not know it yet");
+    buses.get("b")!.release();
+    await a.reached(session, judgement);
+    assert.deepEqual(b.feed.tags.of(stagingEmail), ["pii", "pii.email"]);
+  });
+
+  it("both know a tag that came with the answer to its intent, before the copy that brings it lasts", async (t) => {
+    const { here, a, b, buses } = await stage(t, ["c1"], { targetOf: () => ({ opaque: "allow", mode: "enforce" }) });
+    const session = await a.session(here.grant(workload("transform"), "transform"));
+    buses.get("b")!.hold();
+    // Opaque, so it asks: its tags are told with the answer, before it is decided.
+    const judgement = await a.judge(session, "DO", { ...copies, opaque: "a DO block" });
+    assert.equal(judgement.verdict.ruling, "allow");
+    assert.deepEqual(a.feed.tags.of(stagingEmail), ["pii", "pii.email"]);
+    await until(() => judgement.ticket <= a.log.appender.durable);
+    await a.shared.shipped();
     await new Promise((resolve) => setTimeout(resolve, 100));
     assert.equal(a.gate.isDurable(session, judgement.ticket), false, "b does not know it yet");
     buses.get("b")!.release();
