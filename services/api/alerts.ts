@@ -120,6 +120,8 @@ export interface AlarmParts {
 /** Raises what is due, and hands what stands in the log to the couriers. */
 export class Alarm {
   readonly #parts: AlarmParts;
+  /** Several apis may raise the same at once: the first in the log is the one that is sent. */
+  readonly #heard = new Set<string>();
   #begun = false;
 
   constructor(parts: AlarmParts) {
@@ -131,6 +133,8 @@ export class Alarm {
     const { couriers, encode } = this.#parts;
     if (couriers.length === 0) return;
     if (entry.type === "alert.raised") {
+      if (this.#heard.has(entry.data.alert)) return;
+      this.#heard.add(entry.data.alert);
       const message: Message = { position: encode(position), atMs: entry.atMs, alert: entry.data };
       for (const courier of couriers) courier.take(message);
     } else if (entry.type === "alert.given_up") {

@@ -106,6 +106,20 @@ test("a receiver that is new gets what happens from now on, not the years before
   soc.close();
 });
 
+test("what two apis raise at once is sent once", async () => {
+  const soc = await receive(() => 204);
+  await inHouse({ receivers: [{ name: "soc", url: soc.url, secret }] }, async (house) => {
+    complete(house.log);
+    await soc.reached(1);
+    const [raised] = house.types("alert.raised");
+    house.log.say("api/other", { type: "alert.raised", subject: {}, data: raised?.data as never });
+    ask(house.log, "a1");
+    await soc.reached(2);
+    assert.notEqual(soc.got[0]?.id, soc.got[1]?.id);
+  });
+  soc.close();
+});
+
 test("people acknowledge and resolve an alert, once each, with their names", async () => {
   await inHouse({ prepare: complete }, async (house) => {
     await until(() => house.types("alert.raised").length === 1);

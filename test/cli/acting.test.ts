@@ -138,6 +138,18 @@ test("a block that names nothing is misuse; one that does is placed and lifted",
   assert.match((await desk.run("blocks", "list", "--all")).out, /lifted by Olga Petrova/);
 });
 
+test("alerts are listed, acknowledged, resolved with a reason, and given up for a receiver", async () => {
+  assert.match((await desk.run("alerts")).out, /open .*al-2/);
+  const seen = await desk.run("alerts", "acknowledge", "al-2");
+  assert.match(seen.out, /^done {2}You look at: An answer is needed$/);
+  assert.equal((await desk.run("alerts", "resolve", "al-2")).code, 2);
+  assert.match((await desk.run("alerts", "resolve", "al-2", "--reason", "announced")).out, /^done {2}Resolved/);
+  assert.doesNotMatch((await desk.run("alerts")).out, /al-2/);
+  assert.match((await desk.run("alerts", "list", "--all")).out, /resolved by Olga Petrova/);
+  const given = await desk.run("alerts", "give-up", "al-1", "--receiver", "soc", "--reason", "refuses it");
+  assert.match(given.out, /^done {2}soc does not get alert al-1 any more\.$/);
+});
+
 test("an export becomes records and manifest; one that broke off fails and leaves no records.ndjson", async () => {
   const out = join(desk.folder, "export");
   api.exported = ['{"position":"1"}', '{"position":"2"}', '{"manifest":{"records":2}}'];

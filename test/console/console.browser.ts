@@ -212,6 +212,12 @@ test("alerts lead to what they are about", async () => {
   await at("/alerts", desk, async (page) => {
     await page.getByRole("link", { name: "Read, copied, destroyed" }).waitFor();
     await picture(page, "alerts");
+    await page.getByRole("button", { name: "Acknowledge" }).click();
+    await page.getByText("acknowledged by Olga Petrova").nth(1).waitFor();
+    await page.getByRole("button", { name: "Resolve" }).first().click();
+    await page.getByLabel("What came of it").fill("announced work");
+    await page.getByRole("button", { name: "Resolve", exact: true }).first().click();
+    await page.getByText("announced work").waitFor();
     await page.getByRole("link", { name: "An answer is needed" }).click();
     await page.waitForURL(`**/approvals/${heldApproval}`);
   });

@@ -8,6 +8,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { extname, join } from "node:path";
 import {
+  type AlertInfo,
+  alertInfoSchema,
+  alertReceiverSchema,
   alertsSchema,
   approvalDetailSchema,
   approvalsSchema,
@@ -117,6 +120,7 @@ function answerTo(double: Double, ask: string, query: URLSearchParams, body: str
   if (method === "POST" && noun === "approvals" && verb === "answer") return answered(double, key, JSON.parse(body));
   if (method === "POST" && noun === "grants") return granted(JSON.parse(body));
   if (method === "POST" && noun === "blocks") return placed(double, JSON.parse(body));
+  if (method === "POST" && noun === "alerts") return alertActs(double, key, verb, JSON.parse(body));
   if (method === "DELETE" && noun === "blocks") return lifted(double, key, JSON.parse(body));
   switch (noun) {
     case "me":
@@ -249,6 +253,19 @@ function lifted(double: Double, id: string, body: { reason: string }): Answer {
   );
   double.story = { ...double.story, blocks };
   return found(blockInfoSchema, blocks.find((one) => one.block === id) ?? null);
+}
+
+/** What the api says to an acknowledgement, a resolution, or a receiver that is given up. */
+function alertActs(double: Double, id: string, act: string, body: { reason?: string; receiver?: string }): Answer {
+  const { receiver } = body;
+  if (act === "given-up" && receiver)
+    return { schema: alertReceiverSchema, value: { name: receiver, waiting: 0, failing: null, next: null } };
+  const said = { by: people.olga, reason: body.reason ?? "", atMs: 0 };
+  const change =
+    act === "resolution" ? { state: "resolved", resolved: said } : { state: "acknowledged", acknowledged: said };
+  const alerts = double.story.alerts.map((one) => (one.alert === id ? ({ ...one, ...change } as AlertInfo) : one));
+  double.story = { ...double.story, alerts };
+  return found(alertInfoSchema, alerts.find((one) => one.alert === id) ?? null);
 }
 
 const types: Readonly<Record<string, string>> = {
