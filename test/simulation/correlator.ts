@@ -54,7 +54,7 @@ export class CorrelatorProcess {
     let [place, live, behind, soon] = ["", false, false, false];
     const tick = () => {
       ticks.sent(speaker.nextId("steps"));
-      speaker.append({ type: "clock.ticked", subject: {}, data: { upTo: place } });
+      speaker.append({ type: "clock.ticked", subject: {}, data: correlator.speaks ? { upTo: place } : {} });
     };
     const tickSoon = () => {
       if (!live || soon) return;

@@ -28,6 +28,8 @@ export interface Outcome {
   readonly steps: number;
   readonly held: number;
   readonly used: number;
+  /** Times that data moved in another order than the log's, past every tag (DETECTION §6 goes by the log's order). */
+  readonly overtaken: number;
   /** Of everything that happened: two runs of one plan have the same. */
   readonly digest: string;
 }
@@ -60,6 +62,8 @@ export class Play {
   readonly #correlators: readonly CorrelatorProcess[];
   readonly #people: People;
   readonly #doing = new Map<string, Doing & { readonly identity: string }>();
+  /** Command → when the target did it. */
+  readonly #ran = new Map<string, number>();
   #working = 0;
   #engines = 1;
 
@@ -217,6 +221,7 @@ export class Play {
     const dice = this.stage.network.dice("target");
     return new Promise((resolve) => {
       this.#loop.at(this.#loop.nowMs + 1 + dice(dice(10) === 0 ? 200 : 6), () => {
+        this.#ran.set(told.command, this.#loop.nowMs);
         const said = this.target.execute(session, told);
         machine.after(1 + dice(5), () => resolve(said));
       });
@@ -238,12 +243,13 @@ export class Play {
     const of = this.#gateways.find(({ machine }) => machine.name === doing.gateway)!;
     const isThere = (one: string) => (needs === "shared" ? this.truth.isShared(one) : isDurable(of, one));
     const missing = [...new Set([command, by])].filter((one) => !isThere(one));
+    const ranMs = kind === "shown" ? (this.#ran.get(command) ?? this.#loop.nowMs) : this.#loop.nowMs;
     const unaware = this.#able().flatMap(({ machine, serving }) =>
       news
         .filter(({ place, tags }) => !tags.every((tag) => serving.feed.tags.of(place).includes(tag)))
-        .map(({ place }) => `${machine.name} knew that ${place} gets tagged data`),
+        .map(({ place, after }) => ({ what: `${machine.name} knew that ${place} gets tagged data`, after })),
     );
-    this.truth.facts.push({ kind, atMs: this.#loop.nowMs, command, by, effects, missing, unaware, ...about });
+    this.truth.facts.push({ kind, atMs: this.#loop.nowMs, command, by, effects, missing, unaware, ranMs, ...about });
   }
 
   /** Gateways that serve, are awake, and know the log well enough to decide about what is tagged. */

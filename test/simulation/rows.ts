@@ -12,6 +12,8 @@ export interface Row {
   readonly type: EventType;
   /** Log time, milliseconds. */
   readonly atMs: number;
+  /** By its source's own clock, milliseconds. */
+  readonly saidMs: number;
   readonly subject: Subject;
   readonly data: unknown;
   readonly text: string;
@@ -28,9 +30,9 @@ export function rowsOf(pack: Buffer, stream: Stream, offset: number, atMs: numbe
       const jsonAt = at + 20 + pack.readUInt16LE(at + 10) + pack.readUInt32LE(at + 12);
       at = jsonAt + pack.readUInt32LE(at + 16);
       const text = pack.toString("utf8", jsonAt, at);
-      const { id, type, source, data, stream: said, ...subject } = JSON.parse(text);
+      const { id, type, source, data, stream: said, time, ...subject } = JSON.parse(text);
       if (said !== stream) throw new Error(`a record of ${said} stands among ${stream}`);
-      rows.push({ offset, source, sequence, id, type, atMs, subject, data, text });
+      rows.push({ offset, source, sequence, id, type, atMs, saidMs: Date.parse(time), subject, data, text });
     }
   }
   return rows;

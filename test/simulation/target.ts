@@ -20,6 +20,9 @@ export type Said = { readonly status: "I" | "T" | "E"; readonly ok: boolean };
 export interface Brought {
   readonly place: string;
   readonly tags: readonly string[];
+  /** The command that brings it, and those by which it had come to where it is taken from. */
+  readonly by: string;
+  readonly after: readonly string[];
 }
 
 interface Done {
@@ -73,9 +76,9 @@ export class Target {
   }
 
   #last(session: string, { told, brings }: Done, by: string): void {
-    const news = brings.flatMap(({ place, tags }) => {
-      const fresh = tags.filter((tag) => !this.#tagsAt(place, this.#there).includes(tag));
-      return fresh.length > 0 ? [{ place, tags: fresh }] : [];
+    const news = brings.flatMap((one) => {
+      const tags = one.tags.filter((tag) => !this.#tagsAt(one.place, this.#there).includes(tag));
+      return tags.length > 0 ? [{ ...one, tags }] : [];
     });
     this.#there.push(...brings);
     for (const ended of told.effects.flatMap(({ ends }) => ends))
@@ -89,13 +92,16 @@ export class Target {
   }
 
   /** What it moves of what it sees: what lasts, and what its own transaction has done. */
-  #bringsOf({ effects }: Told, own: readonly Done[]): Brought[] {
+  #bringsOf({ effects, command: by }: Told, own: readonly Done[]): Brought[] {
     const seen = [...this.#there, ...own.flatMap(({ brings }) => brings)];
     const brings: Brought[] = [];
     for (const { operation, reads, writes, flows } of effects) {
       if (operation !== "write" && operation !== "transform") continue;
       const pairs = flows ?? reads.flatMap((from) => writes.map((to) => [from, to] as const));
-      const fresh = pairs.map(([from, place]) => ({ place, tags: this.#tagsAt(from, [...seen, ...brings]) }));
+      const fresh = pairs.map(([from, place]) => {
+        const there = [...seen, ...brings].filter((one) => overlaps(one.place, from));
+        return { place, tags: this.#tagsAt(from, there), by, after: there.map((one) => one.by) };
+      });
       brings.push(...fresh.filter(({ tags }) => tags.length > 0));
     }
     return brings;

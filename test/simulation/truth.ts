@@ -20,8 +20,10 @@ export interface Fact {
   readonly rules: string;
   /** Records that were not where they had to be; empty = all were. */
   readonly missing: readonly string[];
+  /** When the target did it; of what is shown that is earlier than `atMs`. */
+  readonly ranMs: number;
   /** Gateways that could act then and did not know that tagged data was coming to a place. */
-  readonly unaware: readonly string[];
+  readonly unaware: readonly { readonly what: string; readonly after: readonly string[] }[];
 }
 
 export interface Breach {
