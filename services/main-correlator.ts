@@ -63,7 +63,7 @@ export async function correlate(shared: SharedLog, name: string, around: Surroun
   const tick = () => {
     try {
       ticks.sent(speaker.nextId("steps"));
-      speaker.append({ type: "clock.ticked", subject: {}, data: { upTo: place } });
+      speaker.append({ type: "clock.ticked", subject: {}, data: correlator.speaks ? { upTo: place } : {} });
     } catch (error) {
       // A full spool: time goes on when there is room again; anything else ends the process by itself.
       around.fault(error);

@@ -47,6 +47,8 @@ export interface Correlator {
   goLive(): void;
   /** This replica has fallen behind: what it makes is kept back until goLive, since another one has probably said it. */
   fallBehind(): void;
+  /** Whether what follows from what it has folded has been said: not during a replay, when behind, or under another engine. */
+  readonly speaks: boolean;
   /** Of the whole state. */
   digest(): string;
   readonly rules: RuleSet | null;
@@ -102,6 +104,10 @@ class Fold implements Correlator {
 
   get rules(): RuleSet | null {
     return this.#rules;
+  }
+
+  get speaks(): boolean {
+    return this.#own && this.#outputs.isLive;
   }
 
   get problem(): string | null {

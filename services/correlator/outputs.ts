@@ -36,6 +36,11 @@ export class Outputs {
     this.#send = send;
   }
 
+  /** What is made is said at once, and nothing waits in line. */
+  get isLive(): boolean {
+    return this.#live && this.#queue.length === 0;
+  }
+
   add(output: Output): void {
     this.#expected.set(output.id, output);
     this.#queue.push(output);
