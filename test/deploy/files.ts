@@ -20,11 +20,12 @@ export function documentsOf<T>(path: string): T[] {
   });
 }
 
+const ajv = new Ajv({ strict: false, allErrors: true });
+
 /** What a JSON schema finds wrong, one line each. @param schema a file of this folder @param reference of a definition in it */
 export function faults(schema: string, reference: string, value: unknown): string[] {
-  const ajv = new Ajv({ strict: false, allErrors: true });
-  ajv.addSchema(JSON.parse(textOf(`test/deploy/${schema}`)), "schema");
-  const validate = ajv.getSchema(`schema${reference}`);
+  if (!ajv.getSchema(schema)) ajv.addSchema(JSON.parse(textOf(`test/deploy/${schema}`)), schema);
+  const validate = ajv.getSchema(`${schema}${reference}`);
   if (!validate) throw new Error(`${schema} has no ${reference}`);
   validate(value);
   return (validate.errors ?? []).map(
