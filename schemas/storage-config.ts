@@ -33,4 +33,3 @@ export const keysSchema = closed({
   masterKeyFile: text("32 bytes, the same for every gateway, projector and api of the tenant"),
   tenantKeyFile: Type.Optional(text("32 bytes for hashes that are compared; absent: follows from the master key")),
 });
-
