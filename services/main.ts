@@ -35,8 +35,6 @@ else {
 async function runRoles(): Promise<void> {
   const at = words.findIndex((word) => word.startsWith("--"));
   const roles = words.slice(0, at > 0 ? at : undefined).join(" ");
-  // Nothing is known of where notes go before the configuration is.
-  let complain = (error: unknown) => console.error(complaint(error));
   try {
     const config = await load();
     const operating = await openOperating({
@@ -46,10 +44,10 @@ async function runRoles(): Promise<void> {
       tty: process.stdout.isTTY === true,
       now: Date.now,
     });
-    complain = operating.notes.fatal;
     serve(await start(roles, config, operating), operating);
   } catch (error) {
-    complain(error);
+    // Why it did not start is for the person who started it, whatever form its notes have.
+    console.error(complaint(error));
     process.exit(1);
   }
 }
