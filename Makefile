@@ -67,6 +67,9 @@ simulate: node_modules/.installed ## many machines in virtual time, by seed; ARG
 
 .PHONY: simulate
 
+chaos: test-tools node_modules/.installed $(console) ## machines killed, stopped, cut and filled while chains run; ARGS="--seconds=N --chains=N --seed=N --naive"
+	@$(node) test/chaos/run.ts $(ARGS)
+
 bench: node_modules/.installed ## speed as ratios from interleaved slices; ONLY=P2,P6 runs some; writes bench/latest.json
 	@$(node) test/bench/main.ts $(if $(ONLY),--only=$(ONLY))
 

@@ -4,194 +4,76 @@
  * counted. The last line is the result; exit 1 when a count is not 0.
  *
  *   --seconds=240   how long the clients run        --chains=N   or until so many completing steps were asked
- *   --seed=S        the schedule and the chains     --workers=N  clients at a time     --keep  leaves what it was judged by
+ *   --seed=S        the schedule and the chains     --workers=N  clients at a time     --calm  nothing is broken
+ *   --keep          leaves what it was judged by    --naive[=NAME]  naive designs instead, which must be seen (naive.ts)
  */
-import { copyFile, mkdtemp, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { dataOf, type GatewayName, members } from "../cluster/files.ts";
-import { type Cluster, startCluster } from "../cluster/world.ts";
-import { type Dice, seeded } from "../correlator/dice.ts";
-import { granted, type Player, person, workload } from "../demo/cast.ts";
-import { type Account, type Crew, playLots } from "./chains.ts";
-import { archived, archivedAll, given, spooled, timelineIds } from "./collect.ts";
-import { type Disk, smallDisk } from "./disk.ts";
-import type { Attempt, Evidence, Said } from "./evidence.ts";
-import { letLoose } from "./faults.ts";
 import { type Findings, judge } from "./judge.ts";
-import { lastingMarks, makeLots } from "./lots.ts";
-import { Seat } from "./wire.ts";
+import { type Naive, naiveCopy, naives } from "./naive.ts";
+import { type NightOptions, runNight } from "./night.ts";
 
+const args = process.argv.slice(2).map((arg) => (arg === "--naive" ? "--naive=" : arg));
 const { values } = parseArgs({
+  args,
   options: {
-    seconds: { type: "string", default: "240" },
+    seconds: { type: "string" },
     chains: { type: "string" },
     seed: { type: "string" },
-    workers: { type: "string", default: "10" },
+    workers: { type: "string", default: "24" },
     calm: { type: "boolean", default: false },
-    main: { type: "string" },
     keep: { type: "boolean", default: false },
+    naive: { type: "string" },
   },
 });
-const seconds = Number(values.seconds);
-const chains = values.chains === undefined ? Number.POSITIVE_INFINITY : Number(values.chains);
-const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed);
-const workers = Number(values.workers);
-const triesPerLot = 24;
-const approvedOf100 = 4;
-const accounts: readonly Account[] = ["extract", "transform", "load"];
 const startedMs = Date.now();
-const say = (line: string) =>
-  console.log(`chaos ${String(Math.round((Date.now() - startedMs) / 1000)).padStart(3)} s: ${line}`);
+const secondsMax = { whole: 240, naive: 40 };
 
-async function run(): Promise<number> {
-  let disk: Disk | null = null;
-  say(`seed ${seed}, ${seconds} s${chains < Number.POSITIVE_INFINITY ? ` or ${chains} completing steps` : ""}`);
-  const world = await startCluster({
-    say,
-    hold: { mode: "retry", seconds: 60 },
-    holdAt: { "gw-b": { mode: "wait", seconds: 1 } },
-    ...(values.main ? { main: values.main } : {}),
-    async prepare(folder) {
-      disk = await smallDisk(join(dataOf(folder, "gw-a"), "spool"));
-      if (disk === null) say("no disk is filled: mounting a small one needs root");
-      return () => disk?.close();
+function options(seconds: number): NightOptions {
+  return {
+    seconds: values.seconds === undefined ? seconds : Number(values.seconds),
+    chains: values.chains === undefined ? Number.POSITIVE_INFINITY : Number(values.chains),
+    seed: values.seed === undefined ? startedMs % 1_000_000 : Number(values.seed),
+    workers: Number(values.workers),
+    calm: values.calm,
+    keep: values.keep,
+    say(line) {
+      console.log(`chaos ${String(Math.round((Date.now() - startedMs) / 1000)).padStart(3)} s: ${line}`);
     },
-  });
+  };
+}
+
+async function whole(): Promise<number> {
+  const given = options(secondsMax.whole);
+  given.say(`seed ${given.seed}, ${given.seconds} s`);
+  const { evidence, failed } = await runNight(given);
+  const findings = judge(evidence);
+  return report({ ...findings, besides: [...findings.besides, ...failed] }, given.seed);
+}
+
+/** @returns whether the judge saw what is missing */
+async function isSeen(naive: Naive): Promise<boolean> {
+  const given = options(secondsMax.naive);
+  given.say(`${naive.name}: ${naive.what}`);
+  const copy = naiveCopy(naive);
   try {
-    const { evidence, failed } = await play(world, disk);
-    if (values.keep) await keep(world.folder, evidence);
+    const { evidence } = await runNight({ ...given, main: copy.main });
     const findings = judge(evidence);
-    return report({ ...findings, besides: [...findings.besides, ...failed] });
+    report(findings, given.seed);
+    return naive.seen.some((count) => findings[count].length > 0);
   } finally {
-    await world.stop();
+    copy.remove();
   }
 }
 
-async function play(world: Cluster, disk: Disk | null): Promise<{ evidence: Evidence; failed: readonly string[] }> {
-  const lots = await makeLots(
-    world.postgres,
-    Math.min(2_000, Math.ceil(Math.min(seconds * 150, chains * 1.5) / triesPerLot) + 50),
-  );
-  say(`${lots.length} lots`);
-  const attempts: Attempt[] = [];
-  const seats: Seat[] = [];
-  const olga = await person(world, "olga");
-  const over = { isOver: false };
-  const left = lots.slice();
-  const crews = await enlist(world, olga, { attempts, seats, over });
-  const playing = crews.map((crew) => playLots(crew, () => left.shift() ?? null, triesPerLot));
-  const chaos = values.calm ? null : letLoose(world, seeded(seed * 7 + 1), disk);
-  const ended = Promise.all(playing);
-  const told = { at: 0 };
-  const progress = setInterval(() => {
-    const what = chaos?.done.slice(told.at) ?? [];
-    told.at = chaos?.done.length ?? 0;
-    say(`${counts(attempts)}; ${what.join(", ") || "nothing broken"}`);
-    if (completing(attempts) >= chains) over.isOver = true;
-  }, 10_000);
-  const timer = setTimeout(() => {
-    over.isOver = true;
-  }, seconds * 1000);
-  await ended;
-  clearTimeout(timer);
-  clearInterval(progress);
-  if (left.length === 0) say("all lots were played: the run ended before its time");
-  say(`mending everything; ${counts(attempts)}`);
-  await chaos?.stop();
-  await Promise.all(seats.map((seat) => seat.close()));
-  // What is said while a process ends may reach the others only when it comes back.
-  const spools = spooled(world.folder);
-  const failed = [...(chaos?.failed ?? []), ...(await settle(world, spools))];
-  const ivan = await person(world, "ivan");
-  say("reading the timeline, the archive and the target");
-  const timeline = await timelineIds(ivan);
-  const lasting = await lastingMarks(world.postgres, lots);
-  await world.kill("store", "SIGTERM");
-  const log = await archived(world.folder);
-  say(`judging ${attempts.length} commands, ${log.length} records, ${timeline.length} rows of the timeline`);
-  const evidence = { attempts, given: await given(world.postgres.log), lasting, log, spools, timeline };
-  return { evidence, failed };
+async function allNaive(wanted: string): Promise<number> {
+  const unseen: string[] = [];
+  for (const naive of naives.filter(({ name }) => wanted === "" || name === wanted))
+    if (!(await isSeen(naive))) unseen.push(naive.name);
+  console.log(unseen.length === 0 ? "chaos: every naive design was seen" : `chaos: not seen: ${unseen.join(", ")}`);
+  return unseen.length === 0 ? 0 : 1;
 }
 
-/** Gateways and correlators end as an operator ends them; the archive takes the rest. */
-async function settle(world: Cluster, spools: readonly Said[]): Promise<string[]> {
-  const failed: string[] = [];
-  for (const name of ["gw-a", "gw-b", "corr-a", "corr-b"] as const) {
-    for (let tries = 0; ; tries += 1) {
-      const code = await world.kill(name, "SIGTERM");
-      if (code === 0) break;
-      if (tries === 2) failed.push(`${name} did not end well: exit ${code}`);
-      if (tries === 2) break;
-      await world.start(name);
-    }
-  }
-  const missing = await archivedAll(world, spools, 60_000);
-  if (missing.length > 0) say(`the archive still lacks the last of ${missing.join(", ")}`);
-  return failed;
-}
-
-interface Common {
-  readonly attempts: Attempt[];
-  readonly seats: Seat[];
-  readonly over: { readonly isOver: boolean };
-}
-
-/** Each worker has a Grant per account, and with it a seat at either gateway. */
-async function enlist(world: Cluster, olga: Player, { attempts, seats, over }: Common): Promise<Crew[]> {
-  const jobs = Object.fromEntries(
-    await Promise.all(accounts.map(async (name) => [name, await workload(world, name)] as const)),
-  ) as Record<Account, Player>;
-  const crews: Crew[] = [];
-  for (let worker = 0; worker < workers; worker += 1) {
-    const dice: Dice = seeded(seed * 1_000 + worker + 1);
-    const own = {} as Record<Account, Record<GatewayName, Seat>>;
-    for (const account of accounts) {
-      const grant = await granted(jobs[account], account, `chaos ${worker}`);
-      const { host, user, secret: password, database } = grant;
-      const at = (port: number) => new Seat({ host, port, user, password, database });
-      own[account] = { "gw-a": at(world.gateways["gw-a"]), "gw-b": at(world.gateways["gw-b"]) };
-      seats.push(...Object.values(own[account]));
-    }
-    let count = 0;
-    crews.push({
-      seats: own,
-      dice,
-      newMark: () => `m${worker}x${++count}`,
-      keep: (attempt) => void attempts.push(attempt),
-      approve: (approval) => approve(olga, approval),
-      approvedOf100,
-      isOver: () => over.isOver,
-    });
-  }
-  return crews;
-}
-
-/** The api may be away: then nobody has said yes. */
-async function approve(olga: Player, approval: string): Promise<boolean> {
-  const body = { answer: "approve", reason: "chaos" };
-  const { status } = await olga.api("POST", `/api/approvals/${approval}/answer`, body).catch(() => ({ status: 0 }));
-  return status === 200;
-}
-
-const completing = (attempts: readonly Attempt[]) => attempts.filter((one) => one.completing).length;
-
-function counts(attempts: readonly Attempt[]): string {
-  const of = (outcome: Attempt["outcome"]) => attempts.filter((one) => one.outcome === outcome).length;
-  const approved = attempts.filter((one) => one.completing && one.outcome === "ok").length;
-  return `${attempts.length} commands, ${completing(attempts)} completing (${approved} approved and run), ok ${of("ok")}, error ${of("error")}, refused ${of("refused")}, full ${of("full")}, lost ${of("lost")}`;
-}
-
-async function keep(folder: string, evidence: Evidence): Promise<void> {
-  const kept = await mkdtemp(join(tmpdir(), "throughline-chaos-"));
-  for (const name of members) await copyFile(join(folder, `${name}.log`), join(kept, `${name}.log`));
-  for (const [name, of] of Object.entries(evidence) as [string, readonly unknown[]][])
-    await writeFile(join(kept, `${name}.ndjson`), of.map((one) => `${JSON.stringify(one)}\n`).join(""));
-  say(`what it was judged by is in ${kept}`);
-}
-
-function report(findings: Findings): number {
+function report(findings: Findings, seed: number): number {
   const { unapproved, unrecorded, lost, duplicates, gaps, besides } = findings;
   const wrong = { unapproved, unrecorded, lost, duplicates, gaps, besides };
   for (const [name, lines] of Object.entries(wrong)) {
@@ -204,4 +86,4 @@ function report(findings: Findings): number {
   return Object.values(wrong).some((lines) => lines.length > 0) ? 1 : 0;
 }
 
-process.exitCode = await run();
+process.exitCode = await (values.naive === undefined ? whole() : allNaive(values.naive));
