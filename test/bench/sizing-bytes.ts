@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openBlobs } from "../../infra/blobs/blobs-folder.ts";
+import { createCatalog } from "../../infra/catalog.ts";
 import type { Keys } from "../../infra/keys/keys.ts";
 import { openKeys } from "../../infra/keys/keys-folder.ts";
 import { seal } from "../../infra/keys/seal.ts";
@@ -19,11 +20,12 @@ import { openEngine } from "../../infra/store/engine.ts";
 import { openConfiguredStore } from "../../infra/store/open.ts";
 import type { ResourceUri } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
-import type { TaskId } from "../../schemas/identity.ts";
+import type { TaskId, Tenant } from "../../schemas/identity.ts";
+import { Feed } from "../../services/gateway/feed.ts";
 import { runProjector } from "../../services/projector/project.ts";
 import { seeded } from "../correlator/dice.ts";
 import { MemoryBrokers } from "../log/memory-bus.ts";
-import { sharedWorld } from "../log/shared-world.ts";
+import { type SharedWorld, sharedWorld } from "../log/shared-world.ts";
 import { decided, identityOf, subjectOf } from "../store/night.ts";
 import type { Figure } from "./figures.ts";
 
@@ -92,15 +94,13 @@ const hashLike = (seed: number) => String(seed).padStart(4, "0").repeat(16);
 
 /** @param inFlight commands that wait for a sync together: one is a gateway at night, 64 a busy one */
 export async function bytesPerCommand(commands: number, inFlight: number, withStore: boolean): Promise<Figure[]> {
-  const world = sharedWorld(["gw", "store"]);
+  const world = sharedWorld(["gw", "reader", "store"]);
   const folder = mkdtempSync(join(tmpdir(), "throughline-sizing-"));
-  const wire: Record<string, Wire> = {};
+  const wire: Wire = { bytes: 0, messages: 0 };
   try {
     const brokers = new MemoryBrokers(Date.now);
-    const machines = { gateway: world.machine("gw"), store: world.machine("store") };
-    const bus = counted(brokers.connect(), wire);
-    const archive = await world.archive(machines.store, brokers.connect());
-    const shared = await world.share(machines.gateway, bus);
+    const gateway = world.machine("gw");
+    const shared = await world.share(gateway, counted(brokers.connect(), wire));
     const keys = await openKeys(folder);
     const say = await shared.appender("gateway", "gw");
     const work = new Work(keys, say);
@@ -109,31 +109,20 @@ export async function bytesPerCommand(commands: number, inFlight: number, withSt
       await shared.spool.drained();
     }
     await shared.shipped();
-    await heard(archive, shared.spool.lanesOf(say.source).steps.sequence, say.source);
-    const spool = sizeOf(join(machines.gateway.folder, "spool"));
-    const log = sizeOf(join(machines.store.folder, "log"));
-    const store = withStore ? await storeBytes(folder, archive, keys) : null;
-    const total = Object.values(wire).reduce(
-      (sum, { bytes, messages }) => ({ bytes: sum.bytes + bytes, messages: sum.messages + messages }),
-      { bytes: 0, messages: 0 },
-    );
-    const kafka = total.bytes + total.messages * brokerBytesPerMessage;
-    const figure = (name: string, bytes: number, text: string) => ({
+    const how = `${inFlight} in flight, ${commands} commands`;
+    const bytes = (name: string, sum: number, what: string): Figure => ({
       name: `SIZE.${name}_${inFlight}`,
-      value: Math.round(bytes / commands),
-      text,
+      value: Math.round(sum / commands),
+      text: `bytes per command in the ${what}, ${how}`,
     });
-    const steps = wire["tl.demo.steps"] ?? { bytes: 0, messages: 0 };
     return [
-      figure("spool", spool, `bytes per command in the spool, ${inFlight} in flight, ${commands} commands`),
-      figure(
+      bytes("spool", sizeOf(join(gateway.folder, "spool")), "spool"),
+      bytes(
         "kafka",
-        kafka,
-        `bytes per command in the shared log, one replica, both topics, ${total.messages} messages`,
+        wire.bytes + wire.messages * brokerBytesPerMessage,
+        `shared log, one replica, ${wire.messages} packs`,
       ),
-      figure("steps", steps.bytes + steps.messages * brokerBytesPerMessage, "of these in the steps topic"),
-      figure("archive", log, "bytes per command in the archive"),
-      ...(store === null ? [] : [figure("store", store, "bytes per command in the store, merged")]),
+      ...(await readers({ world, brokers, folder, keys, commands, inFlight, withStore })),
     ];
   } finally {
     await world.end();
@@ -141,22 +130,64 @@ export async function bytesPerCommand(commands: number, inFlight: number, withSt
   }
 }
 
-function counted(bus: ReturnType<MemoryBrokers["connect"]>, wire: Record<string, Wire>) {
+interface Readers {
+  readonly world: SharedWorld;
+  readonly brokers: MemoryBrokers;
+  readonly folder: string;
+  readonly keys: Keys;
+  readonly commands: number;
+  readonly inFlight: number;
+  readonly withStore: boolean;
+}
+
+/** Each alone in this process, so that its CPU is its own; brokers, and what a client of theirs costs, are not in it. */
+async function readers({ world, brokers, folder, keys, commands, inFlight, withStore }: Readers): Promise<Figure[]> {
+  const cpu = async (name: string, what: string, work: () => Promise<unknown>): Promise<Figure> => {
+    const before = process.cpuUsage();
+    await work();
+    const { user, system } = process.cpuUsage(before);
+    const value = Math.round(((user + system) / commands) * 10) / 10;
+    return { name: `SIZE.cpu_${name}_${inFlight}`, value, text: `µs of CPU per command: ${what}` };
+  };
+  const reader = await world.share(world.machine("reader"), brokers.connect());
+  const feed = new Feed("demo" as Tenant, createCatalog([]));
+  const follow = await cpu("feed", "a gateway that reads what others have said", async () => {
+    const following = reader.follow((entries) => entries.forEach(feed.fold));
+    await following.caughtUp();
+    await following.close();
+  });
+  const machine = world.machine("store");
+  const archive = await world.archive(machine, brokers.connect());
+  const copy = await cpu("archive", "the archive judges and writes", async () => {
+    await archive.head();
+    await archive.journal.drained();
+  });
+  const per = (name: string, sum: number, what: string): Figure => {
+    return { name: `SIZE.${name}_${inFlight}`, value: Math.round(sum / commands), text: what };
+  };
+  const figures = [
+    follow,
+    copy,
+    per("archive", sizeOf(join(machine.folder, "log")), "bytes per command in the archive"),
+  ];
+  if (!withStore) return figures;
+  let store = 0;
+  const project = await cpu("store", "the projector, the engine and its merges", async () => {
+    store = await storeBytes(folder, archive, keys);
+  });
+  return [...figures, per("store", store, "bytes per command in the store, merged"), project];
+}
+
+function counted(bus: ReturnType<MemoryBrokers["connect"]>, wire: Wire) {
   const send = bus.send.bind(bus);
   bus.send = (messages) => {
-    for (const { topic, value } of messages) {
-      wire[topic] ??= { bytes: 0, messages: 0 };
-      wire[topic].bytes += value.byteLength;
-      wire[topic].messages += 1;
+    for (const { value } of messages) {
+      wire.bytes += value.byteLength;
+      wire.messages += 1;
     }
     return send(messages);
   };
   return bus;
-}
-
-async function heard({ journal }: ArchivedLog, sequence: number, source: string): Promise<void> {
-  while (journal.lanesOf(source).steps.sequence < sequence) await sleep(20);
-  await journal.drained();
 }
 
 async function storeBytes(folder: string, archive: ArchivedLog, keys: Keys): Promise<number> {

@@ -73,7 +73,7 @@ export interface Mount {
 export const mountsOf = ({ volumes = [] }: Service): Mount[] =>
   volumes.map((volume) => {
     const [from = "", to = "", mode = "rw"] = volume.split(":");
-    return { from, to, readOnly: mode === "ro" };
+    return { from, to, readOnly: mode.split(",").includes("ro") };
   });
 
 /** The words of a command before its first option, and the option's value. */
