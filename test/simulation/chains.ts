@@ -50,6 +50,7 @@ export class Reading {
   readonly found: Found[] = [];
   readonly expected: Expected[] = [];
   readonly #rulings: readonly Ruling[];
+  readonly #ranMs: ReadonlyMap<string, number>;
   readonly #events: Event[] = [];
   readonly #states = new Map<string, State>();
   readonly #open = new Map<string, { readonly event: Event; readonly parts: Part[] }[]>();
@@ -58,8 +59,10 @@ export class Reading {
   #sinceMs = 0;
   #at = 0;
 
-  constructor(rulings: readonly Ruling[]) {
+  /** @param ranMs when the target really did a command; what it never did is not there */
+  constructor(rulings: readonly Ruling[], ranMs: ReadonlyMap<string, number>) {
     this.#rulings = rulings;
+    this.#ranMs = ranMs;
   }
 
   read(rows: readonly (Row & { readonly seenMs: number })[]): void {
@@ -87,7 +90,7 @@ export class Reading {
     const state = this.#stateOf(row);
     state.commits = data.commits;
     const event = this.#event(row, data, state);
-    state.chains = this.#complete(event, data.commits);
+    state.chains = this.#complete(event, data.commits, this.#events);
     this.expected.push({ intent: row.id, ruling: this.#rulingOf(event, state.chains) });
     if (state.chains.length > 0 || event.parts.length === 0) return;
     state.event = event;
@@ -106,7 +109,13 @@ export class Reading {
     }
     const event = state.event ?? this.#event(row, data, state);
     const asked = state.commits !== null;
-    if (!asked) state.chains = this.#complete(event, []);
+    // Nobody asked: then it counts only over what had really happened when it ran.
+    if (!asked)
+      state.chains = this.#complete(
+        event,
+        [],
+        this.#events.filter((one) => this.#ranBefore(one, event)),
+      );
     const chains = state.chains.map((chain) =>
       chain.filter((one) => one.id !== event.id && one.command !== event.command),
     );
@@ -125,6 +134,11 @@ export class Reading {
       state.event = event;
       this.#events.push(event);
     }
+  }
+
+  #ranBefore(one: Event, other: Event): boolean {
+    const never = Number.POSITIVE_INFINITY;
+    return (this.#ranMs.get(one.command) ?? never) < (this.#ranMs.get(other.command) ?? -never);
   }
 
   #control(session: string, { transaction, undoable, opaque }: CommandFacts, event: Event): void {
@@ -236,9 +250,9 @@ export class Reading {
   }
 
   /** Every chain that it completes, unless people knew of it when they approved what now lasts. */
-  #complete(asked: Event, commits: readonly CommittedEffect[]): Event[][] {
-    if (this.#ruling === null || asked.parts.length === 0 || this.#events.length > eventsMax) return [];
-    const all = allChains(this.#world(this.#ruling), this.#ruling.rule.oracle, asked);
+  #complete(asked: Event, commits: readonly CommittedEffect[], events: readonly Event[]): Event[][] {
+    if (this.#ruling === null || asked.parts.length === 0 || events.length > eventsMax) return [];
+    const all = allChains({ ...this.#world(this.#ruling), events }, this.#ruling.rule.oracle, asked);
     const found = latestChain(all);
     if (found === null || (asked.commit && this.#wasApproved(this.#ruling, asked, found, all, commits))) return [];
     return all;

@@ -10,7 +10,10 @@ import type { Fact, Truth } from "./truth.ts";
 type Steps = Truth["steps"];
 
 export function check(truth: Truth, rulings: readonly Ruling[]): Outcome {
-  const reading = new Reading(rulings);
+  const ranMs = new Map<string, number>();
+  for (const fact of truth.facts)
+    for (const command of [fact.command, fact.by]) if (!ranMs.has(command)) ranMs.set(command, fact.ranMs);
+  const reading = new Reading(rulings, ranMs);
   reading.read(truth.steps);
   recorded(truth);
   unapproved(truth, reading);
@@ -49,18 +52,12 @@ function recorded(truth: Truth): void {
 /** 2: no completing step took effect unapproved. */
 function unapproved(truth: Truth, { found }: Reading): void {
   const byCommand = new Map(found.map((one) => [one.command, one]));
-  const firstMs = new Map<string, number>();
-  for (const { command, atMs } of truth.facts) if (!firstMs.has(command)) firstMs.set(command, atMs);
-  const tookBefore = (commands: readonly string[], atMs: number) =>
-    commands.every((command) => (firstMs.get(command) ?? Number.POSITIVE_INFINITY) < atMs);
   for (const fact of truth.facts) {
     const said = byCommand.get(fact.by);
     if (said === undefined || said.approval !== null) continue;
-    // Nobody asked: then it counts only when the other steps had really happened, under rules its gateway had to know.
-    const isComplete = said.asked
-      ? said.chains.length > 0
-      : (said.rules === fact.rules || said.sinceMs + knownMs < fact.ranMs) &&
-        said.chains.some((chain) => tookBefore(chain, fact.ranMs));
+    // Nobody asked: then its gateway must have had to know the rules.
+    const isKnown = said.asked || said.rules === fact.rules || said.sinceMs + knownMs < fact.ranMs;
+    const isComplete = isKnown && said.chains.length > 0;
     if (isComplete)
       truth.breach(
         2,

@@ -1,7 +1,4 @@
 /** One play: the processes of a plan, its clients, its bad luck; then everything heals, and what happened is judged. */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createCatalog } from "../../infra/catalog.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { Broker } from "./broker.ts";
@@ -35,15 +32,9 @@ export interface Outcome {
 }
 
 export async function playOut(plan: Plan, bugs: readonly Bug[] = []): Promise<Outcome> {
-  // A few bytes, written often: where memory can be a folder, it is one.
-  const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "throughline-play-"));
-  try {
-    const play = new Play(plan, bugs, folder);
-    await play.run();
-    return check(play.truth, play.rulings);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const play = new Play(plan, bugs);
+  await play.run();
+  return check(play.truth, play.rulings);
 }
 
 const healMs = 70_000;
@@ -67,7 +58,7 @@ export class Play {
   #working = 0;
   #engines = 1;
 
-  constructor(plan: Plan, bugs: readonly Bug[], folder: string) {
+  constructor(plan: Plan, bugs: readonly Bug[]) {
     this.#plan = plan;
     const { seed } = plan;
     const fault = (machine: Machine, error: unknown) => this.#died(machine, error);
@@ -81,7 +72,7 @@ export class Play {
     const broker = new Broker(this.#broker, network, (topic, offset, { atMs, value }) =>
       this.truth.seen(topic === topics.steps ? "steps" : "events", offset, atMs, value, this.#loop.nowMs),
     );
-    this.stage = { seed, broker, network, truth: this.truth, bugs: new Set(bugs), folder };
+    this.stage = { seed, broker, network, truth: this.truth, bugs: new Set(bugs) };
     const { tagsOf } = createCatalog(ruling.catalog);
     this.target = new Target(tagsOf, (session, told, by, news) => this.happened("lasted", session, told, by, news));
     const names = { g: list("g", plan.gateways), c: list("c", plan.correlators) };

@@ -3,7 +3,6 @@
  * followers over a simulated spool and simulated brokers. What only opens files in the product is done here instead.
  */
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import { join } from "node:path";
 import type { Entry } from "../../infra/log/entry.ts";
 import type { Hole } from "../../infra/log/pack-reader.ts";
 import { numberOf } from "../../infra/log/position.ts";
@@ -24,6 +23,9 @@ import type { Truth } from "./truth.ts";
 export const tenant = "acme";
 export const topics = topicsOf({ tenant, prefix: "t", eventPartitions: 1 });
 
+/** No file can be there: a shipper that starts again has forgotten how far it was, and sends everything once more. */
+const nowhere = "/dev/null/shipped";
+
 /** Everything that the processes of one play share. */
 export interface Stage {
   readonly seed: number;
@@ -31,8 +33,6 @@ export interface Stage {
   readonly network: Network;
   readonly truth: Truth;
   readonly bugs: Bugs;
-  /** A folder for the few bytes that shippers remember. */
-  readonly folder: string;
 }
 
 const keys = new Map<string, { readonly key: KeyObject; readonly source: Source }>();
@@ -61,7 +61,7 @@ export class Run {
   readonly #machine: Machine;
 
   constructor(stage: Stage, machine: Machine, disk: Disk) {
-    const { bugs, network, broker, folder } = stage;
+    const { bugs, network, broker } = stage;
     this.#stage = stage;
     this.#machine = machine;
     this.name = machine.name;
@@ -75,7 +75,7 @@ export class Run {
       topics,
       tenant,
       keyOf: (source) => keysOf(source).key,
-      file: join(folder, machine.name),
+      file: nowhere,
       appender: this.spool.open("log", machine.name),
       now: machine.now,
       keepSegments: 1,
