@@ -3,6 +3,7 @@
  * Refuses unknown keys everywhere, because a mistyped key in a security product is a hole that nobody sees.
  */
 import { type Static, type TObject, type TProperties, type TSchema, Type } from "typebox";
+import { Compile } from "typebox/compile";
 import { Errors } from "typebox/value";
 
 export { type Static, type TSchema, Type };
@@ -10,6 +11,17 @@ export { type Static, type TSchema, Type };
 /** An object that refuses keys it does not name. */
 export function closed<P extends TProperties>(properties: P, description?: string): TObject<P> {
   return Type.Object(properties, { additionalProperties: false, ...(description ? { description } : {}) });
+}
+
+/** An object that may have more than it names. */
+export function open<P extends TProperties>(properties: P): TObject<P> {
+  return Type.Object(properties);
+}
+
+/** Made once, asked often: whether a value has the schema's shape; `findings` says why not. */
+export function checker(schema: TSchema): (value: unknown) => boolean {
+  const compiled = Compile(schema);
+  return (value) => compiled.Check(value);
 }
 
 export interface Finding {

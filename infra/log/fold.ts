@@ -1,6 +1,7 @@
 /** From records to what folds read: by the step section where there is one, from the JSON otherwise. */
 import type { Envelope, EventType, Subject } from "../../schemas/event.ts";
 import type { EventData } from "../../schemas/event-data.ts";
+import { hasShape } from "../../schemas/event-shapes.ts";
 import type { Entry, FoldedData } from "./entry.ts";
 import { checkSayer, type StoredRecord } from "./record.ts";
 import { isStepType } from "./step.ts";
@@ -33,6 +34,14 @@ export class Folder {
     const data = foldedData(type, envelope.data);
     return entryOf({ type, id: envelope.id, atMs, source, role, subject: subjectOf(envelope), data });
   }
+}
+
+/** Whether a fold can read this envelope: who holds one source's key may sign anything. */
+export function isReadable(envelope: Envelope): boolean {
+  const isSubject = subjectFields.every(
+    (field) => envelope[field] === undefined || typeof envelope[field] === "string",
+  );
+  return isSubject && hasShape(envelope.type, envelope.data);
 }
 
 /** Type and data belong together by the frame's type code; the type system cannot follow that through a union. */

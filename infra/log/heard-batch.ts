@@ -7,7 +7,7 @@ import { ThroughlineError } from "../../schemas/errors.ts";
 import { type Envelope, type EventType, maySay, mayStand } from "../../schemas/event.ts";
 import { ByteWriter } from "./bytes.ts";
 import { batchHash, nextHead } from "./chain.ts";
-import { foldedData, subjectOf } from "./fold.ts";
+import { foldedData, isReadable, subjectOf } from "./fold.ts";
 import { type Part, readPart } from "./frame.ts";
 import type { Heard } from "./journal.ts";
 import type { Lane } from "./lane.ts";
@@ -86,6 +86,7 @@ export function judgeEnvelope(
     throw new Refusal(type, "an envelope says something else than its frame");
   if (envelope.id !== eventId(source, stream, sequence) && !mayBeId(role, envelope.id))
     throw new Refusal(type, "an event takes an id that is not its own");
+  if (!isReadable(envelope)) throw new Refusal(type, "the data of an event is not of its type");
   if (part.stepAt !== part.jsonAt && !sectionMatches(body, part, envelope))
     throw new Refusal(type, "a step section says something else than its envelope");
   return envelope;

@@ -5,12 +5,13 @@
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Bus } from "./bus.ts";
 import type { Entry } from "./entry.ts";
-import { Folder } from "./fold.ts";
+import { Folder, isReadable } from "./fold.ts";
 import { Ids } from "./ids.ts";
 import type { PackReaders } from "./pack.ts";
 import { recordOf } from "./pack.ts";
-import { freshOf, type Hole } from "./pack-reader.ts";
+import { type Fresh, freshOf, type Hole } from "./pack-reader.ts";
 import type { Topics } from "./shared.ts";
+import { isStepType } from "./step.ts";
 
 /** Where a follower stands: to go on from there after a restart. */
 export interface StepsState {
@@ -57,6 +58,31 @@ export function stepsPlace(offset: number): string {
   return String(offset).padStart(16, "0");
 }
 
+/** @returns null, and says so, when something in it is no record of its type: nobody must fold that */
+function entriesOf(
+  { refused }: StepsOptions,
+  folder: Folder,
+  { pack, batches }: Fresh,
+  offset: number,
+  atMs: number,
+): readonly Entry[] | null {
+  try {
+    return batches.flat().map((one) => {
+      const record = recordOf(pack, one, offset, atMs);
+      // A section gives what it must by itself; the rest is JSON that somebody signed.
+      if (!(record.step !== null && isStepType(record.type)) && !isReadable(record.envelope))
+        throw record.refusal(`is not what ${record.type} must be`);
+      return folder.toEntry(record);
+    });
+  } catch (error) {
+    if (!(error instanceof ThroughlineError) || !unreadable.has(error.code)) throw error;
+    refused(pack.source.source, "", error.message);
+    return null;
+  }
+}
+
+const unreadable: ReadonlySet<string> = new Set(["log.damaged", "log.refused"]);
+
 /** @param deliver gets the entries of one message and its place */
 export function followSteps(
   options: StepsOptions,
@@ -73,15 +99,17 @@ export function followSteps(
   const tail = bus.tail(topics.steps, 0, offset + 1, (messages) => {
     for (const message of messages) {
       atMs = Math.max(atMs, message.atMs);
-      const fresh = freshOf(reading, message);
-      if (fresh?.hole) options.holes(fresh.hole);
-      const packed = fresh?.batches.flat() ?? [];
-      if (fresh) last.set(fresh.pack.source.source, fresh.pack.last);
       offset = message.offset;
-      const entries = packed
-        .map((one) => folder.toEntry(recordOf(fresh!.pack, one, offset, atMs)))
-        .filter((entry) => !isRepeated(entry, outputs));
-      deliver(entries, offset);
+      const fresh = freshOf(reading, message);
+      const entries = fresh === null ? null : entriesOf(options, folder, fresh, offset, atMs);
+      if (fresh !== null && entries !== null) {
+        if (fresh.hole) options.holes(fresh.hole);
+        last.set(fresh.pack.source.source, fresh.pack.last);
+      }
+      deliver(
+        (entries ?? []).filter((entry) => !isRepeated(entry, outputs)),
+        offset,
+      );
     }
     waiting = waiting.filter(({ end, resolve }) => offset + 1 < end || resolve());
   });
