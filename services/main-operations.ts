@@ -19,7 +19,10 @@ export interface Operating {
   /** Null where tracing is off. */
   readonly tracer: Tracer | null;
   readonly drainMs: number;
-  /** The roles serve: from now on readiness is what the parts say. */
+  /**
+   * The roles serve: from now on readiness is what the parts say.
+   * @throws ThroughlineError `config.invalid` when the operations address cannot be listened on
+   */
   started(): void;
   close(): Promise<void>;
 }
@@ -36,7 +39,6 @@ export interface OperatingParts {
 
 const drainSecondsByDefault = 10;
 
-/** @throws ThroughlineError `config.invalid` when the operations address cannot be listened on */
 export async function openOperating(parts: OperatingParts): Promise<Operating> {
   const { config, roles, version, tty, now } = parts;
   const { operations = {} } = config;
@@ -48,11 +50,17 @@ export async function openOperating(parts: OperatingParts): Promise<Operating> {
   metrics.gauge("info", "1, with the version of this process", () => [{ labels: { version }, value: 1 }], ["version"]);
   let ready = false;
   health.part("start", true, () => (ready ? fine : { ok: false, reason: "it is still starting" }));
-  let listening: Operations | null = null;
   const listen = addressFor(roles, config);
+  let listening: Operations | null = null;
+  let unheard: unknown = null;
   if (listen !== undefined) {
     metrics.addProcess();
-    listening = await openOperations({ listen, health, metrics, fault: notes.fault });
+    try {
+      listening = await openOperations({ listen, health, metrics, fault: notes.fault });
+    } catch (error) {
+      // Told when the roles have started: of a second process on one folder the folder's lock says more.
+      unheard = error;
+    }
   }
   const tracer = await tracerOf(parts);
   if (tracer !== null) addTracer(metrics, tracer);
@@ -63,6 +71,7 @@ export async function openOperating(parts: OperatingParts): Promise<Operating> {
     tracer,
     drainMs: (operations.drainSeconds ?? drainSecondsByDefault) * 1_000,
     started() {
+      if (unheard !== null) throw unheard;
       ready = true;
     },
     async close() {

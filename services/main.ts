@@ -44,7 +44,14 @@ async function runRoles(): Promise<void> {
       tty: process.stdout.isTTY === true,
       now: Date.now,
     });
-    serve(await start(roles, config, operating), operating);
+    const running = await start(roles, config, operating);
+    try {
+      operating.started();
+    } catch (error) {
+      await running.close("it could not start");
+      throw error;
+    }
+    serve(running, operating);
   } catch (error) {
     // Why it did not start is for the person who started it, whatever form its notes have.
     console.error(complaint(error));
@@ -93,7 +100,6 @@ function serve(running: Process, operating: Operating): void {
     if (running.reload) void running.reload(load);
     else notes.info("policy, catalog and rules are read again by gateways");
   });
-  operating.started();
   notes.info(`throughline ${version}: ready`);
   // A parent that waits for readiness hears it; one that dies takes nothing down with it but this channel.
   process.send?.("ready");
