@@ -154,7 +154,7 @@ export class KafkaTail implements Tail {
   /** What should be next must still be there, or be the very next to come. */
   async #check(): Promise<void> {
     for (let doubts = 0; ; doubts++) {
-      const { first, end } = await this.#source.bounds();
+      const { first, end } = await unlessAborted(this.#source.bounds(), this.#stopping.signal);
       if (first <= this.#next && this.#next <= end) return;
       // A broker that has just taken over may for a moment not know how far its predecessor was.
       if (doubts === 3) {
@@ -168,6 +168,20 @@ export class KafkaTail implements Tail {
 
   #gone(why: string): ThroughlineError {
     return new ThroughlineError("log.damaged", `${this.#source.name} no longer has offset ${this.#next}: ${why}`);
+  }
+}
+
+/** Brokers that are away are asked for ever; whoever closes does not wait for them. */
+async function unlessAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort);
+  asked.catch(() => {});
+  try {
+    return await Promise.race([asked, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }
 
