@@ -192,6 +192,7 @@ export interface EventData {
       | "chain.completed"
       | "approval.asked"
       | "clock.jumped"
+      | "correlator.differs"
       | "log.gap"
       | "target.bypassed"
       | "chain.weak";

@@ -45,7 +45,7 @@ export async function runCorrelator(config: Config, around: Surroundings, operat
 /** What is said through it ends with `shared`, which the caller closes. */
 export async function correlate(shared: SharedLog, name: string, around: Surroundings): Promise<Process> {
   const speaker = await shared.appender("correlator", name);
-  const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits });
+  const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits, source: speaker.source });
   const ticks = new Ticks(around.now);
   let place = "";
   let live = false;

@@ -6,7 +6,7 @@ import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Bus } from "./bus.ts";
 import type { Entry } from "./entry.ts";
 import { Folder, isReadable } from "./fold.ts";
-import { Ids } from "./ids.ts";
+import { Ids, outputKey } from "./ids.ts";
 import type { PackReaders } from "./pack.ts";
 import { recordOf } from "./pack.ts";
 import { type Fresh, freshOf, type Hole } from "./pack-reader.ts";
@@ -49,8 +49,8 @@ export interface StepsFollowing {
 const outputIdsKept = 20_000;
 
 /** Its own ids a source gives once; a hash is an output, which every replica says. */
-function isRepeated({ id, role }: Entry, outputs: Ids): boolean {
-  return role === "correlator" && !id.includes("/") && outputs.has(id);
+function isRepeated(entry: Entry, outputs: Ids): boolean {
+  return entry.role === "correlator" && !entry.id.includes("/") && outputs.has(outputKey(entry));
 }
 
 /** A place among the steps as text; it orders as the steps do. */

@@ -10,7 +10,7 @@
  */
 import { type Catalog, createCatalog, parseCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
-import { Ids } from "../../infra/log/ids.ts";
+import { Ids, outputKey } from "../../infra/log/ids.ts";
 import { loadRules } from "../../infra/rules/load.ts";
 import type { RuleSet } from "../../infra/rules/rule-set.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
@@ -38,6 +38,8 @@ export interface CorrelatorParts {
   /** Appends to the log; may fold the appended record before it returns. Never called during replay. */
   emit(draft: Output): void;
   readonly limits: CorrelatorLimits;
+  /** Of many replicas: this one's. Absent, everything that a correlator said must be what this fold makes. */
+  readonly source?: string;
 }
 
 export interface Correlator {
@@ -49,6 +51,8 @@ export interface Correlator {
   fallBehind(): void;
   /** Whether what follows from what it has folded has been said: not during a replay, when behind, or under another engine. */
   readonly speaks: boolean;
+  /** Whether all that this engine has to say about what it has folded stands in the log, said by it or by another replica. */
+  readonly hasSaid: boolean;
   /** Of the whole state. */
   digest(): string;
   readonly rules: RuleSet | null;
@@ -93,10 +97,12 @@ class Fold implements Correlator {
   /** Under another engine: intents by id whose answer has not been heard, and places that may have tags nobody told. */
   readonly #asked = new Map<string, Step>();
   readonly #untold = new Set<string>();
+  /** Source of another replica → hour in which an alert said that it differs. */
+  readonly #contested = new Map<string, number>();
 
   constructor(parts: CorrelatorParts) {
     this.#parts = parts;
-    this.#outputs = new Outputs(parts.emit);
+    this.#outputs = new Outputs(parts.emit, parts.source ?? null);
     this.#steps = new Steps(parts.limits);
     this.#lineage = new Lineage(this.#catalog);
     this.#timeline = new Timeline(this.#steps, this.#lineage);
@@ -121,10 +127,10 @@ class Fold implements Correlator {
   fold(entry: Entry): void {
     // The other stream is not in every replica's order.
     if (catalogue[entry.type].stream !== "steps") return;
-    if ((isOutput(entry) ? this.#outputIds : this.#ids).has(entry.id)) return;
+    if (isOutput(entry) ? this.#outputIds.has(outputKey(entry)) : this.#ids.has(entry.id)) return;
     this.#at += 1;
     if (!isOutput(entry)) this.#take(entry);
-    else if (this.#own) this.#outputs.claim(entry);
+    else if (this.#own) this.#outputs.claim(entry) || this.#contest(entry);
     else this.#hear(entry);
     if (this.#at % sweepRecordsEvery === 0) this.#sweep(entry.atMs);
     this.#count();
@@ -150,6 +156,10 @@ class Fold implements Correlator {
     this.#outputs.fallBehind();
   }
 
+  get hasSaid(): boolean {
+    return this.#own && this.#outputs.isSaid;
+  }
+
   digest(): string {
     return digestOf({
       position: this.#at,
@@ -171,6 +181,18 @@ class Fold implements Correlator {
     else if (entry.type === "grant.issued" || entry.type === "session.opened") this.#learn(entry.data);
     else if (entry.type === "identity.linked") this.#link(entry);
     else if (entry.type === "resource.untagged") this.#untag(entry);
+  }
+
+  /** Another replica said what this fold does not make: one of the two is broken, or not ours. Said once an hour for each. */
+  #contest({ id, type, source, atMs }: Entry): void {
+    const hour = Math.floor(atMs / 3_600_000);
+    if (this.#contested.get(source) === hour) return;
+    this.#contested.set(source, hour);
+    const alert = hash(["correlator.differs", source, hour]);
+    const sentence = `${source} said ${type} ${id}, which the log does not give: it is broken, or somebody else has its key.`;
+    const about = { alert, kind: "correlator.differs" as const, level: "critical", about: id };
+    const data = { ...about, title: "A correlator says what others do not", sentence };
+    this.#say({ type: "alert.raised", subject: {}, data, id: alert });
   }
 
   /** What another engine said is as it is: its answer counts, and so do the tags it told. */

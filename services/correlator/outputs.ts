@@ -26,14 +26,17 @@ export function isOutput({ type, role }: Entry): boolean {
 
 export class Outputs {
   readonly #send: (output: Output) => void;
+  /** Of this replica; null where there are no others. */
+  readonly #source: string | null;
   /** By id: what the log must hold, until its record is folded. */
   readonly #expected = new Map<string, Output>();
   readonly #queue: Output[] = [];
   #live = false;
   #flushing = false;
 
-  constructor(send: (output: Output) => void) {
+  constructor(send: (output: Output) => void, source: string | null) {
     this.#send = send;
+    this.#source = source;
   }
 
   /** What is made is said at once, and nothing waits in line. */
@@ -46,18 +49,36 @@ export class Outputs {
     this.#queue.push(output);
   }
 
-  /** A record of this correlator or of a replica: it must be what this fold made. @throws `log.digest_differs` */
-  claim(entry: Entry): void {
+  /**
+   * A record of this correlator or of a replica: it must be what this fold made. Another replica's that is not leaves what
+   * was made here to be said; otherwise whoever holds one correlator's key would stop all of them.
+   * @returns whether it is. @throws `log.digest_differs` when this replica itself has said it, or there are no others
+   */
+  claim(entry: Entry): boolean {
     const expected = this.#expected.get(entry.id);
-    this.#expected.delete(entry.id);
-    const differs = (what: string) => new ThroughlineError("log.digest_differs", what);
+    const wrong = this.#objection(expected, entry);
+    if (wrong !== null && (this.#source === null || entry.source === this.#source))
+      throw new ThroughlineError("log.digest_differs", wrong);
+    if (wrong === null) this.#expected.delete(entry.id);
+    return wrong === null;
+  }
+
+  #objection(expected: Output | undefined, entry: Entry): string | null {
     // A release that counts to another number makes its digests elsewhere: these say nothing about this fold.
-    if (expected === undefined && entry.type === "correlator.digested") return;
+    if (expected === undefined && entry.type === "correlator.digested") return null;
     if (expected === undefined || expected.type !== entry.type)
-      throw differs(`the log holds ${entry.type} ${entry.id}, which this fold does not make`);
-    if (expected.type !== "correlator.digested" || entry.type !== "correlator.digested") return;
-    const [made, recorded] = [expected.data.digest, entry.data.digest];
-    if (made !== recorded) throw differs(`after ${entry.data.folded} records: made ${made}, recorded ${recorded}`);
+      return `the log holds ${entry.type} ${entry.id}, which this fold does not make`;
+    if (expected.type === "correlator.digested" && entry.type === "correlator.digested") {
+      const [made, recorded] = [expected.data.digest, entry.data.digest];
+      return made === recorded ? null : `after ${entry.data.folded} records: made ${made}, recorded ${recorded}`;
+    }
+    if (this.#source === null || JSON.stringify(expected.data) === JSON.stringify(entry.data)) return null;
+    return `the log holds ${entry.type} ${entry.id} with other words than this fold makes`;
+  }
+
+  /** Whether everything that was made up to here has been said: nothing is kept back, and nothing waits for room. */
+  get isSaid(): boolean {
+    return this.#live && this.#queue.length === 0;
   }
 
   goLive(): void {

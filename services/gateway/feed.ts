@@ -36,6 +36,12 @@ export interface KeptFeed {
   readonly blocks: readonly StandingBlock[];
 }
 
+/** By the log's time: a gateway whose clock is ahead, or that lies, ends nothing early. */
+function isOver(block: StandingBlock | undefined, atMs: number): boolean {
+  const endsMs = block?.expiresAtMs ?? null;
+  return endsMs !== null && atMs >= endsMs;
+}
+
 export type Answer = EventData["command.answered"];
 
 export class Feed {
@@ -109,12 +115,14 @@ export class Feed {
   }
 
   #foldBlock(entry: Extract<Entry, { type: "block.placed" | "block.lifted" | "block.expired" }>): void {
-    const others = this.blocks.filter((block) => block.id !== entry.data.block);
-    if (entry.type !== "block.placed") this.blocks = others;
-    else {
+    const standing = this.blocks.find((block) => block.id === entry.data.block);
+    if (entry.type === "block.placed") {
+      // As it was placed first: nobody makes another one of it.
+      if (standing !== undefined) return;
       const { block: id, scope, reason, expiresAtMs } = entry.data;
-      this.blocks = [...others, { id, scope, reason, placedAtMs: entry.atMs, expiresAtMs }];
-    }
+      this.blocks = [...this.blocks, { id, scope, reason, placedAtMs: entry.atMs, expiresAtMs }];
+    } else if (entry.type === "block.lifted" || isOver(standing, entry.atMs))
+      this.blocks = this.blocks.filter((block) => block !== standing);
   }
 
   #foldRest(entry: Entry): void {
