@@ -213,6 +213,7 @@ function viewOf({ spool, shipper }: SharedLog, { source }: Appender, now: () => 
     said: () => lane.sequence,
     acknowledged: () => acknowledged.steps,
     now,
+    steady: () => performance.now(),
     goneMs: limits.feedStaleMsMax + limits.gatewayGoneMarginMs,
   });
   shipper.onAcknowledged(() => view.changed());

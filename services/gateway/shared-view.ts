@@ -12,7 +12,9 @@ export interface SharedParts {
   /** Last sequence of its steps that was said here, and that the shared log has acknowledged. */
   readonly said: () => number;
   readonly acknowledged: () => number;
+  /** The clock that people set, and the one that only runs while the machine does; milliseconds. */
   readonly now: () => number;
+  readonly steady: () => number;
   /** Without a heartbeat for this long a gateway counts as gone: longer than it would itself go on with an old feed. */
   readonly goneMs: number;
 }
@@ -21,6 +23,7 @@ interface Gateway {
   /** It has folded everything up to this place. */
   readonly upTo: string;
   readonly targets: readonly string[];
+  /** By the steady clock. */
   readonly seenMs: number;
 }
 
@@ -28,6 +31,11 @@ export interface KeptGateway {
   readonly source: string;
   readonly upTo: string;
   readonly targets: readonly string[];
+}
+
+interface Moment {
+  readonly wallMs: number;
+  readonly steadyMs: number;
 }
 
 /** What a record brings. */
@@ -53,9 +61,9 @@ export class SharedView {
   readonly #parts: SharedParts;
   readonly #gateways = new Map<string, Gateway>();
   readonly #watches = new Map<number, Watch>();
-  readonly #heartbeats = new Map<string, number>();
+  readonly #heartbeats = new Map<string, Moment>();
   readonly #listeners = new Set<() => void>();
-  #freshMs = Number.NEGATIVE_INFINITY;
+  #fresh: Moment | null = null;
   #place = "";
   /** Of the last tag that travelled. */
   #newsPlace = "";
@@ -80,12 +88,18 @@ export class SharedView {
 
   /** A heartbeat leaves now: when it comes back, everything until now is known here. */
   beats(id: string): void {
-    this.#heartbeats.set(id, this.#parts.now());
+    const { now, steady } = this.#parts;
+    this.#heartbeats.set(id, { wallMs: now(), steadyMs: steady() });
   }
 
-  /** How old what is known here may be, milliseconds; infinite before the first heartbeat came back. */
+  /**
+   * How old what is known here may be, milliseconds; infinite before the first heartbeat came back. By whichever clock says
+   * more: one was set back, or the other stood still while the machine slept.
+   */
   staleMs(): number {
-    return this.#parts.now() - this.#freshMs;
+    if (this.#fresh === null) return Number.POSITIVE_INFINITY;
+    const { now, steady } = this.#parts;
+    return Math.max(now() - this.#fresh.wallMs, steady() - this.#fresh.steadyMs);
   }
 
   /** @param place of the entry in the shared log */
@@ -106,7 +120,7 @@ export class SharedView {
   /** They count as alive from now on: nobody is passed over who may still act. */
   restore(kept: readonly KeptGateway[], place: string): void {
     this.#place = place;
-    const seenMs = this.#parts.now();
+    const seenMs = this.#parts.steady();
     for (const { source, upTo, targets } of kept) this.#gateways.set(source, { upTo, targets, seenMs });
   }
 
@@ -138,24 +152,24 @@ export class SharedView {
 
   /** Gateways of a target that may still act on what they know. */
   live(target: string): readonly (readonly [string, Gateway])[] {
-    const sinceMs = this.#parts.now() - this.#parts.goneMs;
+    const sinceMs = this.#parts.steady() - this.#parts.goneMs;
     return [...this.#gateways].filter(([, { seenMs, targets }]) => seenMs >= sinceMs && targets.includes(target));
   }
 
   /** Of all live gateways the one that says what time ends, so that it is said once. */
   speaks(): boolean {
-    const sinceMs = this.#parts.now() - this.#parts.goneMs;
+    const sinceMs = this.#parts.steady() - this.#parts.goneMs;
     const live = [...this.#gateways].filter(([, { seenMs }]) => seenMs >= sinceMs).map(([source]) => source);
     return live.every((source) => source >= this.#parts.source);
   }
 
   #hear({ id, source, data }: Extract<Entry, { type: "gateway.followed" }>): void {
-    const { now } = this.#parts;
-    this.#gateways.set(source, { upTo: data.upTo, targets: data.targets, seenMs: now() });
-    const sentMs = this.#heartbeats.get(id);
-    if (sentMs === undefined) return;
-    this.#freshMs = Math.max(this.#freshMs, sentMs);
-    for (const [known, ms] of this.#heartbeats) if (ms <= sentMs) this.#heartbeats.delete(known);
+    this.#gateways.set(source, { upTo: data.upTo, targets: data.targets, seenMs: this.#parts.steady() });
+    const sent = this.#heartbeats.get(id);
+    if (sent === undefined) return;
+    // They come back in the order in which they left.
+    this.#fresh = sent;
+    for (const [known, { steadyMs }] of this.#heartbeats) if (steadyMs <= sent.steadyMs) this.#heartbeats.delete(known);
   }
 
   /** A correlator has folded everything up to there, and what it had to say about it stands before this tick. */

@@ -4,6 +4,7 @@ import { describe, it, type TestContext } from "node:test";
 import type { ResourceUri } from "../../schemas/command.ts";
 import { limits } from "../../schemas/limits.ts";
 import type { GateParts } from "../../services/gateway/gate.ts";
+import { SharedView } from "../../services/gateway/shared-view.ts";
 import { MemoryBrokers, type MemoryBus } from "../log/memory-bus.ts";
 import { type Gateway, many, until } from "./many.ts";
 import { customers, effect, person, reading, staging, workload } from "./world.ts";
@@ -212,5 +213,42 @@ describe("two gateways", () => {
     const mark = here.grant(workload("mark"), "mark");
     await until(() => a.feed.grants.find(mark) !== null);
     assert.deepEqual(a.feed.blocks, []);
+  });
+});
+
+describe("what a gateway knows", () => {
+  const view = () => {
+    const clocks = { wall: 1_000_000, steady: 500 };
+    const parts = { source: "gateway/a", said: () => 0, acknowledged: () => 0, goneMs: 6_000 };
+    const shared = new SharedView({ ...parts, now: () => clocks.wall, steady: () => clocks.steady });
+    const beat = (source: string, id: string) => {
+      const about = { atMs: 0, role: "gateway" as const, subject: {} };
+      const data = { upTo: "0", targets: ["orders"] };
+      shared.fold({ type: "gateway.followed", id, source, data, ...about }, "1");
+    };
+    return { clocks, shared, beat };
+  };
+
+  it("is old by whichever clock says more", () => {
+    const { clocks, shared, beat } = view();
+    assert.equal(shared.staleMs(), Number.POSITIVE_INFINITY);
+    shared.beats("h1");
+    beat("gateway/a", "h1");
+    clocks.steady += 7_000;
+    clocks.wall -= 3_600_000;
+    assert.equal(shared.staleMs(), 7_000, "the clock was set back");
+    shared.beats("h2");
+    beat("gateway/a", "h2");
+    clocks.wall += 8_000;
+    assert.equal(shared.staleMs(), 8_000, "the machine slept");
+  });
+
+  it("of others does not age when somebody sets the clock forward", () => {
+    const { clocks, shared, beat } = view();
+    beat("gateway/b", "x");
+    clocks.wall += 3_600_000;
+    assert.equal(shared.live("orders").length, 1);
+    clocks.steady += 6_001;
+    assert.equal(shared.live("orders").length, 0);
   });
 });

@@ -180,15 +180,14 @@ export class Serving {
       source,
       said: () => lane.sequence,
       acknowledged: () => acknowledged.steps,
-      now: this.#clock,
+      now: this.machine.now,
+      steady: this.machine.steady,
+      steady: this.#clock,
       goneMs: limits.feedStaleMsMax + limits.gatewayGoneMarginMs,
     });
     this.run.shipper.onAcknowledged(() => view.changed());
     return view;
   }
-
-  /** Of durations: nothing that somebody can set. */
-  readonly #clock = (): number => (this.stage.bugs.has("local-clock") ? this.machine.now() : this.machine.steady());
 
   /** Of moments: the log's own time, carried on. */
   readonly #moment = (): number => {
