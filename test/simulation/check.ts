@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { EventData } from "../../schemas/event-data.ts";
 import { limits } from "../../schemas/limits.ts";
 import { Reading } from "./chains.ts";
-import type { Outcome } from "./play.ts";
+import type { Outcome } from "./outcome.ts";
 import type { Ruling } from "./rules.ts";
 import type { Fact, Truth } from "./truth.ts";
 

@@ -182,7 +182,6 @@ export class Serving {
       acknowledged: () => acknowledged.steps,
       now: this.machine.now,
       steady: this.machine.steady,
-      steady: this.#clock,
       goneMs: limits.feedStaleMsMax + limits.gatewayGoneMarginMs,
     });
     this.run.shipper.onAcknowledged(() => view.changed());

@@ -8,28 +8,14 @@ import { CorrelatorProcess } from "./correlator.ts";
 import { Gateway, type Serving } from "./gateway.ts";
 import { diceOf, Loop, Machine } from "./loop.ts";
 import { Network } from "./network.ts";
+import type { Outcome } from "./outcome.ts";
 import { People } from "./people.ts";
 import type { Act, Fault, Job, Plan, Statement } from "./plan.ts";
 import { type Stage, topics } from "./process.ts";
 import { type Ruling, randomRuling } from "./rules.ts";
-import { ClientSession } from "./session.ts";
+import { type Around, ClientSession, type Doing } from "./session.ts";
 import { type Brought, type Said, Target, type Told } from "./target.ts";
-import { type Breach, type Fact, Truth } from "./truth.ts";
-
-type Doing = Pick<Fact, "gateway" | "identity" | "account" | "rules"> & { readonly needs: "local" | "shared" };
-
-/** What came of a play. */
-export interface Outcome {
-  readonly breaches: readonly Breach[];
-  readonly facts: number;
-  readonly steps: number;
-  readonly held: number;
-  readonly used: number;
-  /** Times that data moved in another order than the log's, past every tag (DETECTION §6 goes by the log's order). */
-  readonly overtaken: number;
-  /** Of everything that happened: two runs of one plan have the same. */
-  readonly digest: string;
-}
+import { type Fact, Truth } from "./truth.ts";
 
 export async function playOut(plan: Plan, bugs: readonly Bug[] = []): Promise<Outcome> {
   const play = new Play(plan, bugs);
@@ -40,7 +26,7 @@ export async function playOut(plan: Plan, bugs: readonly Bug[] = []): Promise<Ou
 const healMs = 70_000;
 const faultAgainMs = 400;
 
-export class Play {
+export class Play implements Around {
   readonly stage: Stage;
   readonly truth = new Truth();
   readonly target: Target;

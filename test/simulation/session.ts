@@ -12,10 +12,24 @@ import { type Settled, Transaction } from "../../services/gateway/postgres/trans
 import type { Session } from "../../services/gateway/session.ts";
 import { closeSession, openSession } from "../../services/gateway/sessions.ts";
 import type { Gateway, Serving } from "./gateway.ts";
+import type { Machine } from "./loop.ts";
 import { judgedShared } from "./needs.ts";
 import type { Statement } from "./plan.ts";
-import type { Play } from "./play.ts";
+import type { Stage } from "./process.ts";
+import type { Brought, Said, Target, Told } from "./target.ts";
 import type { Fact } from "./truth.ts";
+
+/** Whom a command is for, and by what it was judged. */
+export type Doing = Pick<Fact, "gateway" | "identity" | "account" | "rules"> & { readonly needs: "local" | "shared" };
+
+/** The rest of the play, as a session needs it. */
+export interface Around {
+  readonly stage: Stage;
+  readonly target: Target;
+  begins(session: string, command: string, doing: Doing): void;
+  tell(machine: Machine, session: string, told: Told): Promise<Said>;
+  happened(kind: Fact["kind"], session: string, told: Told, by: string, news: readonly Brought[]): void;
+}
 
 export type Result = "ok" | "error" | "refused";
 
@@ -23,11 +37,11 @@ export class ClientSession {
   readonly session: Session;
   /** The run of the gateway that it is connected to. */
   readonly serving: Serving;
-  readonly #play: Play;
+  readonly #play: Around;
   readonly #gateway: Gateway;
   readonly #transaction = new Transaction("I");
 
-  private constructor(play: Play, gateway: Gateway, serving: Serving, session: Session) {
+  private constructor(play: Around, gateway: Gateway, serving: Serving, session: Session) {
     this.#play = play;
     this.#gateway = gateway;
     this.serving = serving;
@@ -35,7 +49,7 @@ export class ClientSession {
   }
 
   /** @throws ThroughlineError when the Grant is not known there */
-  static async open(play: Play, gateway: Gateway, serving: Serving, grant: Grant["id"]): Promise<ClientSession> {
+  static async open(play: Around, gateway: Gateway, serving: Serving, grant: Grant["id"]): Promise<ClientSession> {
     const keys = {
       create: async () => Buffer.alloc(32, 1),
       get: async () => null,
@@ -165,9 +179,7 @@ export class ClientSession {
     });
   }
 
-  #fact({
-    command,
-  }: Judgement): Pick<Fact, "gateway" | "identity" | "account" | "rules"> & { needs: "local" | "shared" } {
+  #fact({ command }: Judgement): Doing {
     const { grant } = this.session;
     const { catalog, digest } = this.serving.rules;
     const needs = judgedShared(this.serving.rules, catalog, command.reading) ? "shared" : "local";

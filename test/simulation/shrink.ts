@@ -1,7 +1,8 @@
 /** Leaves out acts and faults as long as the same promise is still broken. */
 import type { Bug } from "./bugs.ts";
+import type { Outcome } from "./outcome.ts";
 import type { Act, Fault, Plan } from "./plan.ts";
-import { type Outcome, playOut } from "./play.ts";
+import { playOut } from "./play.ts";
 
 export interface Shrunk {
   readonly plan: Plan;
