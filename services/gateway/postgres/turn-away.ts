@@ -37,6 +37,10 @@ export class TargetTurnedAway extends ThroughlineError {
 /** @returns an ErrorResponse; for what is not in the catalogue, one that gives nothing away */
 export function turnAway(error: unknown, user: string): Buffer {
   if (error instanceof TargetTurnedAway) return errorResponse(error.fields);
+  if (error instanceof ThroughlineError && error.code.startsWith("blobs.")) {
+    const message = "no session is opened: its key could not be made durable";
+    return errorResponse({ severity: "FATAL", code: "58030", message });
+  }
   if (!(error instanceof ThroughlineError) || states[error.code] === undefined) {
     return errorResponse({ severity: "FATAL", code: "XX000", message: "Throughline could not open a session" });
   }
