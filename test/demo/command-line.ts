@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agent } from "./agent.ts";
-import type { World } from "./world.ts";
+import type { Places } from "./world.ts";
 
 export interface Terminal {
   /** @returns what it printed; throws with all of it when it does not exit with 0 */
@@ -13,7 +13,7 @@ export interface Terminal {
 }
 
 /** Logs in by code + PKCE on loopback: the program prints the address, an agent goes there. */
-export async function throughline(world: World, login: string): Promise<Terminal> {
+export async function throughline(world: Places, login: string): Promise<Terminal> {
   const home = await mkdtemp(join(tmpdir(), "throughline-home-"));
   const run = (...words: string[]) => finished(world, home, words, null);
   const agent = new Agent({ login, password: world.secrets.people[login] ?? "" });
@@ -22,7 +22,7 @@ export async function throughline(world: World, login: string): Promise<Terminal
 }
 
 function finished(
-  world: World,
+  world: Places,
   home: string,
   words: string[],
   visit: ((address: string) => Promise<unknown>) | null,
