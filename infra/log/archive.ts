@@ -17,7 +17,7 @@ import { judgeParts, type Packed } from "./pack.ts";
 import { type Fresh, freshOf, type Hole } from "./pack-reader.ts";
 import { paddedSequence } from "./record.ts";
 import type { Refusals } from "./refusals.ts";
-import type { Topics } from "./shared.ts";
+import type { Topics } from "./topics.ts";
 
 export interface ArchiveOptions {
   readonly journal: Journal;

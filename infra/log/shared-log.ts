@@ -18,7 +18,7 @@ import type { Appender, Following, FollowOptions, Log, LogRecord } from "./log.t
 import type { Hole } from "./pack-reader.ts";
 import { numberOf } from "./position.ts";
 import { Refusals } from "./refusals.ts";
-import { type Durability, type Topics, topicNeeds, topicsOf } from "./shared.ts";
+import { type Durability, type Topics, topicNeeds, topicsOf } from "./topics.ts";
 import { SharedAppender } from "./shared-appender.ts";
 import { Shipper } from "./shipper.ts";
 import type { Sources } from "./sources.ts";

@@ -16,7 +16,7 @@ import type { Journal } from "./journal.ts";
 import type { Appender, Following, LogRecord, Position } from "./log.ts";
 import { makePack, packBytesMax } from "./pack.ts";
 import { storedRecord } from "./record.ts";
-import { placeOf, type Topics } from "./shared.ts";
+import { placeOf, type Topics } from "./topics.ts";
 
 /** What the shared log has of a source, by sequence. */
 export interface Acknowledged {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Entry } from "../../infra/log/entry.ts";
 import { openJournal } from "../../infra/log/journal.ts";
-import { topicNeeds, topicsOf } from "../../infra/log/shared.ts";
+import { topicNeeds, topicsOf } from "../../infra/log/topics.ts";
 import { Shipper } from "../../infra/log/shipper.ts";
 import { logContract } from "./contract.ts";
 import { MemoryBrokers } from "./memory-bus.ts";
