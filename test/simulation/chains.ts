@@ -55,6 +55,8 @@ export class Reading {
   readonly #states = new Map<string, State>();
   readonly #open = new Map<string, { readonly event: Event; readonly parts: Part[] }[]>();
   readonly #clusters = new Map<string, string>();
+  /** Intents that were answered `allow`. */
+  readonly #allowed = new Set<string>();
   #ruling: Ruling | null = null;
   #sinceMs = 0;
   #at = 0;
@@ -67,6 +69,10 @@ export class Reading {
 
   read(rows: readonly (Row & { readonly seenMs: number })[]): void {
     const seen = new Set<string>();
+    for (const { type, data } of rows) {
+      const { intent, ruling } = data as EventData["command.answered"];
+      if (type === "command.answered" && ruling === "allow") this.#allowed.add(intent);
+    }
     for (const row of rows) {
       if (seen.has(row.id)) continue;
       seen.add(row.id);
@@ -92,7 +98,8 @@ export class Reading {
     const event = this.#event(row, data, state);
     state.chains = this.#complete(event, data.commits, this.#events);
     this.expected.push({ intent: row.id, ruling: this.#rulingOf(event, state.chains) });
-    if (state.chains.length > 0 || event.parts.length === 0) return;
+    // Nobody answered it (only another engine's correlators were there): then it never was in flight.
+    if (!this.#allowed.has(row.id) || state.chains.length > 0 || event.parts.length === 0) return;
     state.event = event;
     state.undoable = data.undoable;
     state.intent = row.id;
