@@ -1,6 +1,7 @@
 /** The shared log of this process, from its configuration. */
 import { readFile } from "node:fs/promises";
-import { type KafkaOptions, openKafka } from "../infra/log/kafka.ts";
+import { openKafka } from "../infra/log/kafka.ts";
+import type { KafkaOptions } from "../infra/log/kafka-options.ts";
 import type { SharedLogOptions } from "../infra/log/shared-log.ts";
 import { sourcesOf } from "../infra/log/sources.ts";
 import type { Config, KafkaConfig } from "../schemas/config.ts";

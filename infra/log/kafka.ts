@@ -33,20 +33,6 @@ import { topicFaults, topicSettings } from "./kafka-topic.ts";
 const { AssignerProtocol, ConfigResourceTypes, logLevel } = kafkajs;
 stopIdleTimers();
 
-export interface KafkaOptions {
-  /** `host:port` of some brokers; they name the others. */
-  readonly brokers: readonly string[];
-  /** This process, as the brokers' quotas and logs name it; consumer groups begin with it. */
-  readonly clientId: string;
-  /** PEM texts; null: no TLS. Without `ca` the system's authorities. The broker's name is always checked. */
-  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | null;
-  readonly sasl: {
-    readonly mechanism: "plain" | "scram-sha-256" | "scram-sha-512";
-    readonly username: string;
-    readonly password: string;
-  } | null;
-}
-
 const fetchBytesMax = 4 * 1024 * 1024;
 /** How long the brokers may take to have a message on every in-sync replica. */
 const replicateMsMax = 4_000;

@@ -18,11 +18,11 @@ import type { Appender, Following, FollowOptions, Log, LogRecord } from "./log.t
 import type { Hole } from "./pack-reader.ts";
 import { numberOf } from "./position.ts";
 import { Refusals } from "./refusals.ts";
-import { type Durability, type Topics, topicNeeds, topicsOf } from "./topics.ts";
 import { SharedAppender } from "./shared-appender.ts";
 import { Shipper } from "./shipper.ts";
 import type { Sources } from "./sources.ts";
 import { followSteps, type StepsFollowing, type StepsState } from "./steps-follow.ts";
+import { type Durability, type Topics, topicNeeds, topicsOf } from "./topics.ts";
 
 export interface SharedLogOptions {
   /** The data folder: `spool/`, and `log/` where there is an archive. */

@@ -10,8 +10,8 @@ import { Ids, outputKey } from "./ids.ts";
 import type { PackReaders } from "./pack.ts";
 import { recordOf } from "./pack.ts";
 import { type Fresh, freshOf, type Hole } from "./pack-reader.ts";
-import type { Topics } from "./topics.ts";
 import { isStepType } from "./step.ts";
+import type { Topics } from "./topics.ts";
 
 /** Where a follower stands: to go on from there after a restart. */
 export interface StepsState {

@@ -21,6 +21,7 @@ import { openConfiguredStore } from "../../infra/store/open.ts";
 import type { ResourceUri } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
 import type { TaskId, Tenant } from "../../schemas/identity.ts";
+import { limits } from "../../schemas/limits.ts";
 import { Feed } from "../../services/gateway/feed.ts";
 import { runProjector } from "../../services/projector/project.ts";
 import { seeded } from "../correlator/dice.ts";
@@ -127,6 +128,41 @@ export async function bytesPerCommand(commands: number, inFlight: number, withSt
   } finally {
     await world.end();
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** What a gateway says once a second though nobody does anything, with the signed head that follows. */
+export async function bytesPerHeartbeat(beats: number): Promise<Figure[]> {
+  const world = sharedWorld(["gw"]);
+  const wire: Wire = { bytes: 0, messages: 0 };
+  try {
+    const gateway = world.machine("gw");
+    const shared = await world.share(gateway, counted(new MemoryBrokers(Date.now).connect(), wire));
+    const say = await shared.appender("gateway", "gw");
+    const places = [sizeOf(join(gateway.folder, "spool")), 0];
+    for (let beat = 0; beat < beats; beat += 1) {
+      const data = { upTo: String(beat).padStart(16, "0"), targets: ["orders"] };
+      say.append({ type: "gateway.followed", subject: {}, data });
+      await sleep(2 * limits.checkpointMsMax);
+    }
+    await shared.shipped();
+    places[1] = sizeOf(join(gateway.folder, "spool"));
+    const [before = 0, after = 0] = places;
+    const kafka = (wire.bytes + wire.messages * brokerBytesPerMessage) / beats;
+    return [
+      {
+        name: "SIZE.beat_spool",
+        value: Math.round((after - before) / beats),
+        text: "bytes per heartbeat in the spool",
+      },
+      {
+        name: "SIZE.beat_kafka",
+        value: Math.round(kafka),
+        text: `bytes per heartbeat in the shared log, ${wire.messages} packs for ${beats}`,
+      },
+    ];
+  } finally {
+    await world.end();
   }
 }
 

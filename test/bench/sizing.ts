@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import type { Figure } from "./figures.ts";
-import { bytesPerCommand } from "./sizing-bytes.ts";
+import { bytesPerCommand, bytesPerHeartbeat } from "./sizing-bytes.ts";
 import { bytesPerChain, bytesPerSession, bytesPerStep } from "./sizing-memory.ts";
 
 const figures: Figure[] = [];
@@ -21,6 +21,7 @@ show(bytesPerStep(200_000));
 show([bytesPerChain(20_000)]);
 show(await bytesPerCommand(100_032, 64, true));
 show(await bytesPerCommand(4_000, 1, false));
+show(await bytesPerHeartbeat(50));
 if (!process.argv.includes("--without")) show(await bytesPerSession(300));
 
 const folder = join(import.meta.dirname, "..", "..", "bench");
