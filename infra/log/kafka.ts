@@ -26,6 +26,7 @@ import kafkajs from "kafkajs";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Bounds, Bus, BusState, Inbound, Outbound, Tail, TopicNeed } from "./bus.ts";
 import { isMissingTopic, isRefusal, reasonOf } from "./kafka-error.ts";
+import type { KafkaOptions } from "./kafka-options.ts";
 import { requestsOf } from "./kafka-request.ts";
 import { type Fetched, KafkaTail, type Session, type SessionEvents } from "./kafka-tail.ts";
 import { topicFaults, topicSettings } from "./kafka-topic.ts";
