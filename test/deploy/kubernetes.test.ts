@@ -136,7 +136,7 @@ test("probes and services name ports that the container has, and these are the c
     const [container] = set.spec.template.spec.containers;
     for (const { name, containerPort } of container.ports) assert.equal(containerPort, expected[name], name);
     const names = container.ports.map(({ name }) => name);
-    const probes = { startupProbe: "/readyz", livenessProbe: "/livez", readinessProbe: "/readyz" } as const;
+    const probes = { startupProbe: "/livez", livenessProbe: "/livez", readinessProbe: "/readyz" } as const;
     for (const [probe, path] of Object.entries(probes)) {
       const { httpGet } = container[probe as keyof typeof probes];
       assert.equal(httpGet.path, path);
