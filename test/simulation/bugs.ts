@@ -10,7 +10,6 @@ export const bugs = [
   "ignores-staleness",
   "tags-unawaited",
   "old-rules",
-  "local-clock",
 ] as const;
 
 export type Bug = (typeof bugs)[number];

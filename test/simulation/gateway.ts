@@ -85,8 +85,6 @@ export class Serving {
   #beating = false;
   #soon = false;
   #count = 0;
-  /** Log time of the last entry, and when it came. */
-  #logTime = { atMs: 0, heardMs: 0 };
 
   constructor(stage: Stage, machine: Machine, disk: Disk, installed: Installed, sources: readonly string[]) {
     this.stage = stage;
@@ -138,7 +136,6 @@ export class Serving {
   #fold(entries: readonly Entry[], place: string): void {
     let news = false;
     for (const entry of entries) {
-      this.#logTime = { atMs: entry.atMs, heardMs: this.machine.steady() };
       if (entry.type === "policy.changed") this.#takeOver(entry.data);
       this.feed.fold(entry);
       this.view.fold(entry, place);
@@ -188,12 +185,6 @@ export class Serving {
     return view;
   }
 
-  /** Of moments: the log's own time, carried on. */
-  readonly #moment = (): number => {
-    if (this.stage.bugs.has("local-clock")) return this.machine.now();
-    return Math.floor(this.#logTime.atMs + this.machine.steady() - this.#logTime.heardMs);
-  };
-
   #gate(): RunningGate {
     const { bugs } = this.stage;
     const view = this.view;
@@ -215,7 +206,7 @@ export class Serving {
       holds: { mode: "wait", waitMs: 30_000, approvers: ["owners"] },
       addressOf: (approval) => approval,
       newId: this.newId,
-      now: this.#moment,
+      now: this.machine.now,
       after: this.machine.after,
       limits,
       shared,

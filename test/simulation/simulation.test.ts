@@ -96,9 +96,8 @@ describe("many machines, simulated", () => {
     const clock = { kind: "clock" as const, atMs: 4_000, who: "g0", forMs: 0, byMs: 3_600_000 };
     const block = { kind: "block" as const, atMs: 5_000, account: "acc0", forMs: 60_000 };
     const plan = planOf([job(3_000, "acc0", 1), block, job(14_000, "acc0", 1)], [clock]);
-    const [sound, wrong] = [await playOut(plan), await playOut(plan, ["local-clock"])];
-    assert.deepEqual([sound.breaches, sound.facts], [[], 1]);
-    assert.deepEqual([wrong.breaches[0]?.promise, wrong.facts], [8, 2]);
+    const { breaches, facts } = await playOut(plan);
+    assert.deepEqual([breaches, facts], [[], 1]);
   });
 
   for (const { bug, promise, from, within, faults } of planted)
