@@ -49,10 +49,8 @@ export interface Correlator {
   goLive(): void;
   /** This replica has fallen behind: what it makes is kept back until goLive, since another one has probably said it. */
   fallBehind(): void;
-  /** Whether what follows from what it has folded has been said: not during a replay, when behind, or under another engine. */
+  /** Whether what follows from what it has folded has been said: not in a replay, behind, without room, or under another engine. */
   readonly speaks: boolean;
-  /** Whether all that this engine has to say about what it has folded stands in the log, said by it or by another replica. */
-  readonly hasSaid: boolean;
   /** Of the whole state. */
   digest(): string;
   readonly rules: RuleSet | null;
@@ -113,7 +111,7 @@ class Fold implements Correlator {
   }
 
   get speaks(): boolean {
-    return this.#own && this.#outputs.isLive;
+    return this.#own && this.#outputs.hasSaidAll;
   }
 
   get problem(): string | null {
@@ -156,10 +154,6 @@ class Fold implements Correlator {
     this.#outputs.fallBehind();
   }
 
-  get hasSaid(): boolean {
-    return this.#own && this.#outputs.isSaid;
-  }
-
   digest(): string {
     return digestOf({
       position: this.#at,
@@ -175,7 +169,7 @@ class Fold implements Correlator {
     else if (entry.type === "command.decided") this.#decide(entry);
     else if (entry.type === "command.finished") this.#timeline.finish(entry, this.#at);
     else if (entry.type === "policy.changed") this.#load(entry);
-    else if (entry.type === "session.closed") this.#timeline.close(entry.subject.session ?? "");
+    else if (entry.type === "session.closed") this.#timeline.close(entry);
     else if (entry.type === "service.started") this.#restart(entry);
     else if (entry.type === "clock.ticked") this.#tick(entry);
     else if (entry.type === "grant.issued" || entry.type === "session.opened") this.#learn(entry.data);
@@ -248,6 +242,7 @@ class Fold implements Correlator {
   }
 
   #intend(entry: EntryOf<"command.intended">): void {
+    if (this.#timeline.isForeign(entry)) return;
     const step = this.#timeline.intend(entry, this.#at);
     if (!this.#own) {
       this.#asked.set(entry.id, step);

@@ -39,11 +39,6 @@ export class Outputs {
     this.#source = source;
   }
 
-  /** What is made is said at once, and nothing waits in line. */
-  get isLive(): boolean {
-    return this.#live && this.#queue.length === 0;
-  }
-
   add(output: Output): void {
     this.#expected.set(output.id, output);
     this.#queue.push(output);
@@ -77,7 +72,7 @@ export class Outputs {
   }
 
   /** Whether everything that was made up to here has been said: nothing is kept back, and nothing waits for room. */
-  get isSaid(): boolean {
+  get hasSaidAll(): boolean {
     return this.#live && this.#queue.length === 0;
   }
 

@@ -48,6 +48,12 @@ export class Timeline {
     this.#lineage = lineage;
   }
 
+  /** Another source has said the command: what this one says of it is not heard, or one gateway could undo what another did. */
+  isForeign({ source, subject }: Asking | EntryOf<"command.finished">): boolean {
+    const state = this.#commands.get(subject.command ?? "");
+    return state !== undefined && state.source !== source;
+  }
+
   /** The step that an intent would be; nothing advances. */
   intend(entry: EntryOf<"command.intended">, at: number): Step {
     const state = this.#state(entry);
@@ -64,6 +70,7 @@ export class Timeline {
   }
 
   decide(entry: EntryOf<"command.decided">, at: number): Decided {
+    if (this.isForeign(entry)) return nothingDecided;
     const state = this.#state(entry);
     const { ruling } = entry.data;
     state.decided = true;
@@ -81,8 +88,9 @@ export class Timeline {
     return { unasked: state.commits === null ? step : null, gained: this.#add(step), by: step };
   }
 
-  #control({ subject, data: { transaction } }: EntryOf<"command.decided">, step: Step): void {
-    const session = subject.session ?? "";
+  #control(entry: EntryOf<"command.decided">, step: Step): void {
+    const { transaction } = entry.data;
+    const session = sessionOf(entry);
     if (transaction.kind === "begin") this.#open.set(session, []);
     else if (/^(commit|rollback|prepare)$/.test(transaction.kind)) this.#open.delete(session);
     else if (step.undoable && !step.opaque && step.effects.some(({ effect }) => isLasting(effect)))
@@ -97,6 +105,7 @@ export class Timeline {
 
   finish(entry: EntryOf<"command.finished">, at: number): void {
     const { data } = entry;
+    if (this.isForeign(entry)) return;
     const state = this.#commands.get(entry.subject.command ?? "");
     const step = state?.step ?? null;
     if (step !== null) {
@@ -109,8 +118,9 @@ export class Timeline {
         this.#withdraw(step, ({ of }) => undone.has(of));
       }
     }
-    for (const command of data.undone) this.#undo(command);
-    for (const command of data.lasted) this.#last(command, at);
+    const isOwn = (command: string) => this.#commands.get(command)?.source === entry.source;
+    for (const command of data.undone) if (isOwn(command)) this.#undo(command);
+    for (const command of data.lasted) if (isOwn(command)) this.#last(command, at);
     if (step !== null && (step.commit || !step.effects.some(({ effect }) => isLasting(effect)))) {
       step.settled = data.outcome !== "unknown";
       this.#forget(step.command);
@@ -150,7 +160,8 @@ export class Timeline {
     }
   }
 
-  close(session: string): void {
+  close(entry: EntryOf<"session.closed">): void {
+    const session = sessionOf(entry);
     this.#open.delete(session);
     for (const command of this.#bySession.get(session) ?? []) this.#commands.delete(command);
     this.#bySession.delete(session);
@@ -171,7 +182,9 @@ export class Timeline {
     const states = [...this.#commands].map(
       ([command, { decided, step }]) => `${command} ${decided} ${step?.at ?? "-"} ${step?.settled ?? "-"}`,
     );
-    const open = [...this.#open].map(([session, steps]) => `${session} ${steps.map(({ at }) => at).join(" ")}`);
+    const open = [...this.#open].map(
+      ([session, steps]) => `${session.split("\n")[1]} ${steps.map(({ at }) => at).join(" ")}`,
+    );
     return [...states.sort(), ...open.sort()];
   }
 
@@ -212,7 +225,7 @@ export class Timeline {
     const isSum = data.transaction.kind === "commit" && (state.commits?.length ?? 0) > 0;
     if (state.commits !== null) return [...(isSum ? [] : own), ...state.commits.map(committed)];
     if (data.transaction.kind !== "commit") return own;
-    const open = this.#open.get(subject.session ?? "") ?? [];
+    const open = this.#open.get(sessionOf(entry)) ?? [];
     const lasting = open.flatMap((step) => step.effects.filter((part) => !part.withdrawn && isLasting(part.effect)));
     return [...own, ...lasting.map((part) => ({ ...part }))];
   }
@@ -248,7 +261,7 @@ export class Timeline {
     const command = entry.subject.command ?? "";
     let state = this.#commands.get(command);
     if (state === undefined) {
-      const session = entry.subject.session ?? "";
+      const session = sessionOf(entry);
       state = { session, source: entry.source, commits: null, decided: false, step: null };
       this.#commands.set(command, state);
       const commands = this.#bySession.get(session) ?? new Set();
@@ -265,6 +278,11 @@ export class Timeline {
     commands?.delete(command);
     if (commands?.size === 0) this.#bySession.delete(state.session);
   }
+}
+
+/** A session is its source's. */
+function sessionOf({ source, subject }: Entry): string {
+  return `${source}\n${subject.session ?? ""}`;
 }
 
 function committed({ command, effect, approved }: CommittedEffect): StepEffect {

@@ -79,11 +79,11 @@ describe("what a correlator says that it has said", () => {
   it("is not everything while it keeps its outputs back, or while they wait for room", () => {
     const sent: Output[] = [];
     const correlator = createCorrelator({ emit: (output) => void sent.push(output), limits, source: "correlator/one" });
-    assert.equal(correlator.hasSaid, false);
+    assert.equal(correlator.speaks, false);
     correlator.goLive();
-    assert.equal(correlator.hasSaid, true);
+    assert.equal(correlator.speaks, true);
     correlator.fallBehind();
-    assert.equal(correlator.hasSaid, false);
+    assert.equal(correlator.speaks, false);
   });
 });
 

@@ -47,9 +47,14 @@ export class Foreign {
   fold(entry: Entry, before: string): boolean {
     if (entry.source === this.#parts.source) return false;
     if (entry.type === "command.decided") return this.#decided(entry, before);
-    if (entry.type === "command.finished") for (const id of [...entry.data.lasted, ...entry.data.undone]) this.#end(id);
-    else if (entry.type === "session.closed") this.#endAll((open) => open.session === entry.subject.session);
-    else if (entry.type === "service.started") this.#endAll((open) => open.source === entry.source);
+    // Only who defines says how it ended.
+    const isIts = (open: Open) => open.source === entry.source;
+    if (entry.type === "command.finished") {
+      const ended = new Set([...entry.data.lasted, ...entry.data.undone]);
+      this.#endAll((open, command) => isIts(open) && ended.has(command));
+    } else if (entry.type === "session.closed")
+      this.#endAll((open) => isIts(open) && open.session === entry.subject.session);
+    else if (entry.type === "service.started") this.#endAll(isIts);
     return false;
   }
 
@@ -110,7 +115,7 @@ export class Foreign {
     open.party.close();
   }
 
-  #endAll(which: (open: Open) => boolean): void {
-    for (const [command, open] of this.#open) if (which(open)) this.#end(command);
+  #endAll(which: (open: Open, command: string) => boolean): void {
+    for (const [command, open] of this.#open) if (which(open, command)) this.#end(command);
   }
 }
