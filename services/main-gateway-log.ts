@@ -3,6 +3,7 @@
  * that makes it, so that an intent and its answer share one sync. With many machines: a spool of its own, and a feed that
  * follows the steps of the shared log.
  */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Entry } from "../infra/log/entry.ts";
@@ -113,6 +114,20 @@ function propose(appender: Appender, policy: InForce, files: PolicyFiles): void 
   if (changed !== null) appender.append({ type: "policy.changed", subject: {}, data: changed });
 }
 
+/**
+ * Of many gateways one must not undo what another proposed by merely starting: files are proposed when they are others
+ * than at this gateway's last start, or when the log has none; a newer engine takes over what is in force.
+ */
+function proposeChanged(appender: Appender, policy: InForce, { config, files }: GatewayLogParts): void {
+  const file = join(config.data, "policy-proposed");
+  const before = existsSync(file) ? readFileSync(file, "utf8").trim() : null;
+  const isChanged = before !== null && before !== files.digest;
+  if (policy === null || isChanged) propose(appender, policy, files);
+  else if (Number(engineVersion) > Number(policy.engine))
+    appender.append({ type: "policy.changed", subject: {}, data: { ...policy, engine: engineVersion } });
+  writeFileSync(file, `${files.digest}\n`, { mode: 0o600 });
+}
+
 function expectRules({ problem }: Correlator): void {
   if (problem !== null) throw new ThroughlineError("rule.invalid", problem);
 }
@@ -144,7 +159,7 @@ export async function openFollowedLog(parts: GatewayLogParts): Promise<GatewayLo
 
 /** What is said through it ends with `shared`, which the caller closes. */
 export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts): Promise<GatewayLog> {
-  const { config, files, inForce, feed, around } = parts;
+  const { config, inForce, feed, around } = parts;
   const appender = await shared.appender("gateway", config.name);
   const view = viewOf(shared, appender, around.now);
   const heart = new Heart(appender, view, parts);
@@ -173,7 +188,7 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
   await shared.shipped();
   await following.caughtUp();
   appender.append({ type: "service.started", subject: {}, data: startedAs("gateway", around.version) });
-  propose(appender, policy, files);
+  proposeChanged(appender, policy, parts);
   heart.start();
   // Nobody is let in before what is known here is as new as this moment.
   while (view.staleMs() > limits.feedStaleMsMax) await sleep(5);

@@ -84,6 +84,22 @@ describe("a repeated command", () => {
     assert.equal(ruling(), "allow");
   });
 
+  it("that still runs shows no more when a tag travels to what it reads, unless it would be permitted as it is", async () => {
+    const world = createWorld();
+    const session = await world.session(ana);
+    const columns = ["note", "other"].map((name) => `${staging}#${name}` as ResourceUri);
+    const judged = columns.map((column) =>
+      world.judge(session, command(session, "x", reading([effect("read", [column])], { shows: [column] }))),
+    );
+    const shown = () => judged.map((judgement) => world.gate.mayShow(session, judgement));
+    assert.deepEqual(shown(), [true, true]);
+    const tagged = { resource: columns[0]!, tags: ["pii.email"], from: [email], event: "e" };
+    world.log.appender("correlator", "m1").append({ type: "resource.tagged", subject: {}, data: tagged });
+    assert.deepEqual(shown(), [false, true]);
+    const masked = world.judge(session, command(session, "x", judged[0]!.command.reading));
+    assert.deepEqual([masked.verdict.ruling, world.gate.mayShow(session, masked)], ["mask", true]);
+  });
+
   it("sees a column's travelled tag on its table, its schema and its target", async () => {
     const policy = `permit (principal, action, resource); forbid (principal, action == Action::"read", resource in Tag::"pii");`;
     const world = createWorld({ policy });

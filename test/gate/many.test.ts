@@ -130,6 +130,8 @@ describe("two gateways", () => {
     const { here, a, buses } = await stage(t);
     const grant = here.grant(workload("extract"), "extract");
     const session = await a.session(grant);
+    const running = await a.judge(session, "SELECT * FROM countries", plain);
+    assert.equal(a.gate.mayShow(session, running), true);
     buses.get("a")!.cut("the cable");
     const shared = a.log.shared!;
     const staleMs = shared.staleMs.bind(shared);
@@ -139,6 +141,7 @@ describe("two gateways", () => {
     // Tags may have come to any table meanwhile; what reads none goes on.
     assert.equal((await a.judge(session, "SELECT * FROM countries", plain)).verdict.ruling, "block");
     assert.equal((await a.judge(session, "SELECT 1", reading([]))).verdict.ruling, "allow");
+    assert.equal(a.gate.mayShow(session, running), false, "what ran meanwhile may have read what was tagged unseen");
     buses.get("a")!.mend();
   });
 
@@ -215,6 +218,31 @@ describe("two gateways", () => {
     const mark = here.grant(workload("mark"), "mark");
     await until(() => a.feed.grants.find(mark) !== null);
     assert.deepEqual(a.feed.blocks, []);
+  });
+
+  it("propose files that changed, and do not undo each other by starting again", async (t) => {
+    const { here, a, b, buses } = await stage(t);
+    const proposed: string[] = [];
+    const watching = b.shared.follow((entries) => {
+      for (const entry of entries) if (entry.type === "policy.changed") proposed.push(entry.data.digest);
+    });
+    t.after(() => watching.close());
+    const settled = async () => {
+      await watching.caughtUp();
+      return proposed.join();
+    };
+    assert.equal(await settled(), "d", "the first one, because the log had none");
+    await a.close();
+    const changed = await here.gateway("a", buses.get("a")!, "d2");
+    await changed.shared.shipped();
+    assert.equal(await settled(), "d,d2");
+    await b.close();
+    const other = await here.gateway("b", buses.get("b")!, "d");
+    await other.shared.shipped();
+    await changed.close();
+    const again = await here.gateway("a", buses.get("a")!, "d2");
+    await again.shared.shipped();
+    assert.equal(await settled(), "d,d2");
   });
 });
 

@@ -63,7 +63,8 @@ export interface Many {
   readonly world: SharedWorld;
   /** Its records are durable when they are shared. */
   readonly api: Appender;
-  gateway(name: string, bus: Bus): Promise<Gateway>;
+  /** @param digest of the files that it is given */
+  gateway(name: string, bus: Bus, digest?: string): Promise<Gateway>;
   correlator(name: string, bus: Bus): Promise<{ stop(): Promise<void> }>;
   /** Says `grant.issued` as the api does. @returns its id */
   grant(identity: Identity, account: string): string;
@@ -91,7 +92,7 @@ export async function many(names: readonly string[], apiBus: Bus, parts: Partial
     fault: (error) => world.faults.push(error),
   };
 
-  async function gateway(name: string, bus: Bus): Promise<Gateway> {
+  async function gateway(name: string, bus: Bus, digest = files.digest): Promise<Gateway> {
     const machine = machines.get(name) ?? world.machine(name);
     machines.set(name, machine);
     const shared = await world.share(machine, bus);
@@ -101,7 +102,7 @@ export async function many(names: readonly string[], apiBus: Bus, parts: Partial
     const readers = { definitionsOf: () => definitions, outdate: (target: string) => outdated.push(target) };
     // Of the configuration only these are read.
     const config = { name, data: machine.folder, targets: [{ name: "orders" }] } as unknown as Config;
-    const log = await followSharedLog(shared, { config, files, feed, readers, around });
+    const log = await followSharedLog(shared, { config, files: { ...files, digest }, feed, readers, around });
     world.defer(() => log.close().catch(() => {}));
     const beat = setInterval(() => log.tick(), 1_000);
     world.defer(() => clearInterval(beat));
