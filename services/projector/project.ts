@@ -219,7 +219,7 @@ class Projection {
         await work();
         break;
       } catch (error) {
-        if (!isOfStore(error)) throw error;
+        if (!isAway(error)) throw error;
         if (failedSince === null) {
           failedSince = new Date(now()).toISOString();
           appender.append({ type: "sink.failed", subject: {}, data: { sink, reason: reasonOf(error) } });
@@ -247,7 +247,8 @@ class Projection {
     try {
       return await this.#clear.of(record);
     } catch (error) {
-      if (!(error instanceof ThroughlineError) || error.code === "store.unavailable") throw error;
+      // Text that is only late must not be missing for ever: it is tried again, and timelines wait.
+      if (!(error instanceof ThroughlineError) || isAway(error)) throw error;
       const session = record.envelope.session ?? "";
       if (!this.#unreadable.has(session)) {
         this.#unreadable.add(session);
@@ -265,8 +266,9 @@ async function keyIdFrom(store: Store, session: string): Promise<string | null> 
   return data?.keyId ?? null;
 }
 
-function isOfStore(error: unknown): boolean {
-  return error instanceof ThroughlineError && error.code === "store.unavailable";
+/** The store, or the storage of keys and blobs: whatever it is, it comes back. */
+function isAway(error: unknown): boolean {
+  return error instanceof ThroughlineError && (error.code === "store.unavailable" || error.code === "blobs.unavailable");
 }
 
 /** The store's own words, without the rows that it quotes. */
