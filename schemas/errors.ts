@@ -57,6 +57,10 @@ export const errorCatalogue = {
   "keys.unreadable": { kind: "fault", hint: "The key file is damaged: put it back from a backup." },
   "frame.malformed": { kind: "fault", hint: "The peer broke the protocol; look at its address in the event." },
   "frame.too_large": { kind: "fault", hint: "A message is over the limit in schemas/limits.ts." },
+  "result.outdated": {
+    kind: "fault",
+    hint: "Something became tagged while a command that reads it ran, or the shared log was out of reach; run it again.",
+  },
   "login.failed": { kind: "fault", hint: "Wrong user name or secret; `throughline connect` makes a new Grant." },
   "login.expired": { kind: "fault", hint: "The Grant has ended; `throughline connect` makes a new one." },
   "login.rate": { kind: "fault", hint: "Too many failed logins from this address; wait." },

@@ -62,6 +62,11 @@ export function mattersElsewhere(facts: CommandFacts, commits: readonly Committe
   return facts.effects.some(matters) || commits.some(({ effect }) => matters(effect));
 }
 
+/** Whether it shows, or goes by, anything of the target's that may have been tagged unseen. */
+export function goesByData({ effects, opaque }: Pick<CommandFacts, "effects" | "opaque">): boolean {
+  return opaque !== null || effects.some(({ reads }) => reads.length > 0);
+}
+
 /** Whether a name may get another meaning, or lose it. */
 function redefines({ effects }: CommandFacts): boolean {
   return effects.some(({ operation, ends }) => operation === "define" || ends.length > 0);

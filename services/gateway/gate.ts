@@ -13,7 +13,7 @@ import type { CommittedEffect, EventData } from "../../schemas/event-data.ts";
 import type { Limits } from "../../schemas/limits.ts";
 import { allowed, type Verdict } from "../../schemas/verdict.ts";
 import { approve } from "./approve.ts";
-import { Awaited, mattersElsewhere, travelOf } from "./awaited.ts";
+import { Awaited, goesByData, mattersElsewhere, travelOf } from "./awaited.ts";
 import { block, blockFor } from "./block.ts";
 import { type After, type ChainRules, chain } from "./chain.ts";
 import type { Reader } from "./effects/reader.ts";
@@ -67,6 +67,11 @@ export interface Gate {
   /** `shown`, `undone`, `lasted`: see schemas/event-data.ts. Follows the command; nobody waits for it. */
   finished(session: Session, judgement: Judgement, outcome: Outcome): void;
   masked(session: Session, judgement: Judgement, columns: EventData["output.masked"]["columns"]): void;
+  /**
+   * Whether what comes of it now may be shown as it was judged: the target may have run it later (it waited for a lock, or
+   * this process stood still), and what was tagged until then counts. Ask for every piece of a result. False: the session ends.
+   */
+  mayShow(session: Session, judgement: Judgement): boolean;
   /** True when everything that the session said up to the ticket is durable, where it must be. */
   isDurable(session: Session, ticket: Ticket): boolean;
   /** Called after each sync of the log; one listener per session. @returns stops the calls */
@@ -160,9 +165,13 @@ export function createGate(parts: GateParts): RunningGate {
   const recorder = new Recorder({ ...parts, policyVersion, eventBytesMax: limits.eventBytesMax });
   const stages = stagesOf(parts, judged, recorder);
   const awaited = new Awaited(appender, parts.shared);
+  /** By which tags each judgement was made. */
+  const versions = new WeakMap<Judgement, number>();
   const share = (question: Question, recorded: Recorded): Judgement => {
     if (parts.shared !== null) shareRecord(awaited, judged, feed, question, recorded);
-    return judgement(question, recorded);
+    const made = judgement(question, recorded);
+    versions.set(made, question.tagsVersion);
+    return made;
   };
   const record = (question: Question, verdict: Verdict) => {
     const recorded = recorder.record(question, verdict);
@@ -191,6 +200,15 @@ export function createGate(parts: GateParts): RunningGate {
       const tagged = columns.map((one) => ({ ...one, tag: one.tag || (feed.tags.of(one.resource).at(-1) ?? "") }));
       following(() => void appender.append({ type: "output.masked", subject, data: { columns: tagged } }));
     },
+    mayShow(session, made) {
+      const { command, verdict } = made;
+      if (isStale(parts) && goesByData(command.reading)) return false;
+      const { version } = feed.tags;
+      if (versions.get(made) === version) return true;
+      if (!judged.isCovered(session, command, verdict)) return false;
+      versions.set(made, version);
+      return true;
+    },
     isDurable: (session, ticket) => awaited.isReached(session, ticket),
     onDurable(listener) {
       const stops = [appender.onDurable(listener), parts.shared?.onChange(listener)];
@@ -215,12 +233,19 @@ function shareRecord(awaited: Awaited, judged: Judged, feed: Feed, question: Que
   awaited.share(session, recorded.ticket, travels);
 }
 
-/** What is tagged, by whom it is forbidden and what is blocked is known by the feed: an old one decides nothing tagged. */
-function fresh({ shared, feed, limits }: GateParts, { facts, commits }: Question, sofar: Verdict): Verdict {
-  if (shared === null || shared.staleMs() <= limits.feedStaleMsMax || !mattersElsewhere(facts, commits, feed.tags.of))
-    return sofar;
+/**
+ * What is tagged, by whom it is forbidden and what is blocked is known by the feed. An old one does not know what was
+ * tagged since, so whatever goes by data is refused; what only writes values into the untagged goes on.
+ */
+function fresh(parts: GateParts, { facts, commits }: Question, sofar: Verdict): Verdict {
+  if (!isStale(parts)) return sofar;
+  if (!goesByData(facts) && !mattersElsewhere(facts, commits, parts.feed.tags.of)) return sofar;
   const sentence = "The shared log cannot be reached, so what is tagged, blocked or forbidden may have changed unseen.";
   return strictest(sofar, { ruling: "block", stage: "gate", because: ["feed.stale"], sentence, masks: [] });
+}
+
+function isStale({ shared, limits }: GateParts): boolean {
+  return shared !== null && shared.staleMs() > limits.feedStaleMsMax;
 }
 
 function preview(parts: GateParts, recorder: Recorder, judged: Judged, question: Question): Previewed {

@@ -64,6 +64,7 @@ export class Judged {
       commits,
       inTransaction,
       nowMs: this.#parts.now(),
+      tagsVersion: this.#parts.feed.tags.version,
       facts: this.#facts(session, command),
       subject: { ...session.subject, command: command.id },
       intent: null,
@@ -117,6 +118,12 @@ export class Judged {
       contextOf(session, known.minute, false),
     ).some(({ answer }) => answer.ruling !== "allow");
     return known.scrubs;
+  }
+
+  /** Whether policy, by what is tagged now, would permit it and mask no more than the verdict does. */
+  isCovered(session: Session, { reading }: Command, verdict: Verdict): boolean {
+    const now = this.#known(session, reading, this.#parts.now()).verdict;
+    return now.ruling !== "block" && now.masks.every((mask) => verdict.masks.includes(mask));
   }
 
   count(session: Session, command: Command): void {

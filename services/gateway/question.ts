@@ -16,6 +16,8 @@ export interface Question {
   readonly commits: readonly CommittedEffect[];
   readonly inTransaction: boolean;
   readonly nowMs: number;
+  /** Of the travelled tags that it is judged by. */
+  readonly tagsVersion: number;
   readonly facts: CommandFacts;
   /** The session's subject with this command. */
   readonly subject: Subject;

@@ -146,6 +146,29 @@ test("from the first read after the COMMIT that brings tags, the other gateway m
   }
 });
 
+test("a SELECT that waited for a lock shows nothing that was tagged while it waited, at either gateway", async () => {
+  for (const gateway of ["gw-a", "gw-b"] as const) {
+    const load = await session("gw-a", "load");
+    const reader = await session(gateway, "load");
+    const table = `waited_${gateway.slice(3)}`;
+    await load.client.query(`CREATE TABLE ${table} (id int, word text)`);
+    await reader.client.query(`SELECT word FROM ${table}`);
+    await load.client.query("BEGIN");
+    await load.client.query(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+    const waiting = reader.client.query(`SELECT word FROM ${table} /* waits */`);
+    waiting.catch(() => {});
+    await eventually("the lock's waiter", async () => {
+      const sql = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = $1::regclass";
+      const ask = (owner: { query(text: string, values: string[]): Promise<{ rowCount: number | null }> }) =>
+        owner.query(sql, [`${schema}.${table}`]);
+      return ((await direct(world.postgres, "orders", ask)).rowCount ?? 0) > 0;
+    });
+    await load.client.query(`INSERT INTO ${table} SELECT id, email FROM customers WHERE id <= 3`);
+    await load.client.query("COMMIT");
+    await assert.rejects(waiting, { code: "40001" });
+  }
+});
+
 test("a view that is redefined through one gateway is read by its new meaning through the other", async () => {
   const load = await session("gw-a", "load");
   const reader = await session("gw-b", "load");

@@ -131,6 +131,7 @@ export class FakeGate implements Gate {
   instant = true;
   verdict: (command: Command) => Verdict = () => allowed;
   preview_: (command: Command) => Verdict = () => allowed;
+  showing = true;
   scrubbing = false;
   /** The log takes nothing more. */
   full = false;
@@ -173,6 +174,9 @@ export class FakeGate implements Gate {
   }
   scrubs(): boolean {
     return this.scrubbing;
+  }
+  mayShow(): boolean {
+    return this.showing;
   }
   /** The log has synced everything that was judged so far. */
   sync(): void {

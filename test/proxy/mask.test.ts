@@ -221,3 +221,16 @@ test("a statement without rows needs no mask", async () => {
   await talk.client.hears(parseComplete, bindComplete, noData, complete("INSERT 0 1"), ready("I"));
   await talk.bye();
 });
+
+test("what may be shown no more when its rows come ends the session: no row, no count", async () => {
+  for (const answer of [row, complete("UPDATE 3")]) {
+    const talk = await masking();
+    talk.client.say(query(text));
+    await talk.names();
+    await talk.target.hears(query(text));
+    talk.gate.showing = false;
+    talk.target.say(answer, ready("I"));
+    const error = await talk.client.report();
+    assert.deepEqual([error.get("S"), error.get("C")], ["FATAL", "40001"]);
+  }
+});

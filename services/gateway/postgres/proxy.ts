@@ -15,6 +15,9 @@ import type { Wire } from "./wire.ts";
 
 export type { ProxyParts } from "./conversation.ts";
 
+/** 40001: whoever runs it again is judged by what holds then. */
+const sqlstates: Readonly<Record<string, string>> = { "result.outdated": "40001" };
+
 const unrecordable =
   "the disk of the gateway's log is full: what the target answered cannot be recorded, so it is not shown and the session ends";
 
@@ -136,7 +139,7 @@ class Relay {
   #failed(error: unknown): void {
     if (error instanceof ThroughlineError && error.kind !== "bug") {
       const full = error.code === "log.full";
-      const code = full ? "53100" : error.code.startsWith("frame.") ? "08P01" : "58000";
+      const code = full ? "53100" : (sqlstates[error.code] ?? (error.code.startsWith("frame.") ? "08P01" : "58000"));
       this.#end(error.message, code, full ? unrecordable : error.message);
       return;
     }

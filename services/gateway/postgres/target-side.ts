@@ -86,6 +86,7 @@ export class TargetSide {
       return;
     }
     if (run === undefined) throw unexpected(type);
+    this.#mustHold(run);
     run.bytes += end - start;
     if (type === types.DataRow) run.rows += count;
     if (!run.maskKnown || (type === types.CopyData && run.masks)) throw unmaskable();
@@ -94,6 +95,15 @@ export class TargetSide {
       this.betweenMessages = last;
     } else if (!whole) throw unmaskable();
     else this.#parts.outbox.add(maskRow(bytes, start, end, run.plan));
+  }
+
+  /** @throws ThroughlineError `result.outdated` */
+  #mustHold({ judgement }: Run): void {
+    if (this.#parts.gate.mayShow(this.#parts.session, judgement)) return;
+    throw new ThroughlineError(
+      "result.outdated",
+      "what is protected changed while this ran, or may have changed unseen: nothing more of it is shown, and the session ends",
+    );
   }
 
   #message(): void {
@@ -131,6 +141,7 @@ export class TargetSide {
   #answer(type: number, head: Reply): void {
     const { start, end } = this.#scanner;
     if (head.run !== undefined) head.run.bytes += end - start;
+    if (type === types.CommandComplete && head.run !== undefined) this.#mustHold(head.run);
     if (type === types.ReadyForQuery) {
       this.#ready(head);
       return;
