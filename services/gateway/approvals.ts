@@ -72,7 +72,7 @@ export class Approvals {
     for (const [identity, times] of lapsed) this.#lapsed.set(identity, [...times]);
   }
 
-  /** The event that used an approval up: the first in the log, whichever gateway said it. Of late ones, as many as could still be asked about. */
+  /** The event that used an approval up: the first in the log, whichever gateway said it; "" when it was no approval any more. Of late ones, as many as could still be asked about. */
   usedBy(approval: string): string | null {
     return this.#used.get(approval) ?? null;
   }
@@ -80,7 +80,7 @@ export class Approvals {
   /** @returns what came of it, when the entry is an answer */
   fold(entry: Entry): Answered | null {
     if (entry.type === "approval.asked") this.#ask(entry.subject.identity ?? "", entry.data);
-    else if (entry.type === "approval.used") this.#use(entry.data.approval, entry.id);
+    else if (entry.type === "approval.used") this.#use(entry);
     else if (entry.type === "approval.expired") this.#lapse(entry.data.approval, entry.atMs);
     else if (entry.type === "approval.answered") return this.#answer(entry);
     return null;
@@ -136,6 +136,8 @@ export class Approvals {
   }
 
   #ask(identity: string, data: EventData["approval.asked"]): void {
+    // As it was asked first: nobody makes another question of it, nor asks again what was used.
+    if (this.#asked.has(data.approval) || this.#used.has(data.approval)) return;
     const { approval: id, binding, excluded, because, expiresAtMs } = data;
     const needs = data.needs ?? [{ approvers: data.approvers, humans: data.humans }];
     this.#asked.set(id, { id, binding, identity, needs, excluded, because, expiresAtMs, answers: [] });
@@ -149,9 +151,12 @@ export class Approvals {
     this.#forget(id);
   }
 
-  #use(approval: string, event: string): void {
+  /** A use counts as the log stood before it: what was refused, expired or voided meanwhile is used up by nobody. */
+  #use({ id, atMs, data: { approval, binding } }: Extract<Entry, { type: "approval.used" }>): void {
     if (this.#used.has(approval)) return;
-    this.#used.set(approval, event);
+    const asked = this.#asked.get(approval);
+    const counts = asked?.binding === binding && atMs <= asked.expiresAtMs && this.isApproved(asked);
+    this.#used.set(approval, counts ? id : "");
     const [oldest] = this.#used.keys();
     if (this.#used.size > usesKeptMax && oldest !== undefined) this.#used.delete(oldest);
     this.#forget(approval);

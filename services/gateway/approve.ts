@@ -42,10 +42,12 @@ const resourcesShownMax = 100;
 export function approve(parts: ApproveParts, question: Question, sofar: Verdict): Verdict | Promise<Verdict> {
   if (sofar.ruling !== "hold" || sofar.hold === undefined) return sofar;
   const binding = bindingOf(parts, question);
-  const excluded = excludedOf(parts, question, sofar.hold);
+  const { hold } = sofar;
+  const excluded = excludedOf(parts, question, hold);
   const asked = parts.feed.approvals.forBinding(binding);
   if (asked !== null && covers(asked, sofar) && question.nowMs <= asked.expiresAtMs) {
-    if (parts.feed.approvals.isApproved(asked, excluded)) return use(parts, question, sofar, asked);
+    if (parts.feed.approvals.isApproved(asked, excluded))
+      return use(parts, question, sofar, asked, () => excludedOf(parts, question, hold));
     if (!recordVoided(parts, question, asked, excluded)) return parts.waiting.wait(question, sofar, asked);
   }
   if (asked !== null) expire(parts, question, asked.id);
@@ -96,14 +98,23 @@ function needKey({ approvers, humans }: Need): string {
  * Once over all gateways: the first use in the log counts. On one machine that is known at once; else the feed says it,
  * and what another gateway used in the same moment is refused here.
  */
-function use(parts: ApproveParts, question: Question, sofar: Verdict, asked: Asked): Verdict | Promise<Verdict> {
+function use(
+  parts: ApproveParts,
+  question: Question,
+  sofar: Verdict,
+  asked: Asked,
+  excluded: () => readonly string[],
+): Verdict | Promise<Verdict> {
   const { subject } = question;
   const { appender, feed } = parts;
   const use = appender.nextId("steps");
   appender.append({ type: "approval.used", subject, data: { approval: asked.id, binding: asked.binding } });
   const settled = () => {
     const by = feed.approvals.usedBy(asked.id);
-    return by === null ? null : by === use ? used(question, sofar, asked) : usedElsewhere;
+    if (by === null) return null;
+    if (by !== use) return by === "" ? usedLate : usedElsewhere;
+    // Links between people may have come while the log had the word.
+    return feed.approvals.isApproved(asked, excluded()) ? used(question, sofar, asked) : usedLate;
   };
   return settled() ?? confirmed(parts, asked.id, settled);
 }
@@ -129,6 +140,10 @@ const notUsed: Verdict = { ruling: "block", stage: "approve", because: ["approva
 const usedElsewhere: Verdict = {
   ...notUsed,
   sentence: "Another session used this approval at the same moment; it counts once.",
+};
+const usedLate: Verdict = {
+  ...notUsed,
+  sentence: "This approval was refused, had expired or no longer counted when it was to be used.",
 };
 const unconfirmed: Verdict = {
   ...notUsed,

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import type { Draft } from "../../infra/log/log.ts";
+import { People } from "../../infra/policy/people.ts";
 import type { ResourceUri } from "../../schemas/command.ts";
+import { Approvals } from "../../services/gateway/approvals.ts";
 import { type Gateway, many, until } from "../gate/many.ts";
 import { customers, effect, person, reading, staging, workload } from "../gate/world.ts";
 import { MemoryBrokers, type MemoryBus } from "../log/memory-bus.ts";
@@ -59,6 +61,53 @@ const undone = (command: string): Draft<"command.finished"> => ({
     ...{ outcome: "error", rows: 0, bytes: 0, tag: "", code: "57014", durationUs: 1, shown: false },
     ...{ undone: [command], lasted: [] },
   },
+});
+
+describe("an approval", () => {
+  it("is used up by nobody when the log had it refused, expired or voided before", () => {
+    const rita = person("rita", "owners");
+    for (const [before, atMs] of [
+      ["refused", 2],
+      ["linked", 2],
+      ["nothing", 99],
+      ["nothing", 2],
+    ] as const) {
+      const people = new People();
+      const approvals = new Approvals(people);
+      const say = (type: string, data: object, at = 1, id = type) => {
+        const entry = { type, id, atMs: at, source: "x", role: "api", subject: { identity: "ana" }, data } as never;
+        people.fold(entry);
+        approvals.fold(entry);
+      };
+      const about = { approval: "A", binding: "B" };
+      const answer = (by: typeof rita, what: string) =>
+        say("approval.answered", { ...about, answer: what, by: by.key, kind: by.kind, groups: by.groups });
+      const needs = [{ approvers: ["owners"], humans: 1 }];
+      say("approval.asked", { ...about, needs, excluded: [], because: [], expiresAtMs: 50 });
+      answer(olga, "approve");
+      if (before === "refused") answer(rita, "refuse");
+      if (before === "linked")
+        say("identity.linked", { identities: [olga.key, "ana"], strength: "strong", evidence: [] });
+      say("approval.used", about, atMs, "the use");
+      assert.equal(approvals.usedBy("A"), before === "nothing" && atMs === 2 ? "the use" : "", `${before} ${atMs}`);
+    }
+  });
+
+  it("is one question: nobody asks another under its id", async (t) => {
+    const { here, a, lie } = await stage(t);
+    const grants = ["extract", "transform", "load"].map((name) => here.grant(workload(name), name));
+    await does(a, grants[0]!, "SELECT", readsTagged);
+    await does(a, grants[1]!, "INSERT", copies);
+    const { judgement } = await does(a, grants[2]!, "DELETE", removes);
+    const id = judgement.held!.approval;
+    await until(() => a.feed.approvals.get(id) !== null);
+    const before = structuredClone(a.feed.approvals.get(id));
+    const asked = { approval: id, binding: "other", approvers: ["everybody"], humans: 1, excluded: [], escalate: [] };
+    const shown = { expiresAtMs: Date.now() + 1e9, sentence: "harmless", because: [], chains: [], statements: [] };
+    const data = { ...asked, ...shown, resources: [], text: { bytes: 0, hash: "" } };
+    await lie({ type: "approval.asked", subject: {}, data });
+    assert.deepEqual(a.feed.approvals.get(id), before);
+  });
 });
 
 describe("an owned gateway", () => {
