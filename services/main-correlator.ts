@@ -82,6 +82,7 @@ export async function correlate(shared: SharedLog, name: string, around: Surroun
   following.ended.catch(around.fatal);
   await shared.shipped();
   await following.caughtUp();
+  shared.expectWhole("steps", following.state.last);
   correlator.goLive();
   live = true;
   const data = { role: "correlator", version: around.version, positions: { steps: place } };

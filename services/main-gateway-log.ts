@@ -187,6 +187,7 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
   following.ended.catch(around.fatal);
   await shared.shipped();
   await following.caughtUp();
+  shared.expectWhole("steps", following.state.last);
   appender.append({ type: "service.started", subject: {}, data: startedAs("gateway", around.version) });
   proposeChanged(appender, policy, parts);
   heart.start();

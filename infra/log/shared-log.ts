@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ThroughlineError } from "../../schemas/errors.ts";
-import type { Role } from "../../schemas/event.ts";
+import type { Role, Stream } from "../../schemas/event.ts";
 import { Archive } from "./archive.ts";
 import type { Bus } from "./bus.ts";
 import type { Entry } from "./entry.ts";
@@ -117,6 +117,23 @@ export class SharedLog {
     return followSteps(from === undefined ? about : { ...about, from }, deliver);
   }
 
+  /**
+   * A spool that is older than what the shared log has (a disk that was lost, or put back) gives sequences again, and
+   * everybody would drop what it says as a repetition: approvals, blocks and records without a word.
+   * @param last by source, of what the shared log has in a stream. @throws ThroughlineError `log.refused`
+   */
+  expectWhole(stream: Stream, last: Iterable<readonly [source: string, sequence: number]>): void {
+    for (const [source, sequence] of last) {
+      const own = this.spool.isLocal(source) ? this.spool.lanesOf(source)[stream].sequence : sequence;
+      if (own >= sequence) continue;
+      const found = `The shared log has ${source}, ${stream}, up to ${sequence}; the spool here ends at ${own}`;
+      throw new ThroughlineError(
+        "log.refused",
+        `${found}: it is an older or another one. Give this process a new name`,
+      );
+    }
+  }
+
   /** Resolves when everything that was said until now is in the shared log. */
   async shipped(): Promise<void> {
     await this.spool.drained();
@@ -177,6 +194,16 @@ export async function openArchivedLog(options: SharedLogOptions): Promise<Archiv
     now,
   });
   archive.ended.catch(fatal);
+  archive
+    .caughtUp()
+    .then(() => {
+      for (const stream of ["steps", "events"] as const)
+        shared.expectWhole(
+          stream,
+          [...sources.known.keys()].map((source) => [source, journal.lanesOf(source)[stream].sequence] as const),
+        );
+    })
+    .catch(fatal);
   const followings = new Set<Following>();
   let closing: Promise<void> | null = null;
   return {
