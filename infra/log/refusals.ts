@@ -16,16 +16,18 @@ export class Refusals {
     this.#now = now;
   }
 
-  record(source: string, claimedType: string, reason: string): void {
+  /** @returns whether it was written down, and not only counted */
+  record(source: string, claimedType: string, reason: string): boolean {
     const minute = Math.floor(this.#now() / 60_000);
     if (minute !== this.#minute) this.#count = 0;
     this.#minute = minute;
     if (++this.#count > refusalsPerMinuteMax) {
       this.#silent++;
-      return;
+      return false;
     }
     const before = this.#silent === 0 ? "" : ` (and ${this.#silent} refusals before that were only counted)`;
     this.#silent = 0;
     this.#journal.refuse(source.slice(0, 200), claimedType, `${reason}${before}`);
+    return true;
   }
 }

@@ -109,8 +109,9 @@ export class SharedLog {
   follow(deliver: (entries: readonly Entry[], offset: number) => void, from?: StepsState): StepsFollowing {
     const { bus, tenant, sources, fault } = this.#options;
     const refused = (source: string, type: string, reason: string) => {
+      // Not more than is written down: whoever may write to the topic must not bury what else an operator is told.
+      if (!this.#refusals.record(source, type, reason)) return;
       fault(new ThroughlineError("log.refused", `A message in ${this.topics.steps} was refused: ${reason}`));
-      this.#refusals.record(source, type, reason);
     };
     const holes = (hole: Hole) => fault(holeIn(hole));
     const about = { bus, topics: this.topics, tenant, known: sources.known, refused, holes };

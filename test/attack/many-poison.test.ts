@@ -91,6 +91,16 @@ describe("a source that says what nobody can read", () => {
   });
 });
 
+describe("a topic that anybody fills with nonsense", () => {
+  it("neither stops who reads it nor buries what else an operator is told", async (t) => {
+    const { here, put, works } = await stage(t);
+    for (let i = 0; i < 300; i++) await put(Buffer.from(`nonsense ${i}`));
+    await works();
+    // Three processes, and a minute may end meanwhile.
+    assert.ok(here.world.faults.length <= 2 * 60 * 4, String(here.world.faults.length));
+  });
+});
+
 /** The same record by its JSON alone, with other data. */
 function withoutSection(part: Buffer, { type, data }: Draft): Buffer {
   const sourceEnd = 20 + part.readUInt16LE(10);
