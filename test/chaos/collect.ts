@@ -93,6 +93,18 @@ export async function given(file: string): Promise<Given[]> {
   return found;
 }
 
+/** Waits until the store has projected what these processes said last. @returns false when it does not */
+export async function projected(investigator: Player, names: readonly string[], waitMsMax: number): Promise<boolean> {
+  for (const until = Date.now() + waitMsMax; Date.now() < until; ) {
+    const { body } = await investigator.api("GET", "/api/timeline?type=service.stopped&limit=1000");
+    const { rows = [] } = body as unknown as Partial<TimelinePage>;
+    const ended = new Set(rows.map(({ source }) => source.slice(source.indexOf("/") + 1)));
+    if (names.every((name) => ended.has(name))) return true;
+    await new Promise((done) => setTimeout(done, 500));
+  }
+  return false;
+}
+
 /** Every id of the timeline, page by page, as an investigator would scroll. */
 export async function timelineIds(investigator: Player): Promise<string[]> {
   const ids: string[] = [];

@@ -10,7 +10,7 @@ import { type Cluster, startCluster } from "../cluster/world.ts";
 import { type Dice, seeded } from "../correlator/dice.ts";
 import { granted, type Player, person, workload } from "../demo/cast.ts";
 import { type Account, type Crew, playLots } from "./chains.ts";
-import { archived, archivedAll, given, spooled, timelineIds } from "./collect.ts";
+import { archived, archivedAll, given, projected, spooled, timelineIds } from "./collect.ts";
 import { type Disk, smallDisk } from "./disk.ts";
 import type { Attempt, Evidence, Said } from "./evidence.ts";
 import { letLoose } from "./faults.ts";
@@ -39,7 +39,8 @@ export interface Left {
 }
 
 const triesPerLot = 24;
-const approvedOf100 = 4;
+const approvedOf100 = 6;
+const approveMsMax = 3_000;
 const accounts: readonly Account[] = ["extract", "transform", "load"];
 const waitSeconds = 1;
 
@@ -104,6 +105,8 @@ async function play(world: Cluster, disk: Disk | null, options: NightOptions): P
   const failed = [...(chaos?.failed ?? []), ...(await settle(world, spools, say))];
   const ivan = await person(world, "ivan");
   say("reading the timeline, the archive and the target");
+  const isThere = await projected(ivan, ["gw-a", "gw-b", "corr-a", "corr-b"], 60_000);
+  if (!isThere) failed.push("the timeline does not have the last of what was said");
   const timeline = await timelineIds(ivan);
   const lasting = await lastingMarks(world.postgres, lots);
   await world.kill("store", "SIGTERM");
@@ -168,11 +171,15 @@ async function enlist(world: Cluster, olga: Player, { attempts, seats, over, opt
   return crews;
 }
 
-/** The api may be away: then nobody has said yes. */
+/** The api hears of an approval a little after its client, and may be away: then nobody has said yes. */
 async function approve(olga: Player, approval: string): Promise<boolean> {
   const body = { answer: "approve", reason: "chaos" };
-  const { status } = await olga.api("POST", `/api/approvals/${approval}/answer`, body).catch(() => ({ status: 0 }));
-  return status === 200;
+  for (const until = Date.now() + approveMsMax; Date.now() < until; ) {
+    const { status } = await olga.api("POST", `/api/approvals/${approval}/answer`, body).catch(() => ({ status: 0 }));
+    if (status === 200) return true;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  return false;
 }
 
 const completing = (attempts: readonly Attempt[]) => attempts.filter((one) => one.completing).length;
