@@ -1,4 +1,5 @@
 /** Refusals as events of the writer, not more than a few a minute. */
+import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Journal } from "./journal.ts";
 
 /** `log.refused` events per minute; the rest are counted in the next one, so that nobody fills the log with refusals. */
@@ -26,8 +27,15 @@ export class Refusals {
       return false;
     }
     const before = this.#silent === 0 ? "" : ` (and ${this.#silent} refusals before that were only counted)`;
+    try {
+      this.#journal.refuse(source.slice(0, 200), claimedType, `${reason}${before}`);
+    } catch (error) {
+      if (!(error instanceof ThroughlineError) || error.code !== "log.full") throw error;
+      // Whoever reads goes on: a full disk and one message of nonsense must not end the process.
+      this.#silent++;
+      return false;
+    }
     this.#silent = 0;
-    this.#journal.refuse(source.slice(0, 200), claimedType, `${reason}${before}`);
     return true;
   }
 }

@@ -13,7 +13,7 @@ import type { Stream } from "../../schemas/event.ts";
 import type { Bus, Outbound } from "./bus.ts";
 import { lastOfBatch, lastOfGroup } from "./frame.ts";
 import type { Journal } from "./journal.ts";
-import type { Appender, Following, LogRecord, Position } from "./log.ts";
+import type { Appender, Draft, Following, LogRecord, Position } from "./log.ts";
 import { makePack, packBytesMax } from "./pack.ts";
 import { storedRecord } from "./record.ts";
 import { placeOf, type Topics } from "./topics.ts";
@@ -197,14 +197,23 @@ export class Shipper {
   #failed(since: number, error: ThroughlineError): void {
     this.#failingSince = since;
     const reason = `${error.code}: ${error.message}`;
-    this.#options.appender.append({ type: "sink.failed", subject: {}, data: { sink: "shared log", reason } });
+    this.#note({ type: "sink.failed", subject: {}, data: { sink: "shared log", reason } });
   }
 
   #recovered(since: number): void {
     this.#failingSince = null;
     const [from, until] = [since, this.#options.now()].map((ms) => new Date(ms).toISOString());
     const data = { sink: "shared log", from: from ?? "", until: until ?? "", count: 0 };
-    this.#options.appender.append({ type: "sink.recovered", subject: {}, data });
+    this.#note({ type: "sink.recovered", subject: {}, data });
+  }
+
+  /** A disk without even a reserve keeps nothing more; what it has must be shipped all the same. */
+  #note(draft: Draft): void {
+    try {
+      this.#options.appender.append(draft);
+    } catch (error) {
+      if (!(error instanceof ThroughlineError) || error.code !== "log.full") throw error;
+    }
   }
 
   /** Nothing waits for it: where a full disk keeps the older one, only more is sent again. */

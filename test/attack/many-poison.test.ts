@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import type { Draft } from "../../infra/log/log.ts";
+import { Refusals } from "../../infra/log/refusals.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
 import type { EventType } from "../../schemas/event.ts";
 import { type Gateway, many, until } from "../gate/many.ts";
 import { workload } from "../gate/world.ts";
@@ -92,6 +94,20 @@ describe("a source that says what nobody can read", () => {
 });
 
 describe("a topic that anybody fills with nonsense", () => {
+  it("does not end who reads it while his own disk is full to the last byte", () => {
+    const said: string[] = [];
+    const disk = { full: true };
+    const refuse = (_source: string, _type: string, reason: string) => {
+      if (disk.full) throw new ThroughlineError("log.full", "full");
+      said.push(reason);
+    };
+    const refusals = new Refusals({ refuse } as never, () => 0);
+    assert.equal(refusals.record("", "", "one"), false);
+    disk.full = false;
+    assert.equal(refusals.record("", "", "two"), true);
+    assert.match(said[0] ?? "", /1 refusals before/);
+  });
+
   it("neither stops who reads it nor buries what else an operator is told", async (t) => {
     const { here, put, works } = await stage(t);
     for (let i = 0; i < 300; i++) await put(Buffer.from(`nonsense ${i}`));
