@@ -123,12 +123,6 @@ export function asked(olga: Player, hint: string): Promise<ApprovalInfo> {
   });
 }
 
-export const works = (actor: Actor, sql: string): Promise<boolean> =>
-  actor.client.query(sql).then(
-    () => true,
-    () => false,
-  );
-
 /** It must be refused as policy refuses, with these words. */
 export async function refusedWith(actor: Actor, sql: string, words: RegExp): Promise<void> {
   const { code, message, detail } = await refusalOf(actor.client.query(sql));
