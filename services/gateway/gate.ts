@@ -72,6 +72,11 @@ export interface Gate {
    * this process stood still), and what was tagged until then counts. Ask for every piece of a result. False: the session ends.
    */
   mayShow(session: Session, judgement: Judgement): boolean;
+  /**
+   * Asked of a command that waited for its record before it was forwarded: what came meanwhile counts.
+   * @returns null when it may run; else why not
+   */
+  mayStart(session: Session, judgement: Judgement): Verdict | null;
   /** True when everything that the session said up to the ticket is durable, where it must be. */
   isDurable(session: Session, ticket: Ticket): boolean;
   /** Called after each sync of the log; one listener per session. @returns stops the calls */
@@ -209,6 +214,7 @@ export function createGate(parts: GateParts): RunningGate {
       versions.set(made, version);
       return true;
     },
+    mayStart: (session, made) => startable(parts, judged, session, made),
     isDurable: (session, ticket) => awaited.isReached(session, ticket),
     onDurable(listener) {
       const stops = [appender.onDurable(listener), parts.shared?.onChange(listener)];
@@ -242,6 +248,21 @@ function fresh(parts: GateParts, { facts, commits }: Question, sofar: Verdict): 
   if (!goesByData(facts) && !mattersElsewhere(facts, commits, parts.feed.tags.of)) return sofar;
   const sentence = "The shared log cannot be reached, so what is tagged, blocked or forbidden may have changed unseen.";
   return strictest(sofar, { ruling: "block", stage: "gate", because: ["feed.stale"], sentence, masks: [] });
+}
+
+/** A block that was placed, a session that was ended, tags that came while it waited for its record. */
+function startable(
+  parts: GateParts,
+  judged: Judged,
+  session: Session,
+  { command, verdict }: Judgement,
+): Verdict | null {
+  const question = judged.question(session, command, [], false);
+  const standing = fresh(parts, question, block(parts, question, allowed));
+  if (standing.ruling === "block") return standing;
+  if (judged.isCovered(session, command, verdict)) return null;
+  const sentence = "What it touches was tagged while it waited; send it again.";
+  return { ruling: "block", stage: "gate", because: ["result.outdated"], sentence, masks: [] };
 }
 
 function isStale({ shared, limits }: GateParts): boolean {

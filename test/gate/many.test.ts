@@ -200,6 +200,18 @@ describe("two gateways", () => {
     assert.equal((await does(again, grants[2]!, "DELETE", removes)).ruling, "allow");
   });
 
+  it("do not start what was blocked while it waited for its record", async (t) => {
+    const { here, a } = await stage(t);
+    const session = await a.session(here.grant(workload("load"), "load"));
+    const judgement = await a.judge(session, "INSERT", copies);
+    assert.equal(a.gate.mayStart(session, judgement), null);
+    const scope = { account: "load" };
+    const data = { block: "b1", scope, by: "olga", reason: "stop", expiresAtMs: null, approvers: [] };
+    here.api.append({ type: "block.placed", subject: {}, data });
+    await until(() => a.feed.blocks.length === 1);
+    assert.deepEqual(a.gate.mayStart(session, judgement)?.because, ["b1"]);
+  });
+
   it("do not place a block again that was lifted, when the other replica says it late", async (t) => {
     const { here, a, buses } = await stage(t);
     const { api } = here;

@@ -165,6 +165,11 @@ export class FakeGate implements Gate {
   masked(_: Session, __: Judgement, columns: EventData["output.masked"]["columns"]): void {
     this.maskCounts.push(columns);
   }
+  /** What a test refuses after the wait for a record. */
+  late: Verdict | null = null;
+  mayStart(): Verdict | null {
+    return this.late;
+  }
   isDurable(_: Session, ticket: Ticket): boolean {
     return this.instant || ticket <= this.#durable;
   }

@@ -41,6 +41,27 @@ test("an autocommitted write waits for its record before it is forwarded", async
   await talk.bye();
 });
 
+test("what was blocked while a write waited for its record stops it before it is forwarded", async () => {
+  const talk = await Talk.opened();
+  talk.gate.instant = false;
+  talk.client.say(query("INSERT x"));
+  await talk.target.hearsNothing();
+  talk.gate.late = { ruling: "block", stage: "block", because: ["b1"], sentence: "Blocked meanwhile.", masks: [] };
+  talk.gate.sync();
+  await talk.target.hears(query("refused_by_throughline"));
+  talk.target.say(errorResponse({ severity: "ERROR", code: "42601", message: "syntax error" }), ready("I"));
+  const error = await talk.client.report();
+  assert.deepEqual([error.get("C"), error.get("M")], ["42501", "Blocked meanwhile."]);
+  await talk.client.hears(ready("I"));
+  await talk.bye();
+  assert.deepEqual(
+    talk.gate.done
+      .filter(({ text }) => text === "INSERT x")
+      .map(({ outcome }) => [outcome.outcome, outcome.code, outcome.undone.length]),
+    [["error", "42501", 1]],
+  );
+});
+
 async function inTransaction(): Promise<Talk> {
   const talk = await Talk.opened();
   talk.client.say(query("BEGIN"));

@@ -112,8 +112,17 @@ function run(talk: Conversation, request: Request, judgement: Judgement): Done {
   // What runs under an approval waits whatever it is: `approval.used` must be durable before it is forwarded.
   const early = judgement.approved === null && mayRunBeforeRecord(talk, judgement.command.reading);
   const waits = early ? null : talk.durable(judgement.ticket);
-  if (waits !== null) return waits.then(() => start(talk, request, judgement));
+  if (waits !== null) return waits.then(() => started(talk, request, judgement));
   return start(talk, request, judgement);
+}
+
+/** After a wait, which may have been long: what was placed or tagged meanwhile stops it. */
+function started(talk: Conversation, request: Request, judgement: Judgement): Done {
+  const refused = talk.gate.mayStart(talk.session, judgement);
+  if (refused === null) return start(talk, request, judgement);
+  unasked(talk);
+  unrun(talk, new Run(judgement, talk.parts.now()), "42501");
+  return refuse(talk, request.type, refusal(judgement.command, refused));
 }
 
 function start(talk: Conversation, request: Request, judgement: Judgement): Done {
