@@ -268,7 +268,9 @@ async function keyIdFrom(store: Store, session: string): Promise<string | null> 
 
 /** The store, or the storage of keys and blobs: whatever it is, it comes back. */
 function isAway(error: unknown): boolean {
-  return error instanceof ThroughlineError && (error.code === "store.unavailable" || error.code === "blobs.unavailable");
+  return (
+    error instanceof ThroughlineError && (error.code === "store.unavailable" || error.code === "blobs.unavailable")
+  );
 }
 
 /** The store's own words, without the rows that it quotes. */
