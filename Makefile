@@ -45,11 +45,13 @@ test-browser: node_modules/.installed $(console) ## the console in Debian's Chro
 	@command -v chromium >/dev/null || { echo "Chromium is missing. On Debian: apt-get install chromium"; exit 1; }
 	@$(node) --test --test-concurrency=1 'test/**/*.browser.ts'
 
-test-all: ## everything that is promised: test, check, browser, the play, psql
+test-all: ## everything that is promised: test, check, browser, broken promises, the play, simulation, chaos
 	@command -v chromium >/dev/null || { echo "Chromium is missing. On Debian: apt-get install chromium"; exit 1; }
 	@command -v psql >/dev/null || { echo "psql is missing. On Debian: apt-get install postgresql-client"; exit 1; }
 	@$(MAKE) --no-print-directory check test test-browser prove
 	@$(MAKE) --no-print-directory run ARGS=--once
+	@$(MAKE) --no-print-directory simulate ARGS="--seconds=120"
+	@$(MAKE) --no-print-directory chaos
 
 check: node_modules/.installed ## types, style, layers, circles, dead code, sizes
 	@$(node) node_modules/typescript/bin/tsc
