@@ -75,6 +75,32 @@ describe("a correlator whose key somebody else has", () => {
   });
 });
 
+describe("two correlators that keep to the log", () => {
+  it("contest nothing of each other", async (t) => {
+    const { here, brokers, a, heard } = await stage(t);
+    await here.correlator("c2", brokers.connect());
+    const staging = "orders/public.staging";
+    const copies = reading([effect("transform", [`${customers}#email`], [`${staging}#email`])]);
+    const steps = [readsCustomers, copies, reading([effect("delete", [], [staging], true)])];
+    const rulings = [];
+    for (const [index, what] of steps.entries()) {
+      const session = await a.session(here.grant(workload(`w${index}`), `w${index}`));
+      const judgement = await a.judge(session, `${index}`, what);
+      await a.reached(session, judgement);
+      rulings.push(judgement.verdict.ruling);
+      if (judgement.verdict.ruling !== "hold") a.finish(session, judgement);
+    }
+    assert.equal(rulings[2], "hold");
+    const both = () => new Set(heard.filter(({ type }) => type === "clock.ticked").map(({ source }) => source)).size;
+    await until(() => both() === 2);
+    assert.deepEqual(here.world.fatal, []);
+    assert.deepEqual(
+      heard.filter(({ type }) => type === "alert.raised"),
+      [],
+    );
+  });
+});
+
 describe("what a correlator says that it has said", () => {
   it("is not everything while it keeps its outputs back, or while they wait for room", () => {
     const sent: Output[] = [];
