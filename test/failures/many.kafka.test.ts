@@ -214,6 +214,7 @@ test("Kafka dead: what touches no resource goes on, tagged work is refused even 
   const { world, sabotage, jobs, olga, ivan } = crowd;
   const [a, b] = [await crowd.session("gw-a", "extract"), await crowd.session("gw-b", "extract")];
   const load = await crowd.session("gw-b", "load");
+  assert.ok(await answers(a));
   await (await crowd.session("gw-b", "transform")).client.query(
     "INSERT INTO staging_customers SELECT * FROM customers WHERE id > 20 AND id <= 23",
   );

@@ -129,7 +129,7 @@ test("projector and api dead: commands go on, what is held waits, nobody answers
   assert.equal(await seenByTarget("/* patient */"), 1);
 });
 
-test("ClickHouse away, read-only and slow: commands, holds and answers go on, timelines say 503; back, they are whole", async () => {
+test("ClickHouse away, read-only, or its answers lost: commands, holds and answers go on, timelines say 503; back, they are whole", async () => {
   const load = await session("load");
   await house.clickhouse.kill();
   await load.client.query("SELECT 1 /* no store */");
