@@ -330,7 +330,7 @@ class Lot {
     said.yes ??= approve(first.held);
     if (!(await said.yes)) return;
     const again = { ...statement, approval: first.held };
-    const at = dice(2) === 0 ? [gateway] : gateways;
+    const at = dice(4) === 0 ? [gateway] : gateways;
     this.#again.push(() => Promise.all(at.map((one) => this.#run(account, one, again))));
   }
 }

@@ -39,7 +39,7 @@ export interface Left {
 }
 
 const triesPerLot = 24;
-const approvedOf100 = 6;
+const approvedOf100 = 15;
 const approveMsMax = 3_000;
 const accounts: readonly Account[] = ["extract", "transform", "load"];
 const waitSeconds = 1;
