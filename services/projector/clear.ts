@@ -31,15 +31,14 @@ export class ClearTexts {
     this.#parts = parts;
   }
 
-  /** Learns which key a session has, and forgets keys that were erased. */
+  /**
+   * Learns which key a session has, and forgets keys that were erased. A session that is closed is not forgotten: what it
+   * said may still wait to be written, and a short one was never in the store, where its key could be asked for.
+   */
   follow(record: LogRecord): void {
     if (record.type === "session.opened") {
       const { keyId } = record.envelope.data as EventData["session.opened"];
       keep(this.#keyIds, record.envelope.session ?? "", keyId);
-    } else if (record.type === "session.closed") {
-      const session = record.envelope.session ?? "";
-      this.#keys.delete(this.#keyIds.get(session) ?? "");
-      this.#keyIds.delete(session);
     } else if (record.type === "key.erased") {
       this.#keys.delete((record.envelope.data as EventData["key.erased"]).keyId);
     }
