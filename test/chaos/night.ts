@@ -107,7 +107,10 @@ async function play(world: Cluster, disk: Disk | null, options: NightOptions): P
   say("reading the timeline, the archive and the target");
   const isThere = await projected(ivan, ["gw-a", "gw-b", "corr-a", "corr-b"], 60_000);
   if (!isThere) failed.push("the timeline does not have the last of what was said");
-  const timeline = await timelineIds(ivan);
+  const timeline = await timelineIds(ivan).catch((error: unknown) => {
+    failed.push(`the timeline cannot be read: ${error instanceof Error ? error.message : error}`);
+    return [];
+  });
   const lasting = await lastingMarks(world.postgres, lots);
   await world.kill("store", "SIGTERM");
   const log = await archived(world.folder);
