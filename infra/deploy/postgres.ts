@@ -5,7 +5,7 @@
  * because a checkout often stands in one). Listens on loopback only. Not for production: no backups, no tuning.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { existsSync, openSync } from "node:fs";
 import { access, chown, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -62,14 +62,22 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   return { port, superuser, password, log, stop: () => stop(child) };
 }
 
+/** Below what systems give to outgoing connections: one of those could take a port between this look and its use. */
+const [portMin, portMax] = [15_000, 32_000];
+
 /** @returns a port that was free a moment ago on loopback */
 export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((done, failed) => probe.once("error", failed).listen(0, "127.0.0.1", done));
-  const address = probe.address();
-  await new Promise((done) => probe.close(done));
-  if (address === null || typeof address === "string") throw new ThroughlineError("internal.bug", "no port was given");
-  return address.port;
+  for (;;) {
+    const port = randomInt(portMin, portMax);
+    const probe = createServer();
+    const isFree = await new Promise<boolean>((done) => {
+      probe.once("error", () => done(false));
+      probe.listen(port, "127.0.0.1", () => done(true));
+    });
+    if (!isFree) continue;
+    await new Promise((done) => probe.close(done));
+    return port;
+  }
 }
 
 async function keptPort(folder: string): Promise<number> {
