@@ -16,7 +16,9 @@ import type { Session } from "./session.ts";
 
 export interface BlockParts {
   readonly appender: Appender;
-  readonly feed: Pick<Feed, "blocks">;
+  readonly feed: Pick<Feed, "blocks" | "atMs">;
+  /** Null on one machine, whose clock the log's time is. */
+  readonly shared: unknown;
 }
 
 export function block(parts: BlockParts, question: Question, sofar: Verdict): Verdict {
@@ -32,12 +34,17 @@ export function block(parts: BlockParts, question: Question, sofar: Verdict): Ve
 }
 
 /** The same for what is only looked at (Parse, Bind, Describe): nothing is recorded here. */
-export function blockFor(parts: Pick<BlockParts, "feed">, question: Question): StandingBlock | null {
-  const { blocks } = parts.feed;
+export function blockFor(
+  { feed, shared }: Pick<BlockParts, "feed" | "shared">,
+  question: Question,
+): StandingBlock | null {
+  const { blocks } = feed;
   if (blocks.length === 0) return null;
+  // Of many machines one may have a clock that is ahead: blocks end by the log's time.
+  const nowMs = shared === null ? question.nowMs : feed.atMs;
   return (
     blocks.find(
-      ({ scope, expiresAtMs }) => (expiresAtMs === null || question.nowMs < expiresAtMs) && matches(scope, question),
+      ({ scope, expiresAtMs }) => (expiresAtMs === null || nowMs < expiresAtMs) && matches(scope, question),
     ) ?? null
   );
 }

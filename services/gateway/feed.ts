@@ -49,6 +49,8 @@ export class Feed {
   readonly people = new People();
   readonly approvals = new Approvals(this.people);
   readonly tags: Tags;
+  /** Log time of the last record folded. */
+  atMs = 0;
   /** Standing blocks, oldest first. */
   blocks: readonly StandingBlock[] = [];
   readonly #intents = new Map<string, (answer: Answer) => void>();
@@ -61,6 +63,7 @@ export class Feed {
 
   /** For every record of the log, in order. */
   readonly fold = (entry: Entry): void => {
+    this.atMs = entry.atMs;
     switch (entry.type) {
       case "command.intended":
       case "command.decided":
