@@ -4,8 +4,8 @@
  * Also how fast those who were away catch up: a correlator that folds everything again, an archive that copies it.
  * Everything runs in one process here, so the figures are upper bounds of the ways, not of machines of their own.
  */
-import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { generateKeyPairSync, randomUUID } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Bus } from "../../infra/log/bus.ts";
@@ -13,10 +13,11 @@ import { Folder } from "../../infra/log/fold.ts";
 import { openJournal } from "../../infra/log/journal.ts";
 import { openKafka } from "../../infra/log/kafka.ts";
 import { storedRecord } from "../../infra/log/record.ts";
+import { publicKeyText } from "../../infra/log/sign.ts";
 import { openSocketLog } from "../../infra/log/socket-client.ts";
 import { openSocketHost } from "../../infra/log/socket-host.ts";
+import { openSources } from "../../infra/log/sources.ts";
 import type { ResourceUri } from "../../schemas/command.ts";
-import type { EventData } from "../../schemas/event-data.ts";
 import { limits } from "../../schemas/limits.ts";
 import { createCorrelator } from "../../services/correlator/correlator.ts";
 import { Feed } from "../../services/gateway/feed.ts";
@@ -48,47 +49,70 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - from;
 }
 
-/** One after the other: the intent over the socket, the answer back by a follow. */
-async function overSocket(): Promise<Figure[]> {
-  const folder = mkdtempSync(join(tmpdir(), "throughline-bench-"));
-  const fatal = (error: Error) => {
-    throw error;
-  };
-  const journal = await openJournal({ folder, tenant, name: "one", now: Date.now, fatal });
-  const speaker = await journal.appender("correlator", "one");
-  const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits });
-  await journal.foldFromStart((entry) => correlator.fold(entry));
-  correlator.goLive();
-  const host = await openSocketHost(journal, folder, Date.now);
-  const log = await openSocketLog({ folder, name: "one", roles: ["gateway"], now: Date.now });
-  const appender = await log.appender("gateway", "one");
+/** A gateway of its own connection: the intent over the socket, the answer back by a follow. */
+async function socketGateway(folder: string, name: string) {
+  const log = await openSocketLog({ folder, name, roles: ["gateway"], now: Date.now });
+  const appender = await log.appender("gateway", name);
   const feed = new Feed(tenant, catalog);
   const folder2 = new Folder();
   const following = log.follow({ after: null, streams: ["steps"] }, (records) => {
     for (const record of records) feed.fold(folder2.toEntry(storedRecord(record)));
   });
   await following.caughtUp;
-  const facts: EventData["command.intended"] = { kind: "query", ...removes, commits: [] };
+  return {
+    async ask() {
+      const subject = { session: name, command: randomUUID(), account: "load", target: "orders" };
+      const answered = Promise.withResolvers<void>();
+      feed.onAnswer(appender.nextId("steps"), () => answered.resolve());
+      const { effects, opaque, transaction, undoable } = removes;
+      const data = { kind: "query", effects, opaque, transaction, undoable, commits: [] };
+      appender.append({ type: "command.intended", subject, data });
+      await answered.promise;
+    },
+    async close() {
+      await following.close();
+      await log.close();
+    },
+  };
+}
+
+/** The registry of one machine, and a second gateway in it. */
+function secondGateway(folder: string): void {
+  openSources(folder, tenant, "one");
+  const file = join(folder, "keys", "sources.json");
+  const registry = JSON.parse(readFileSync(file, "utf8")) as { sources: Record<string, unknown> };
+  const { privateKey } = generateKeyPairSync("ed25519");
+  registry.sources["gateway/two"] = { role: "gateway", publicKey: publicKeyText(privateKey) };
+  writeFileSync(file, JSON.stringify(registry));
+  const pem = privateKey.export({ type: "pkcs8", format: "pem" });
+  writeFileSync(join(folder, "keys", "gateway-two.pem"), pem, { mode: 0o600 });
+}
+
+/** Two gateways in turn; the correlator folds in the process of the log's writer, which here is the same one. */
+async function overSocket(): Promise<Figure[]> {
+  const folder = mkdtempSync(join(tmpdir(), "throughline-bench-"));
+  const fatal = (error: Error) => {
+    throw error;
+  };
+  secondGateway(folder);
+  const journal = await openJournal({ folder, tenant, name: "one", now: Date.now, fatal });
+  const speaker = await journal.appender("correlator", "one");
+  const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits });
+  await journal.foldFromStart((entry) => correlator.fold(entry));
+  correlator.goLive();
+  const host = await openSocketHost(journal, folder, Date.now);
+  const gateways = [await socketGateway(folder, "one"), await socketGateway(folder, "two")];
   const ms: number[] = [];
-  for (let index = 0; index < asks; index += 1) {
-    const subject = { session: "s", command: randomUUID(), account: "load", target: "orders" };
-    ms.push(
-      await timed(async () => {
-        const answered = Promise.withResolvers<void>();
-        feed.onAnswer(appender.nextId("steps"), () => answered.resolve());
-        const { effects, opaque, transaction, undoable } = facts;
-        const data = { kind: "query", effects, opaque, transaction, undoable, commits: [] };
-        appender.append({ type: "command.intended", subject, data });
-        await answered.promise;
-      }),
-    );
-  }
-  await following.close();
-  await log.close();
+  for (let index = 0; index < asks; index += 1) ms.push(await timed(() => gateways[index % 2]!.ask()));
+  for (const gateway of gateways) await gateway.close();
   await host.close();
   await journal.close();
   rmSync(folder, { recursive: true, force: true });
-  return latencies("P7.socket", ms, "an answer by the correlator in the log's process, over its socket (goal 10)");
+  return latencies(
+    "P7.socket",
+    ms,
+    "two gateways: an answer by the correlator in the log's process, over its socket (goal 10)",
+  );
 }
 
 async function overKafka(): Promise<Figure[]> {
