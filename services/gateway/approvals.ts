@@ -105,12 +105,12 @@ export class Approvals {
     return count;
   }
 
-  /** Whose time is over, for `approval.expired`. */
   /** Asked, and neither used, refused nor lapsed yet. */
   get waiting(): number {
     return this.#asked.size;
   }
 
+  /** Whose time is over, for `approval.expired`. */
   overdue(nowMs: number): readonly string[] {
     return [...this.#asked.values()].filter((asked) => asked.expiresAtMs < nowMs).map((asked) => asked.id);
   }
