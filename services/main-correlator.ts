@@ -2,12 +2,12 @@
  * A correlator of many machines: follows the steps of the shared log from the first and answers in its own name. Any
  * number may run: the same log gives the same answers with the same ids, and whoever reads takes the first.
  */
-import type { Entry } from "../infra/log/entry.ts";
 import { openSharedLog, type SharedLog } from "../infra/log/shared-log.ts";
 import { stepsPlace } from "../infra/log/steps-follow.ts";
 import type { Config } from "../schemas/config.ts";
 import { limits } from "../schemas/limits.ts";
 import { createCorrelator } from "./correlator/correlator.ts";
+import { isWaitedFor, Ticks } from "./correlator/ticks.ts";
 import { type Operating, watchJournal, watchShipping } from "./main-operations.ts";
 import { sharedLogOptions } from "./main-shared.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
@@ -46,7 +46,7 @@ export async function runCorrelator(config: Config, around: Surroundings, operat
 export async function correlate(shared: SharedLog, name: string, around: Surroundings): Promise<Process> {
   const speaker = await shared.appender("correlator", name);
   const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits, source: speaker.source });
-  const ticks = new Ticks(around.now);
+  const ticks = new Ticks(() => performance.now());
   let place = "";
   let live = false;
   let behind = false;
@@ -96,41 +96,4 @@ export async function correlate(shared: SharedLog, name: string, around: Surroun
       await following.close();
     },
   };
-}
-
-/** How late this replica hears its own ticks, which is how far behind the log it reads. */
-class Ticks {
-  readonly #now: () => number;
-  /** By id: when it was said. */
-  readonly #sent = new Map<string, number>();
-  #heardMs: number;
-
-  constructor(now: () => number) {
-    this.#now = now;
-    this.#heardMs = now();
-  }
-
-  sent(id: string): void {
-    this.#sent.set(id, this.#now());
-  }
-
-  came(id: string): void {
-    const sentMs = this.#sent.get(id);
-    if (sentMs === undefined) return;
-    this.#heardMs = sentMs;
-    this.#sent.delete(id);
-  }
-
-  get lateMs(): number {
-    return this.#now() - this.#heardMs;
-  }
-}
-
-/** Gateways wait until it is known what these bring. */
-function isWaitedFor(entry: Entry): boolean {
-  if (entry.type !== "command.decided") return false;
-  return entry.data.effects.some(
-    ({ operation, reads, writes, ends }) =>
-      operation === "define" || ends.length > 0 || (reads.length > 0 && writes.length > 0 && operation !== "delete"),
-  );
 }

@@ -7,6 +7,7 @@ import { stepsPlace } from "../../infra/log/steps-follow.ts";
 import { type Correlator, createCorrelator } from "../../services/correlator/correlator.ts";
 import { engineVersion } from "../../services/correlator/engine.ts";
 import type { Output } from "../../services/correlator/outputs.ts";
+import { isWaitedFor, Ticks } from "../../services/correlator/ticks.ts";
 import { limits } from "./gateway.ts";
 import type { Machine } from "./loop.ts";
 import { keysOf, Run, type Stage } from "./process.ts";
@@ -107,38 +108,4 @@ function hasty(correlator: Correlator, machine: Machine): (entry: Entry) => void
     if (entry.type !== "command.decided") correlator.fold(entry);
     else machine.after(machine.name === "c0" ? 40 : 0, () => correlator.fold(entry));
   };
-}
-
-/** As main-correlator.ts: how far behind the log this replica reads. */
-class Ticks {
-  readonly #now: () => number;
-  readonly #sent = new Map<string, number>();
-  #heardMs: number;
-
-  constructor(now: () => number) {
-    this.#now = now;
-    this.#heardMs = now();
-  }
-
-  sent(id: string): void {
-    this.#sent.set(id, this.#now());
-  }
-
-  came(id: string): void {
-    this.#heardMs = this.#sent.get(id) ?? this.#heardMs;
-    this.#sent.delete(id);
-  }
-
-  get lateMs(): number {
-    return this.#now() - this.#heardMs;
-  }
-}
-
-/** As main-correlator.ts. */
-function isWaitedFor(entry: Entry): boolean {
-  if (entry.type !== "command.decided") return false;
-  return entry.data.effects.some(
-    ({ operation, reads, writes, ends }) =>
-      operation === "define" || ends.length > 0 || (reads.length > 0 && writes.length > 0 && operation !== "delete"),
-  );
 }
