@@ -41,6 +41,8 @@ export class Play implements Around {
   readonly #doing = new Map<string, Doing & { readonly identity: string }>();
   /** Command → when the target did it. */
   readonly #ran = new Map<string, number>();
+  /** Session → when the last thing that was sent to the target in it arrives. */
+  readonly #arrives = new Map<string, number>();
   #working = 0;
   #engines = 1;
 
@@ -162,7 +164,7 @@ export class Play implements Around {
       const result = await this.#call(gateway, open.serving, () => open.command(statement)).catch(
         () => "lost" as const,
       );
-      if (result === "lost") return this.target.drop(open.session.id);
+      if (result === "lost") return this.hangUp(open.session.id);
       if (result !== "ok" && open.inTransaction)
         await this.#call(gateway, open.serving, () => open.command(rollback)).catch(none);
       if (result !== "ok" && job.statements.length > 1) break;
@@ -197,12 +199,20 @@ export class Play implements Around {
   tell(machine: Machine, session: string, told: Told): Promise<Said> {
     const dice = this.stage.network.dice("target");
     return new Promise((resolve) => {
-      this.#loop.at(this.#loop.nowMs + 1 + dice(dice(10) === 0 ? 200 : 6), () => {
+      const atMs = this.#loop.nowMs + 1 + dice(dice(10) === 0 ? 200 : 6);
+      this.#arrives.set(session, atMs);
+      this.#loop.at(atMs, () => {
         this.#ran.set(told.command, this.#loop.nowMs);
         const said = this.target.execute(session, told);
         machine.after(1 + dice(5), () => resolve(said));
       });
     });
+  }
+
+  /** The end of a connection comes behind everything that was sent in it. */
+  hangUp(session: string): void {
+    const atMs = Math.max(this.#loop.nowMs, this.#arrives.get(session) ?? 0);
+    this.#loop.at(atMs, () => this.target.drop(session));
   }
 
   /** @param news tagged data that comes to places where none was */

@@ -28,6 +28,7 @@ export interface Around {
   readonly target: Target;
   begins(session: string, command: string, doing: Doing): void;
   tell(machine: Machine, session: string, told: Told): Promise<Said>;
+  hangUp(session: string): void;
   happened(kind: Fact["kind"], session: string, told: Told, by: string, news: readonly Brought[]): void;
 }
 
@@ -77,7 +78,7 @@ export class ClientSession {
     const rest = { keys: null as never, roleOf: () => "", commandsOf: gate.commandsOf };
     const parts = { appender, grants: feed.grants, newId, now: machine.now, ...rest };
     closeSession(parts, this.session, { reason: "done", clientBytes: 0, targetBytes: 0 });
-    this.#play.target.drop(this.session.id);
+    this.#play.hangUp(this.session.id);
   }
 
   async command(statement: Statement): Promise<Result> {
