@@ -17,6 +17,8 @@ export interface CompiledDetection {
   readonly operations: ReadonlySet<string> | null;
   /** It cannot match what destroys nothing. */
   readonly needsDestroys: boolean;
+  /** As it is written: what other readers of the rule (ClickHouse SQL) are made from. */
+  readonly written: Readonly<Record<string, unknown>>;
 }
 
 /** Where an error is: keys under `detection`. */
@@ -60,6 +62,7 @@ export function compileDetection(detection: Readonly<Record<string, unknown>>): 
     usesLate: [...fields].some(isLate),
     operations: whole.operations,
     needsDestroys: whole.needsDestroys,
+    written: detection,
   };
 }
 
