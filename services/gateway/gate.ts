@@ -69,7 +69,8 @@ export interface Gate {
   masked(session: Session, judgement: Judgement, columns: EventData["output.masked"]["columns"]): void;
   /**
    * Whether what comes of it now may be shown as it was judged: the target may have run it later (it waited for a lock, or
-   * this process stood still), and what was tagged until then counts. Ask for every piece of a result. False: the session ends.
+   * this process stood still), and what was tagged until then counts: for what may be seen, and for whether the correlator had
+   * to be asked. Ask for every piece of a result. False: the session ends.
    */
   mayShow(session: Session, judgement: Judgement): boolean;
   /**
@@ -170,12 +171,14 @@ export function createGate(parts: GateParts): RunningGate {
   const recorder = new Recorder({ ...parts, policyVersion, eventBytesMax: limits.eventBytesMax });
   const stages = stagesOf(parts, judged, recorder);
   const awaited = new Awaited(appender, parts.shared);
-  /** By which tags each judgement was made. */
+  /** By which tags each judgement was made, and of which the correlator was asked. */
   const versions = new WeakMap<Judgement, number>();
+  const asked = new WeakSet<Judgement>();
   const share = (question: Question, recorded: Recorded): Judgement => {
     if (parts.shared !== null) shareRecord(awaited, judged, feed, question, recorded);
     const made = judgement(question, recorded);
     versions.set(made, question.tagsVersion);
+    if (question.intent !== null) asked.add(made);
     return made;
   };
   const record = (question: Question, verdict: Verdict) => {
@@ -211,10 +214,11 @@ export function createGate(parts: GateParts): RunningGate {
       const { version } = feed.tags;
       if (versions.get(made) === version) return true;
       if (!judged.isCovered(session, command, verdict)) return false;
+      if (!asked.has(made) && judged.asks(judged.question(session, command, [], false))) return false;
       versions.set(made, version);
       return true;
     },
-    mayStart: (session, made) => startable(parts, judged, session, made),
+    mayStart: (session, made) => startable(parts, judged, session, made, asked.has(made)),
     isDurable: (session, ticket) => awaited.isReached(session, ticket),
     onDurable(listener) {
       const stops = [appender.onDurable(listener), parts.shared?.onChange(listener)];
@@ -256,11 +260,12 @@ function startable(
   judged: Judged,
   session: Session,
   { command, verdict }: Judgement,
+  wasAsked: boolean,
 ): Verdict | null {
   const question = judged.question(session, command, [], false);
   const standing = fresh(parts, question, block(parts, question, allowed));
   if (standing.ruling === "block") return standing;
-  if (judged.isCovered(session, command, verdict)) return null;
+  if (judged.isCovered(session, command, verdict) && (wasAsked || !judged.asks(question))) return null;
   const sentence = "What it touches was tagged while it waited; send it again.";
   return { ruling: "block", stage: "gate", because: ["result.outdated"], sentence, masks: [] };
 }

@@ -226,7 +226,7 @@ export class Play implements Around {
     const doing = this.#doing.get(`${session} ${command}`);
     // What only reads lasts nowhere.
     if (doing === undefined || (kind === "lasted" && effects.every(({ operation }) => operation === "read"))) return;
-    const { needs, ...about } = doing;
+    const { needs } = doing;
     const of = this.#gateways.find(({ machine }) => machine.name === doing.gateway)!;
     const isThere = (one: string) => (needs === "shared" ? this.truth.isShared(one) : isDurable(of, one));
     const missing = [...new Set([command, by])].filter((one) => !isThere(one));
@@ -236,7 +236,9 @@ export class Play implements Around {
         .filter(({ place, tags }) => !tags.every((tag) => serving.feed.tags.of(place).includes(tag)))
         .map(({ place, after }) => ({ what: `${machine.name} knew that ${place} gets tagged data`, after })),
     );
-    this.truth.facts.push({ kind, atMs: this.#loop.nowMs, command, by, effects, missing, unaware, ranMs, ...about });
+    const cutOff = of.serving?.isFresh === false;
+    const known = { missing, unaware, cutOff };
+    this.truth.facts.push({ kind, atMs: this.#loop.nowMs, command, by, effects, ranMs, ...known, ...doing });
   }
 
   /** Gateways that serve, are awake, and know the log well enough to decide about what is tagged. */

@@ -20,7 +20,7 @@ import type { Brought, Said, Target, Told } from "./target.ts";
 import type { Fact } from "./truth.ts";
 
 /** Whom a command is for, and by what it was judged. */
-export type Doing = Pick<Fact, "gateway" | "identity" | "account" | "rules"> & { readonly needs: "local" | "shared" };
+export type Doing = Pick<Fact, "gateway" | "identity" | "account" | "rules" | "needs">;
 
 /** The rest of the play, as a session needs it. */
 export interface Around {
@@ -126,8 +126,12 @@ export class ClientSession {
   async #run(statement: Statement, judgement: Judgement): Promise<Result> {
     const { bugs } = this.#play.stage;
     const early = judgement.approved === null && this.#mayRunBeforeRecord(judgement.command.reading);
-    if (!early && !bugs.has("forwards-unrecorded")) await this.#durable(judgement);
-    const { machine } = this.serving;
+    const { machine, gate } = this.serving;
+    if (!early && !bugs.has("forwards-unrecorded")) {
+      const waited = !gate.isDurable(this.session, judgement.ticket);
+      await this.#durable(judgement);
+      if (waited && gate.mayStart(this.session, judgement) !== null) return this.#unrun(judgement);
+    }
     const told = {
       command: judgement.command.id,
       effects: judgement.command.reading.effects,
@@ -145,18 +149,27 @@ export class ClientSession {
     };
     this.#play.begins(this.session.id, judgement.command.id, this.#fact(judgement));
     const said = await this.#play.tell(machine, this.session.id, told);
+    const isOutdated = said.ok && !gate.mayShow(this.session, judgement);
     const settled = said.ok ? this.#transaction.ran(step, statement.kind) : this.#transaction.failed(step);
     const more = this.#transaction.ready(said.status);
     if (said.ok && !bugs.has("shows-unrecorded")) await this.#durable(judgement);
     const shows = said.ok && told.effects.some(({ operation }) => operation === "read") && statement.kind === "none";
-    if (shows) this.#play.happened("shown", this.session.id, told, judgement.command.id, []);
-    this.#finished(judgement, said.ok, sum(settled, more));
+    if (shows && !isOutdated) this.#play.happened("shown", this.session.id, told, judgement.command.id, []);
+    this.#finished(judgement, said.ok, sum(settled, more), said.ok && !isOutdated);
+    if (isOutdated) throw new ThroughlineError("result.outdated", "the session ends");
     return said.ok ? "ok" : "error";
   }
 
-  #finished(judgement: Judgement, ok: boolean, settled: Settled): void {
+  /** What was placed or tagged while it waited stops it: it never runs. */
+  #unrun(judgement: Judgement): Result {
+    const { id } = judgement.command;
+    this.#finished(judgement, false, { undone: [id], lasted: [] }, false);
+    return this.#refused();
+  }
+
+  #finished(judgement: Judgement, ok: boolean, settled: Settled, shown: boolean): void {
     const outcome = ok ? ("ok" as const) : ("error" as const);
-    const about = { rows: 0, bytes: 0, tag: "", code: ok ? null : "22000", durationUs: 0, shown: ok };
+    const about = { rows: 0, bytes: 0, tag: "", code: ok ? null : "22000", durationUs: 0, shown };
     this.serving.gate.finished(this.session, judgement, { outcome, ...about, ...settled });
   }
 
@@ -183,7 +196,7 @@ export class ClientSession {
   #fact({ command }: Judgement): Doing {
     const { grant } = this.session;
     const { catalog, digest } = this.serving.rules;
-    const needs = judgedShared(this.serving.rules, catalog, command.reading) ? "shared" : "local";
+    const needs = judgedShared(this.serving.rules, catalog, command.reading) ? ("shared" as const) : ("local" as const);
     const about = { identity: grant.identity.key, account: grant.account, rules: digest };
     return { gateway: this.#gateway.machine.name, ...about, needs };
   }

@@ -16,10 +16,14 @@ export interface Fact {
   readonly identity: string;
   readonly account: string;
   readonly effects: readonly Effect[];
+  /** Where its record had to be first. */
+  readonly needs: "local" | "shared";
   /** Version of the rules that its gateway judged by. */
   readonly rules: string;
   /** Records that were not where they had to be; empty = all were. */
   readonly missing: readonly string[];
+  /** Its gateway had not heard the log for longer than it goes by what it knows. */
+  readonly cutOff: boolean;
   /** When the target did it; of what is shown that is earlier than `atMs`. */
   readonly ranMs: number;
   /** Gateways that could act then and did not know that tagged data was coming to a place. */
