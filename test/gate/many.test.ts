@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import type { ResourceUri } from "../../schemas/command.ts";
 import { limits } from "../../schemas/limits.ts";
+import type { ChainRules } from "../../services/gateway/chain.ts";
 import type { GateParts } from "../../services/gateway/gate.ts";
 import { SharedView } from "../../services/gateway/shared-view.ts";
 import { MemoryBrokers, type MemoryBus } from "../log/memory-bus.ts";
@@ -210,6 +211,27 @@ describe("two gateways", () => {
     here.api.append({ type: "block.placed", subject: {}, data });
     await until(() => a.feed.blocks.length === 1);
     assert.deepEqual(a.gate.mayStart(session, judgement)?.because, ["b1"]);
+  });
+
+  it("neither start nor show unasked what a tag made a last step of meanwhile", async (t) => {
+    const mustAsk: ChainRules["mustAsk"] = ({ effects }, _, tagsOf) =>
+      effects.some(({ reads }) => reads.some((uri) => tagsOf(uri).includes("pii")));
+    const rules: ChainRules = {
+      version: "r",
+      mustAsk,
+      mayStep: () => true,
+      gateOf: () => null,
+      unavailable: "hold",
+    };
+    const { here, a } = await stage(t, ["c1"], { rules: () => rules });
+    const [reads, moves] = ["extract", "transform"].map((name) => here.grant(workload(name), name));
+    const session = await a.session(reads!);
+    const unasked = await a.judge(session, "SELECT * FROM staging", reading([effect("read", [staging])]));
+    assert.deepEqual([a.gate.mayStart(session, unasked), a.gate.mayShow(session, unasked)], [null, true]);
+    await does(a, moves!, "INSERT", copies);
+    await until(() => a.feed.tags.of(staging).includes("pii"));
+    assert.deepEqual(a.gate.mayStart(session, unasked)?.because, ["result.outdated"]);
+    assert.equal(a.gate.mayShow(session, unasked), false);
   });
 
   it("do not place a block again that was lifted, when the other replica says it late", async (t) => {
