@@ -143,11 +143,11 @@ function compileItem(key: string, wanted: unknown, path: readonly (string | numb
   }
 }
 
-/** Tags of an opaque command are all that it could touch: one of them may be meant, none is certain. */
+/** Tags of an opaque command are all that it could touch: one of them may be meant, none is certain. Nor is what may be gone. */
 function ofTags(test: Test<Seen>): Test<Seen> {
   return (seen) => {
     const answer = test(seen);
-    return seen.opaque && answer === yes ? maybe : answer;
+    return answer === yes && (seen.opaque || seen.tagsMayBeGone === true) ? maybe : answer;
   };
 }
 

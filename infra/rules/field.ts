@@ -36,6 +36,8 @@ export interface Seen {
   readonly late: Late | null;
   /** Further fields of a plain event (DETECTION §7). */
   readonly more: Readonly<Record<string, FieldValue>> | null;
+  /** Tags that travelled may have gone back since (a ROLLBACK), as far as is known here: a gateway is not told. */
+  readonly tagsMayBeGone?: true;
   /** Tags of what the effect touches, by catalog and by travel, with their ancestors. */
   tags(): readonly string[];
 }

@@ -68,7 +68,8 @@ function see(
   opaque: boolean,
   tags: () => readonly string[],
 ): Seen {
-  return { subject, kind: facts.kind, opaque, undoable: facts.undoable, effect, late: null, more: null, tags };
+  const { kind, undoable } = facts;
+  return { subject, kind, opaque, undoable, effect, late: null, more: null, tagsMayBeGone: true, tags };
 }
 
 /** @returns the terms of a rule's gate by its name, as `command.answered` names it; null when there is none. */

@@ -241,6 +241,18 @@ test("which commands must ask is known from the rules alone, and never too few o
   assert.equal(gateSteps(observed)(facts([effect("delete", true)]), {}, tags), false);
 });
 
+test("a tag that a gateway knows may be gone again: a rule for the untagged is asked all the same", () => {
+  const untagged =
+    "title: u\nlogsource: { product: throughline, category: command }\ndetection:\n  selection: { operation: delete }\n  tagged: { tags: pii }\n  condition: selection and not tagged\nx-chain:\n  gate: { action: hold, approvers: [x] }\n";
+  const asks = gateSteps(loadRules([{ name: "u.yml", text: untagged }]));
+  const deletes = { operation: "delete", reads: [], writes: ["t/s.a"], ends: [], destroys: true } as unknown as Effect;
+  const facts = { kind: "query", effects: [deletes], opaque: null, undoable: true };
+  assert.equal(
+    asks(facts, {}, () => ["pii"]),
+    true,
+  );
+});
+
 test("a detection rule that no correlation uses fires by itself; one that is used does not", () => {
   const { rules } = loadRules([
     { name: "s.yml", text: steps },
