@@ -82,8 +82,21 @@ function at(brought: Brought, resource: string): Set<string> {
   return found;
 }
 
-/** Plays everything before a position; `label` marks one event's writes as a member of their own. */
-function play(world: World, before: number, label: Event | null, strongOnly = false): Brought {
+/** What was worked out for one world: it stands still while a question is answered. */
+const known = new WeakMap<World, Map<string, unknown>>();
+
+function once<T>(world: World, question: string, answer: () => T): T {
+  const answers = known.get(world) ?? new Map<string, unknown>();
+  known.set(world, answers);
+  if (!answers.has(question)) answers.set(question, answer());
+  return answers.get(question) as T;
+}
+
+/** Plays everything before a position; `label` marks one event's writes as a member of their own. Not to be changed. */
+const play = (world: World, before: number, label: Event | null, strongOnly = false): Brought =>
+  once(world, `play ${before} ${label?.id} ${strongOnly}`, () => playAll(world, before, label, strongOnly));
+
+function playAll(world: World, before: number, label: Event | null, strongOnly: boolean): Brought {
   const brought: Brought = new Map();
   const bring = (place: string, member: string, by: Event) => {
     const members = brought.get(place) ?? new Map<string, Set<Event>>();
@@ -117,15 +130,17 @@ function play(world: World, before: number, label: Event | null, strongOnly = fa
 }
 
 export function lineage(world: World, event: Event, strongOnly = false): string[] {
-  const brought = play(world, event.at, null, strongOnly);
-  return unique(touches(event).flatMap((name) => [...at(brought, name)])).filter(
-    (name) => world.catalogTags(name).length > 0,
-  );
+  return once(world, `lineage ${event.id} ${strongOnly}`, () => {
+    const brought = play(world, event.at, null, strongOnly);
+    return unique(touches(event).flatMap((name) => [...at(brought, name)])).filter(
+      (name) => world.catalogTags(name).length > 0,
+    );
+  });
 }
 
 /** Tags of what an effect touches at a position, with what the effects before it in its command brought. */
 export function tagsAt(world: World, { effect }: Part, event: Event, before: number): string[] {
-  const brought = play(world, before, null);
+  const brought = new Map(play(world, before, null));
   const earlier = event.parts.slice(
     0,
     event.parts.findIndex((part) => part.effect === effect),
@@ -133,7 +148,7 @@ export function tagsAt(world: World, { effect }: Part, event: Event, before: num
   for (const part of movesByEffect(event, earlier)) {
     const news = part.map(([from, to]) => [to, at(brought, from)] as const);
     for (const [to, members] of news) {
-      const there = brought.get(to) ?? new Map<string, Set<Event>>();
+      const there = new Map(brought.get(to));
       for (const member of members) there.set(member, new Set([event]));
       brought.set(to, there);
     }
