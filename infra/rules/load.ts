@@ -26,7 +26,7 @@ interface Named {
 
 /** @throws ThroughlineError `rule.invalid` or `rule.unsupported`, with `file:line: key: what` */
 export function loadRules(files: readonly RuleFile[]): RuleSet {
-  const detections: Detection[] = [];
+  const detections = new Map<string, Detection>();
   const named = files.flatMap(readDocuments).map((document) => read(document, detections));
   const byName = index(named);
   const rules: ChainRule[] = [];
@@ -53,10 +53,11 @@ export function loadRules(files: readonly RuleFile[]): RuleSet {
     }
   }
   const version = digest(rules.map((rule) => rule.version));
-  return { version, detections, rules, timespanMsMax: Math.max(0, ...rules.map(({ timespanMs }) => timespanMs)) };
+  return { version, detections: [...detections.values()], rules, timespanMsMax: Math.max(0, ...rules.map(({ timespanMs }) => timespanMs)) };
 }
 
-function read(document: Source, detections: Detection[]): Named {
+/** @param detections by what they say: equal ones of several rules have one index, so that they are asked and kept once */
+function read(document: Source, detections: Map<string, Detection>): Named {
   const value = document.value;
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw document.wrong([], "is not a rule");
   if ("action" in value) throw document.wrong(["action"], "rule collections are not evaluated", "rule.unsupported");
@@ -71,8 +72,9 @@ function read(document: Source, detections: Detection[]): Named {
   checkShape(document, detectionRuleSchema);
   const file = value as DetectionFile;
   const name = file.name ?? file.id ?? file.title;
-  const rule = { ...compile(document, file), index: detections.length, name };
-  detections.push(rule);
+  const said = JSON.stringify([file.logsource, file.detection]);
+  const rule = { ...compile(document, file), index: detections.get(said)?.index ?? detections.size, name };
+  if (!detections.has(said)) detections.set(said, rule);
   return { document, name, id: file.id ?? null, correlation: null, detection: { file, rule } };
 }
 

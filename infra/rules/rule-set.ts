@@ -4,7 +4,7 @@ import type { blockScopes, InlineTest } from "../../schemas/rule.ts";
 import type { CompiledDetection } from "./detection.ts";
 
 export interface Detection extends CompiledDetection {
-  /** Place in RuleSet.detections. */
+  /** Place in RuleSet.detections; the same for detections that say the same. */
   readonly index: number;
   readonly name: string;
   readonly title: string;
@@ -73,6 +73,7 @@ export interface ChainRule {
 export interface RuleSet {
   /** Digest (hex) over all rules in order. */
   readonly version: string;
+  /** One for all that say the same. */
   readonly detections: readonly Detection[];
   readonly rules: readonly ChainRule[];
   /** The longest timespan: how far back anything may look. */

@@ -20,7 +20,11 @@ export function endingsOf(rules: readonly ChainRule[]): Endings {
     const rule = shape.rules[0];
     if (rule === undefined) continue;
     const last = rule.steps.filter((_, place) => canBeLast(rule, place));
-    for (const { index } of new Set(last)) endings.set(index, [...(endings.get(index) ?? []), shape]);
+    for (const index of new Set(last.map((step) => step.index))) {
+      const shapes = endings.get(index);
+      if (shapes === undefined) endings.set(index, [shape]);
+      else shapes.push(shape);
+    }
   }
   return endings;
 }
