@@ -14,6 +14,7 @@ export type {
   Alias,
   AlterTableCmd,
   AlterTableStmt,
+  CaseExpr,
   ColumnDef,
   ColumnRef,
   CommonTableExpr,

@@ -10,6 +10,7 @@ import type { Column, Relation, Source, TargetCatalog } from "./catalog.ts";
 import type { Change, EffectDraft, ReadingDraft } from "./draft.ts";
 import type { Names } from "./names.ts";
 import { canReadAnything } from "./privileges.ts";
+import { withoutRepeats } from "./repeats.ts";
 
 const allChanges: readonly Change[] = ["search_path", "role", "settings", "definitions", "prepared"];
 
@@ -20,7 +21,7 @@ export function finish(
   fingerprint: string,
   bounds: Pick<Limits, "effectResourcesMax">,
 ): Reading {
-  const effects = distinct(
+  const effects = withoutRepeats(
     draft.effects
       .filter((effect) => !effect.isEmpty)
       .map((effect) => finishEffect(effect, draft, bounds.effectResourcesMax)),
@@ -123,8 +124,4 @@ function withCarried(sources: Iterable<Source>, carried: Carried): ResourceUri[]
 
 export function urisOf(sources: Iterable<Source | Column>): ResourceUri[] {
   return [...new Set([...sources].map((source) => source.uri))].sort();
-}
-
-function distinct(effects: readonly Effect[]): Effect[] {
-  return [...new Map(effects.map((effect) => [JSON.stringify(effect), effect])).values()];
 }

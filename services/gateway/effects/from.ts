@@ -5,6 +5,7 @@
 import type { Alias, JoinExpr, Node, RangeFunction, RangeSubselect } from "../../../infra/sql/grammar.ts";
 import { callOperator } from "./calls.ts";
 import type { Source } from "./catalog.ts";
+import { unnamed } from "./column-name.ts";
 import { type Env, kindOf, nameParts } from "./env.ts";
 import { consume, sourcesOf } from "./expression.ts";
 import { rangeTable } from "./relations.ts";
@@ -135,7 +136,8 @@ function widthOf(call: Node | undefined, env: Env): number | null {
 /** @param width null = not known: then what stands behind has no known position */
 function functionScope(alias: Alias | undefined, from: ReadonlySet<Source>, width: number | null, env: Env): Scope {
   const name = alias?.aliasname ?? null;
-  const column = expressionColumn(name ?? "?column?", from);
+  // What its columns are called is the function's affair: they are found by any name, and have none of their own.
+  const column = expressionColumn(unnamed, from);
   const names = nameParts(alias?.colnames);
   const columns: ScopeColumn[] =
     width === null

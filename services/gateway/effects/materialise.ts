@@ -5,6 +5,7 @@
 import type { CreateTableAsStmt, Node, RangeVar, SelectStmt } from "../../../infra/sql/grammar.ts";
 import type { ResourceUri } from "../../../schemas/command.ts";
 import { createEnv } from "./analysis.ts";
+import { unnamed } from "./column-name.ts";
 import { followWrite } from "./consequences.ts";
 import { EffectDraft } from "./draft.ts";
 import { type Analysis, kindOf, nameParts } from "./env.ts";
@@ -21,15 +22,18 @@ export function readCreateTableAs(statement: CreateTableAsStmt, analysis: Analys
 }
 
 export function readSelectInto(select: SelectStmt, analysis: Analysis) {
-  const into = select.intoClause;
+  const into = intoOf(select);
   if (!into?.rel) return analysis.draft.darken("INTO without a table");
-  fill(
-    "SELECT INTO",
-    into.rel,
-    nameParts(into.colNames),
-    { SelectStmt: { ...select, intoClause: undefined } },
-    analysis,
-  );
+  fill("SELECT INTO", into.rel, nameParts(into.colNames), { SelectStmt: withoutInto(select) }, analysis);
+}
+
+/** @returns where the rows go: of a UNION and the like its first part says so */
+export function intoOf(select: SelectStmt): SelectStmt["intoClause"] {
+  return select.intoClause ?? (select.larg ? intoOf(select.larg) : undefined);
+}
+
+function withoutInto(select: SelectStmt): SelectStmt {
+  return { ...select, intoClause: undefined, ...(select.larg ? { larg: withoutInto(select.larg) } : {}) };
 }
 
 function fill(tag: string, range: RangeVar, names: readonly string[], query: Node, analysis: Analysis): void {
@@ -56,7 +60,8 @@ function flowColumns(
   effect.flow([], []);
   if (!made.includes("/") || columns.some((column) => column.spread)) return effect.flow(all, [made]);
   columns.forEach((column, index) => {
-    effect.flow(column.from, [columnUri(made, names[index] ?? column.name)]);
+    const name = names[index] ?? column.name;
+    effect.flow(column.from, [name === unnamed ? made : columnUri(made, name)]);
   });
 }
 

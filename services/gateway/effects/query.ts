@@ -6,6 +6,7 @@
 import type { Node, ResTarget, SelectStmt } from "../../../infra/sql/grammar.ts";
 import { callOperator } from "./calls.ts";
 import type { Source } from "./catalog.ts";
+import { columnName } from "./column-name.ts";
 import { type Env, nameParts } from "./env.ts";
 import { consume, resolveReference, sourcesOf } from "./expression.ts";
 import { mayFail } from "./failing.ts";
@@ -115,7 +116,7 @@ function readTarget(target: ResTarget, env: Env): readonly ScopeColumn[] {
   }
   const from = sourcesOf(value, env);
   use(from, env);
-  const made = { ...expressionColumn(target.name ?? nameOf(value), from), fails: mayFail(value) };
+  const made = { ...expressionColumn(target.name ?? columnName(value), from), fails: mayFail(value) };
   tellFailing(made, env);
   return [made];
 }
@@ -143,32 +144,6 @@ function expandStar(value: Node, env: Env): readonly ScopeColumn[] | null {
   env.analysis.draft.darken("a table that the statement does not name");
   return [{ ...expressionColumn("*", [env.analysis.catalog.everything]), spread: true }];
 }
-
-/** The name that PostgreSQL gives an output without AS; only what can be named from outside matters. */
-function nameOf(value: Node): string {
-  if ("ColumnRef" in value) return nameParts(value.ColumnRef.fields).at(-1) ?? "?column?";
-  if ("FuncCall" in value) return nameParts(value.FuncCall.funcname).at(-1) ?? "?column?";
-  if ("A_Indirection" in value) {
-    const step = value.A_Indirection.indirection?.findLast((node) => "String" in node);
-    return step && "String" in step
-      ? (step.String.sval ?? "?column?")
-      : nameOf(value.A_Indirection.arg ?? ({} as Node));
-  }
-  if ("TypeCast" in value) {
-    const inner = value.TypeCast.arg ? nameOf(value.TypeCast.arg) : "?column?";
-    return inner === "?column?" ? (nameParts(value.TypeCast.typeName?.names).at(-1) ?? inner) : inner;
-  }
-  if ("CollateClause" in value && value.CollateClause.arg) return nameOf(value.CollateClause.arg);
-  return implicitNames[Object.keys(value)[0] ?? ""] ?? "?column?";
-}
-
-const implicitNames: Readonly<Record<string, string>> = {
-  CaseExpr: "case",
-  CoalesceExpr: "coalesce",
-  A_ArrayExpr: "array",
-  RowExpr: "row",
-  MergeSupportFunc: "merge_action",
-};
 
 /** GROUP BY, ORDER BY, DISTINCT ON: a number or a name may mean an output column. */
 function consumeNamed(

@@ -9,7 +9,7 @@ import { definitions } from "./definitions.ts";
 import { EffectDraft, ReadingDraft } from "./draft.ts";
 import { type Analysis, kindOf } from "./env.ts";
 import { constants, dropHandle, innerText, keep, type Place, takeHandle } from "./handles.ts";
-import { readCreateTableAs, readRefresh, readSelectInto } from "./materialise.ts";
+import { intoOf, readCreateTableAs, readRefresh, readSelectInto } from "./materialise.ts";
 import { publish } from "./publish.ts";
 import { lookUp } from "./relations.ts";
 import { tagOf } from "./tags.ts";
@@ -39,7 +39,7 @@ export function readStatement(node: Node, place: Place, analysis: Analysis) {
 }
 
 function readQuery(select: SelectStmt, analysis: Analysis) {
-  if (select.intoClause) return readSelectInto(select, analysis);
+  if (intoOf(select)) return readSelectInto(select, analysis);
   const effect = new EffectDraft("read");
   analysis.draft.statements.push("SELECT");
   publish(analysis.select(select, createEnv(analysis, effect, "result")), analysis);
