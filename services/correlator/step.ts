@@ -4,8 +4,9 @@
  */
 import { accessor, type FieldValue, type Late, type Seen, touches, unknown } from "../../infra/rules/field.ts";
 import { passes } from "../../infra/rules/gate.ts";
+import { type Matcher, merged, nothingMatched } from "../../infra/rules/matcher.ts";
 import type { Detection } from "../../infra/rules/rule-set.ts";
-import { no, type Tri, yes } from "../../infra/rules/tri.ts";
+import { no, type Tri } from "../../infra/rules/tri.ts";
 import type { Effect, Operation } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
 import type { ApprovedChain } from "../../schemas/event-data.ts";
@@ -88,24 +89,13 @@ function answer(step: Step, effect: StepEffect, detection: Detection): Tri {
 }
 
 /** Finds again which detections the step matches. @returns whether that changed */
-export function rematch(step: Step, detections: readonly Detection[]): boolean {
-  const hits: number[] = [];
-  const sure: number[] = [];
-  const views = step.effects.filter(({ withdrawn }) => !withdrawn).map((effect) => seen(step, effect));
-  for (const detection of detections) {
-    let best: Tri = no;
-    for (const view of views) {
-      if (best === yes || !passes(detection, view)) continue;
-      const found = detection.test(view);
-      if (found > best) best = found;
-    }
-    if (best !== no) hits.push(detection.index);
-    if (best === yes) sure.push(detection.index);
-  }
-  const changed = hits.length !== step.hits.length || hits.some((hit, index) => hit !== step.hits[index]);
-  step.hits = hits;
-  step.sure = sure;
-  return changed;
+export function rematch(step: Step, matcher: Matcher): boolean {
+  let found = nothingMatched;
+  for (const effect of step.effects) if (!effect.withdrawn) found = merged(found, matcher.match(step, effect, seen));
+  const { hits } = step;
+  step.hits = found.hits;
+  step.sure = found.sure;
+  return hits !== found.hits && (hits.length !== found.hits.length || hits.some((hit, at) => hit !== found.hits[at]));
 }
 
 /** The effects by which a step matches. */

@@ -2,6 +2,7 @@
  * The retained steps, in log order, and per detection those that match it. Bounded by time (the longest timespan) and by
  * number; what is evicted leaves a mark, so that a gate that depends on it answers hold instead of knowing less.
  */
+import { Matcher } from "../../infra/rules/matcher.ts";
 import type { Detection, RuleSet } from "../../infra/rules/rule-set.ts";
 import type { Limits } from "../../schemas/limits.ts";
 import { insert, lastUnder } from "./order.ts";
@@ -15,9 +16,7 @@ export class Steps {
   #spare: Step[] = [];
   #byDetection: Step[][] = [];
   #postings: readonly Postings[] = [];
-  #detections: readonly Detection[] = [];
-  /** Detections worth trying, by operation and whether something is destroyed. */
-  #worth = new Map<string, readonly Detection[]>();
+  #matcher = new Matcher([]);
   readonly #limits: StepLimits;
   readonly #perIdentity = new Map<string, number>();
   /** By detection: log time of the latest step that was evicted for want of room. */
@@ -61,7 +60,7 @@ export class Steps {
 
   /** Looks again at one step whose effects, tags or late fields changed. */
   refresh(step: Step): void {
-    if (!rematch(step, this.#tried(step))) return;
+    if (!rematch(step, this.#matcher)) return;
     this.#list(step);
   }
 
@@ -73,22 +72,7 @@ export class Steps {
   }
 
   match(step: Step): void {
-    rematch(step, this.#tried(step));
-  }
-
-  #tried(step: Step): readonly Detection[] {
-    const only = step.effects[0]?.effect;
-    if (step.opaque || only === undefined || step.effects.length > 1) return this.#detections;
-    const key = `${only.operation}${only.destroys}`;
-    let worth = this.#worth.get(key);
-    if (worth === undefined) {
-      worth = this.#detections.filter(
-        ({ operations, needsDestroys }) =>
-          (only.destroys || !needsDestroys) && (operations === null || operations.has(only.operation)),
-      );
-      this.#worth.set(key, worth);
-    }
-    return worth;
+    rematch(step, this.#matcher);
   }
 
   /** Steps after a position, oldest first. */
@@ -100,8 +84,7 @@ export class Steps {
   reload(rules: RuleSet, tag: (step: Step) => void): void {
     const { detections } = rules;
     const kept = [...this.#all, ...this.#spare].sort((a, b) => a.at - b.at);
-    this.#detections = detections;
-    this.#worth = new Map();
+    this.#matcher = new Matcher(detections);
     this.#byDetection = detections.map(() => []);
     this.#postings = kindsAsked(rules).map((kinds) => new Postings(kinds));
     this.#all = [];
