@@ -86,14 +86,31 @@ function attachedCode(relation: Relation, kind: RawExpression["kind"], bodies: B
 }
 
 function generatedFrom(column: Column, bodies: Bodies): readonly Source[] {
-  if (column.generated === null) return [];
+  if (column.generated === null && column.relation.raw.triggers.length === 0) return [];
   const known = bodies.generated.get(column);
   if (known) return known;
+  if (column.generated === null) {
+    const filled = filledBy(column);
+    bodies.generated.set(column, filled);
+    return filled;
+  }
   const draft = new ReadingDraft();
   const columns = readOwn(`SELECT ${column.generated}`, draft, bodies, rowScope(column.relation));
   const from = draft.opaque === null ? columns.flatMap((one) => one.from) : [bodies.catalog.everything];
   bodies.generated.set(column, from);
   return from;
+}
+
+/** PostgreSQL's own trigger that keeps a text search column up to date: what it is made of, at most the whole row. */
+function filledBy({ name, relation }: Column): readonly Source[] {
+  const calls = relation.raw.triggers.flatMap(
+    ({ definition }) => /\btsvector_update_trigger(?:_column)?\((.*)\)$/s.exec(definition)?.[1] ?? [],
+  );
+  if (calls.length === 0) return [];
+  // Its first argument names the column; where that cannot be told it may be any.
+  const filled = calls.map((call) => /^'((?:[^']|'')*)'/.exec(call)?.[1]?.replaceAll("''", "'") ?? null);
+  if (!filled.includes(null) && !filled.includes(name)) return [];
+  return relation.columns.filter((column) => column.name !== name);
 }
 
 /** The relation's own columns, as code that is attached to it names them. */

@@ -97,16 +97,16 @@ function callBuiltin(
   env.effect.read(inputs);
   draft.reveal(inputs);
   if (builtin.locks.has(name)) draft.lasting.add("other");
-  else if (name === "nextval" || name === "setval") moveSequence(name, args, env);
-  else if (name === "set_config") changeSetting(args, env);
+  else if (name === "nextval" || name === "setval") moveSequence(name, args, inputs, env);
+  else if (name === "set_config") changeSetting(args, inputs, env);
   else if (name === "pg_notify")
-    outside(env, "transfer", thingUri(catalog.target, "pg_channel", constantText(args[0])));
+    outside(env, "transfer", thingUri(catalog.target, "pg_channel", constantText(args[0]))).read(inputs);
   else if (builtin.acts.has(name)) outside(env, "execute", catalog.everything.uri);
-  else return largeObject(name, env);
+  else return largeObject(name, inputs, env);
   return [];
 }
 
-function largeObject(name: string, env: Env): readonly Source[] {
+function largeObject(name: string, inputs: ReadonlySet<Source>, env: Env): readonly Source[] {
   const { catalog, draft } = env.analysis;
   const store = systemThing(catalog, "pg_largeobject");
   if (builtin.largeObjectHandles.has(name)) draft.lasting.add("other");
@@ -114,7 +114,8 @@ function largeObject(name: string, env: Env): readonly Source[] {
     env.effect.read([store]);
     return [store];
   } else if (builtin.largeObjectWrites.has(name) || builtin.largeObjectEnds.has(name)) {
-    const effect = outside(env, "write", store.uri);
+    const effect = outside(env, inputs.size > 0 ? "transform" : "write", store.uri);
+    effect.read(inputs);
     effect.destroys = name !== "lo_create" && name !== "lo_creat" && name !== "lo_from_bytea";
   } else if (builtin.files.has(name)) {
     const file: Source = { uri: thingUri(catalog.target, "pg_file", null), relation: null };
@@ -131,20 +132,23 @@ function outside(env: Env, operation: "transfer" | "execute" | "write" | "transf
   return effect;
 }
 
-/** ROLLBACK does not take a sequence back. */
-function moveSequence(name: string, args: readonly Node[], env: Env): void {
+/** ROLLBACK does not take a sequence back. A number that `setval` puts there comes back by reading the sequence. */
+function moveSequence(name: string, args: readonly Node[], inputs: ReadonlySet<Source>, env: Env): void {
   const { analysis } = env;
   const parts = constantText(args[0])?.split(".") ?? [];
   const [schema, relation] = parts.length === 2 ? parts : [null, parts[0]];
   const found =
     relation === undefined ? "unknown" : findRelation(analysis.catalog, analysis.names, schema ?? null, relation);
-  const effect = analysis.draft.add("write");
+  const effect = analysis.draft.add(name === "setval" && inputs.size > 0 ? "transform" : "write");
+  if (name === "setval") effect.read(inputs);
   effect.write([typeof found === "string" ? analysis.catalog.everything.uri : found.uri]);
   effect.destroys = name === "setval";
   analysis.draft.lasting.add("sequence");
 }
 
-function changeSetting(args: readonly Node[], env: Env): void {
+/** What is put into a setting can be had back anywhere by `current_setting`: data there is lost from sight. */
+function changeSetting(args: readonly Node[], inputs: ReadonlySet<Source>, env: Env): void {
+  if (inputs.size > 0) env.analysis.draft.darken("a setting that is made of data");
   const name = constantText(args[0]);
   const value = constantText(args[1]);
   if (name !== null) changeOfSetting(name, value, env.analysis);

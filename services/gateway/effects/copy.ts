@@ -71,6 +71,15 @@ function tableColumns(copy: CopyStmt, env: Env): readonly ScopeColumn[] {
 
 function place(copy: CopyStmt, analysis: Analysis): Source {
   const kind = copy.is_program ? "pg_program" : "pg_file";
-  const name = copy.is_program ? null : (copy.filename ?? null);
+  const name = copy.is_program ? null : plainPath(copy.filename ?? "");
   return { uri: thingUri(analysis.catalog.target, kind, name), relation: null };
+}
+
+/**
+ * One spelling for one file. @returns null (any file) for what could lead elsewhere: relative to a folder that is not
+ * known here, or upwards. What a link on the target's machine points at cannot be seen.
+ */
+function plainPath(path: string): string | null {
+  const steps = path.split("/").filter((step) => step !== "" && step !== ".");
+  return path.startsWith("/") && !steps.includes("..") ? `/${steps.join("/")}` : null;
 }

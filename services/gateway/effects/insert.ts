@@ -9,7 +9,7 @@ import { followWrite, uris } from "./consequences.ts";
 import type { Env } from "./env.ts";
 import { consume } from "./expression.ts";
 import { tellMoved } from "./failing.ts";
-import { writtenBy } from "./relations.ts";
+import { isView, writtenBy } from "./relations.ts";
 import { expressionColumn, joinScopes, type ScopeColumn, type ScopeTable, scopeOf } from "./scope.ts";
 
 export function readInsert(insert: InsertStmt, env: Env): readonly ScopeColumn[] {
@@ -79,11 +79,26 @@ function readConflict(
     env.analysis.draft.reveal(columns);
   }
   if (clause.action !== "ONCONFLICT_UPDATE") return;
-  const columns = target.columns.map(({ name }) => expressionColumn(name, inserted(name)));
+  const columns = target.columns.map(({ name }) => expressionColumn(name, proposed(relation, name, inserted, env)));
   const excluded: ScopeTable = { ...target, alias: "excluded", schema: null, qualifiedOnly: true, columns };
   const inner: Env = { ...env, scope: joinScopes([scopeOf([target, excluded], null)], env.scope?.parent ?? null) };
   env.effect.destroys = true;
   const written = assign(relation, clause.targetList ?? [], inner);
   consume(clause.whereClause, inner);
   followWrite(relation, "update", written, env.analysis);
+}
+
+/** What `excluded.name` is made of: a generated column of what it is generated from; a view's may be of anything. */
+function proposed(
+  relation: Relation,
+  name: string,
+  inserted: (name: string) => readonly Source[],
+  env: Env,
+): readonly Source[] {
+  const column = relation.byName.get(name);
+  const own = inserted(name);
+  if (isView(relation) && own.length === 0) return relation.columns.flatMap((one) => inserted(one.name));
+  const from = column ? env.analysis.generated(column) : [];
+  if (from.length === 0) return own;
+  return relation.columns.filter((one) => from.includes(one)).flatMap((one) => inserted(one.name));
 }

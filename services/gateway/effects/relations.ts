@@ -148,10 +148,22 @@ export function writtenBy(
   if (columns === null || isView(relation)) {
     const own: readonly Source[] = columns === null ? [whole(relation)] : columnSources(relation, columns, analysis);
     const base = columns === null ? targets.map(whole) : [];
-    return [...new Set([...own, ...base])];
+    return withGenerated([...new Set([...own, ...base])], analysis);
   }
   const found = targets.flatMap((one) => columns.flatMap((name) => one.byName.get(name) ?? []));
-  return found.length > 0 ? found : [whole(relation)];
+  return found.length > 0 ? withGenerated(found, analysis) : [whole(relation)];
+}
+
+/** A column that is generated from a written one is written with it. */
+function withGenerated(sources: readonly Source[], analysis: Analysis): readonly Source[] {
+  const made = new Set(sources);
+  for (const relation of new Set(sources.flatMap((source) => source.relation ?? []))) {
+    for (const column of relation.columns) {
+      const from = analysis.generated(column);
+      if (from.some((source) => source.relation === null || sources.includes(source))) made.add(column);
+    }
+  }
+  return [...made];
 }
 
 /** A view's written columns: its own, and the base columns they show (all bases where that is not plain). */
