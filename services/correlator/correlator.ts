@@ -165,9 +165,9 @@ class Fold implements Correlator {
   }
 
   #take(entry: Entry): void {
-    if (entry.type === "command.intended") this.#intend(entry);
-    else if (entry.type === "command.decided") this.#decide(entry);
+    if (entry.type === "command.decided") this.#decide(entry);
     else if (entry.type === "command.finished") this.#timeline.finish(entry, this.#at);
+    else if (entry.type === "command.intended") this.#intend(entry);
     else if (entry.type === "policy.changed") this.#load(entry);
     else if (entry.type === "session.closed") this.#timeline.close(entry);
     else if (entry.type === "service.started") this.#restart(entry);
@@ -265,7 +265,8 @@ class Fold implements Correlator {
   #decide(entry: EntryOf<"command.decided">): void {
     const { unasked, gained, by } = this.#timeline.decide(entry, this.#at);
     if (by !== null) this.#tell(by, gained);
-    if (unasked !== null && this.#own) this.#complete(unasked, this.#answer(unasked), "allow");
+    if (unasked !== null && this.#own && unasked.hits.some((hit) => this.#endings.has(hit)))
+      this.#complete(unasked, this.#answer(unasked), "allow");
   }
 
   #answer(step: Step): Answer {

@@ -17,8 +17,12 @@ export function lastUnder(list: readonly Placed[], at: number): number {
 
 /** Puts it where it belongs; does nothing when something already stands at its place. */
 export function insert<T extends Placed>(list: T[], item: T): void {
+  const last = list[list.length - 1];
+  if (last === undefined || last.at < item.at) {
+    list.push(item);
+    return;
+  }
   const after = lastUnder(list, item.at) + 1;
   if (list[after]?.at === item.at) return;
-  if (after === list.length) list.push(item);
-  else list.splice(after, 0, item);
+  list.splice(after, 0, item);
 }

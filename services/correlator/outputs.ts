@@ -94,7 +94,7 @@ export class Outputs {
    */
   flush(): void {
     if (!this.#live) this.#queue.length = 0;
-    if (this.#flushing) return;
+    if (this.#flushing || this.#queue.length === 0) return;
     this.#flushing = true;
     try {
       for (let output = this.#queue[0]; output !== undefined; output = this.#queue[0]) {

@@ -64,6 +64,11 @@ export class Steps {
     this.#list(step);
   }
 
+  /** Its late fields are known now: what was certain without them stays as it was. */
+  finished(step: Step): void {
+    if (step.hits.length !== step.sure.length) this.refresh(step);
+  }
+
   #list(step: Step): void {
     for (const hit of step.hits) {
       insert(this.#byDetection[hit] ?? [], step);

@@ -5,8 +5,9 @@
 import { containersOf } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
 import { touches } from "../../infra/rules/field.ts";
+import type { Effect } from "../../schemas/command.ts";
 import type { EventType } from "../../schemas/event.ts";
-import type { CommandFacts, CommittedEffect } from "../../schemas/event-data.ts";
+import type { ApprovedChain, CommandFacts, CommittedEffect } from "../../schemas/event-data.ts";
 import type { Lineage } from "./lineage.ts";
 import { isLasting, resources, type Step, type StepEffect } from "./step.ts";
 import type { Steps } from "./steps.ts";
@@ -14,8 +15,18 @@ import type { Steps } from "./steps.ts";
 export type EntryOf<T extends EventType> = Extract<Entry, { type: T }>;
 type Asking = EntryOf<"command.intended"> | EntryOf<"command.decided">;
 
+/** A session is its source's. */
+interface SessionState {
+  readonly name: string;
+  /** Commands that are not over. */
+  readonly commands: Set<CommandState>;
+  /** Steps since BEGIN whose effects a ROLLBACK would undo; null outside a transaction. */
+  open: Step[] | null;
+}
+
 interface CommandState {
-  readonly session: string;
+  readonly command: string;
+  readonly session: SessionState;
   readonly source: string;
   /** Of the latest intent; null when none was asked. */
   commits: readonly CommittedEffect[] | null;
@@ -31,15 +42,15 @@ export interface Decided {
   readonly by: Step | null;
 }
 
-const nothingDecided: Decided = { unasked: null, gained: [], by: null };
+const nothing: readonly never[] = [];
+const nothingDecided: Decided = { unasked: null, gained: nothing, by: null };
 
 export class Timeline {
   readonly #steps: Steps;
   readonly #lineage: Lineage;
   readonly #commands = new Map<string, CommandState>();
-  readonly #bySession = new Map<string, Set<string>>();
-  /** By session: steps since BEGIN whose effects a ROLLBACK would undo. */
-  readonly #open = new Map<string, Step[]>();
+  /** By source, by session. */
+  readonly #sessions = new Map<string, Map<string, SessionState>>();
   /** Steps that moved data and may still be withdrawn. */
   readonly #pending = new Set<Step>();
 
@@ -56,7 +67,7 @@ export class Timeline {
 
   /** The step that an intent would be; nothing advances. */
   intend(entry: EntryOf<"command.intended">, at: number): Step {
-    const state = this.#state(entry);
+    const state = this.#commands.get(entry.subject.command ?? "") ?? this.#begin(entry);
     state.commits = entry.data.commits;
     return this.#make(entry, at, entry.data, this.#effectsOf(entry, state));
   }
@@ -70,31 +81,30 @@ export class Timeline {
   }
 
   decide(entry: EntryOf<"command.decided">, at: number): Decided {
-    if (this.isForeign(entry)) return nothingDecided;
-    const state = this.#state(entry);
+    const state = this.#commands.get(entry.subject.command ?? "") ?? this.#begin(entry);
+    if (state.source !== entry.source) return nothingDecided;
     const { ruling } = entry.data;
     state.decided = true;
     if (ruling !== "allow" && ruling !== "mask") {
       if (state.step !== null) this.#withdraw(state.step, () => true);
-      this.#forget(entry.subject.command ?? "");
+      this.#forget(state);
       return nothingDecided;
     }
     const inFlight = state.step;
     const step = inFlight ?? this.#make(entry, at, entry.data, this.#effectsOf(entry, state));
     step.decidedAt = at;
-    this.#control(entry, step);
+    this.#control(entry, state.session, step);
     if (inFlight !== null || step.effects.length === 0) return nothingDecided;
     state.step = step;
     return { unasked: state.commits === null ? step : null, gained: this.#add(step), by: step };
   }
 
-  #control(entry: EntryOf<"command.decided">, step: Step): void {
-    const { transaction } = entry.data;
-    const session = sessionOf(entry);
-    if (transaction.kind === "begin") this.#open.set(session, []);
-    else if (/^(commit|rollback|prepare)$/.test(transaction.kind)) this.#open.delete(session);
-    else if (step.undoable && !step.opaque && step.effects.some(({ effect }) => isLasting(effect)))
-      this.#open.get(session)?.push(step);
+  #control({ data: { transaction } }: EntryOf<"command.decided">, session: SessionState, step: Step): void {
+    const { kind } = transaction;
+    if (kind === "begin") session.open = [];
+    else if (kind === "commit" || kind === "rollback" || kind === "prepare") session.open = null;
+    else if (session.open !== null && step.undoable && !step.opaque)
+      if (step.effects.some(({ effect }) => isLasting(effect))) session.open.push(step);
   }
 
   /** Tags that another engine told: they come with the command that brought them, and go with it. */
@@ -104,26 +114,29 @@ export class Timeline {
   }
 
   finish(entry: EntryOf<"command.finished">, at: number): void {
-    const { data } = entry;
-    if (this.isForeign(entry)) return;
+    const { data, source } = entry;
     const state = this.#commands.get(entry.subject.command ?? "");
+    if (state !== undefined && state.source !== source) return;
     const step = state?.step ?? null;
     if (step !== null) {
       step.finishedAt = at;
       step.late = data;
-      this.#steps.refresh(step);
+      this.#steps.finished(step);
       if (data.outcome === "error") this.#fail(step, data.shown);
       if (step.commit) {
         const undone = new Set(data.undone);
         this.#withdraw(step, ({ of }) => undone.has(of));
       }
     }
-    const isOwn = (command: string) => this.#commands.get(command)?.source === entry.source;
-    for (const command of data.undone) if (isOwn(command)) this.#undo(command);
-    for (const command of data.lasted) if (isOwn(command)) this.#last(command, at);
-    if (step !== null && (step.commit || !step.effects.some(({ effect }) => isLasting(effect)))) {
+    for (const command of data.undone) this.#undo(command, source);
+    for (const command of data.lasted) this.#last(command, source, at);
+    if (
+      state !== undefined &&
+      step !== null &&
+      (step.commit || !step.effects.some(({ effect }) => isLasting(effect)))
+    ) {
       step.settled = data.outcome !== "unknown";
-      this.#forget(step.command);
+      this.#forget(state);
     }
   }
 
@@ -134,37 +147,40 @@ export class Timeline {
     this.#withdraw(step, ({ effect }) => isLasting(effect) || !shown);
   }
 
-  #undo(command: string): void {
-    const step = this.#commands.get(command)?.step;
+  #undo(command: string, source: string): void {
+    const state = this.#commands.get(command);
+    if (state?.source !== source) return;
+    const { step } = state;
     if (step?.undoable && !step.opaque && !step.commit) this.#withdraw(step, ({ effect }) => isLasting(effect));
-    this.#forget(command);
+    this.#forget(state);
   }
 
-  #last(command: string, at: number): void {
-    const step = this.#commands.get(command)?.step;
+  #last(command: string, source: string, at: number): void {
+    const state = this.#commands.get(command);
+    if (state?.source !== source) return;
+    const { step } = state;
     if (step && !step.settled) {
       step.settled = true;
       this.#pending.delete(step);
       this.#lineage.last(step, at);
     }
-    this.#forget(command);
+    this.#forget(state);
   }
 
   /** A gateway started again: what it had not decided never ran; what it had not finished nobody knows. */
   restart(source: string): void {
-    for (const [command, state] of this.#commands) {
-      if (state.source !== source) continue;
-      if (state.step !== null && !state.decided) this.#withdraw(state.step, () => true);
-      this.#open.delete(state.session);
-      this.#forget(command);
-    }
+    for (const session of this.#sessions.get(source)?.values() ?? [])
+      for (const state of session.commands) {
+        if (state.step !== null && !state.decided) this.#withdraw(state.step, () => true);
+        this.#commands.delete(state.command);
+      }
+    this.#sessions.delete(source);
   }
 
-  close(entry: EntryOf<"session.closed">): void {
-    const session = sessionOf(entry);
-    this.#open.delete(session);
-    for (const command of this.#bySession.get(session) ?? []) this.#commands.delete(command);
-    this.#bySession.delete(session);
+  close({ source, subject }: EntryOf<"session.closed">): void {
+    const sessions = this.#sessions.get(source);
+    for (const { command } of sessions?.get(subject.session ?? "")?.commands ?? []) this.#commands.delete(command);
+    sessions?.delete(subject.session ?? "");
   }
 
   /** Tags and lineage of a step as they are now: for a new one, or when the catalog changed. */
@@ -182,14 +198,15 @@ export class Timeline {
     const states = [...this.#commands].map(
       ([command, { decided, step }]) => `${command} ${decided} ${step?.at ?? "-"} ${step?.settled ?? "-"}`,
     );
-    const open = [...this.#open].map(
-      ([session, steps]) => `${session.split("\n")[1]} ${steps.map(({ at }) => at).join(" ")}`,
+    const sessions = [...this.#sessions.values()].flatMap((ofSource) => [...ofSource.values()]);
+    const open = sessions.flatMap(({ name, open: steps }) =>
+      steps === null ? [] : `${name} ${steps.map(({ at }) => at).join(" ")}`,
     );
     return [...states.sort(), ...open.sort()];
   }
 
   #add(step: Step): readonly string[] {
-    const gained = this.#lineage.add(step);
+    const gained = step.effects.some(({ effect }) => mayMove(effect)) ? this.#lineage.add(step) : nothing;
     if (gained.length > 0) this.#pending.add(step);
     this.#steps.add(step, this.#pending.size > 0 && step.lineage.length > 0);
     return gained;
@@ -220,12 +237,13 @@ export class Timeline {
   #effectsOf(entry: Asking, state: CommandState): StepEffect[] {
     const { data, subject } = entry;
     const command = subject.command ?? "";
-    const own = data.effects.map((effect) => ({ effect, of: command, approved: [], withdrawn: false, tags: [] }));
+    const own = data.effects.map((effect) => toPart(effect, command, nothing));
     // The facts of a COMMIT are the sum of what it makes lasting: each effect counts once, with its approval.
     const isSum = data.transaction.kind === "commit" && (state.commits?.length ?? 0) > 0;
+    if (state.commits?.length === 0) return own;
     if (state.commits !== null) return [...(isSum ? [] : own), ...state.commits.map(committed)];
     if (data.transaction.kind !== "commit") return own;
-    const open = this.#open.get(sessionOf(entry)) ?? [];
+    const open = state.session.open ?? [];
     const lasting = open.flatMap((step) => step.effects.filter((part) => !part.withdrawn && isLasting(part.effect)));
     return [...own, ...lasting.map((part) => ({ ...part }))];
   }
@@ -244,50 +262,59 @@ export class Timeline {
       commit: facts.transaction.kind === "commit",
       effects,
       more: null,
+      details: facts.details ?? null,
       decidedAt: at,
       finishedAt: Number.POSITIVE_INFINITY,
       late: null,
       settled: false,
-      lineage: [],
-      hits: [],
-      sure: [],
+      lineage: nothing,
+      hits: nothing,
+      sure: nothing,
     };
     this.tag(step, null);
     this.#steps.match(step);
     return step;
   }
 
-  #state(entry: Asking): CommandState {
-    const command = entry.subject.command ?? "";
-    let state = this.#commands.get(command);
-    if (state === undefined) {
-      const session = sessionOf(entry);
-      state = { session, source: entry.source, commits: null, decided: false, step: null };
-      this.#commands.set(command, state);
-      const commands = this.#bySession.get(session) ?? new Set();
-      this.#bySession.set(session, commands.add(command));
+  #begin({ source, subject }: Asking): CommandState {
+    const { command = "", session: name = "" } = subject;
+    let ofSource = this.#sessions.get(source);
+    if (ofSource === undefined) {
+      ofSource = new Map();
+      this.#sessions.set(source, ofSource);
     }
+    let session = ofSource.get(name);
+    if (session === undefined) {
+      session = { name, commands: new Set(), open: null };
+      ofSource.set(name, session);
+    }
+    const state: CommandState = { command, session, source, commits: null, decided: false, step: null };
+    this.#commands.set(command, state);
+    session.commands.add(state);
     return state;
   }
 
-  #forget(command: string): void {
-    const state = this.#commands.get(command);
-    if (state === undefined) return;
+  /** What is known of a session that is in no transaction and asks nothing is nothing. */
+  #forget(state: CommandState): void {
+    const { command, session, source } = state;
     this.#commands.delete(command);
-    const commands = this.#bySession.get(state.session);
-    commands?.delete(command);
-    if (commands?.size === 0) this.#bySession.delete(state.session);
+    session.commands.delete(state);
+    if (session.commands.size === 0 && session.open === null) this.#sessions.get(source)?.delete(session.name);
   }
 }
 
-/** A session is its source's. */
-function sessionOf({ source, subject }: Entry): string {
-  return `${source}\n${subject.session ?? ""}`;
+function toPart(effect: Effect, of: string, approved: readonly ApprovedChain[]): StepEffect {
+  return { effect, of, approved, withdrawn: false, tags: nothing };
+}
+
+/** Whether it can bring data to a place, by what it touches. */
+function mayMove({ writes, renames }: Effect): boolean {
+  return writes.length > 0 || renames !== undefined;
 }
 
 function committed({ command, effect, approved }: CommittedEffect): StepEffect {
   const chains = approved === undefined ? [] : [approved, ...(approved.also ?? [])];
-  return { effect, of: command, approved: chains, withdrawn: false, tags: [] };
+  return toPart(effect, command, chains);
 }
 
 /** Whether the name, something around it or something inside it is among the places (which hold their containers). */
