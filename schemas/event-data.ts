@@ -16,6 +16,18 @@ export interface Sealed {
   readonly hash: string;
 }
 
+/** What rules may ask of the text itself: the same whenever a text is read alike. */
+export interface CommandDetails {
+  /** SQL command tags in order, each once: `SELECT`, `REVOKE`. */
+  readonly statements: readonly string[];
+  /** Digest (hex) of the statement with literals removed. */
+  readonly fingerprint: string;
+  /** The role in force (SET ROLE). */
+  readonly role?: string;
+  /** Trace id that the client wrote into a comment (`traceparent`). */
+  readonly trace?: string;
+}
+
 /** What the correlator reads of a command; the same in `command.intended` and `command.decided`. */
 export interface CommandFacts {
   readonly kind: string;
@@ -25,6 +37,8 @@ export interface CommandFacts {
   readonly transaction: TransactionControl;
   /** Every effect is known and undone by ROLLBACK. */
   readonly undoable: boolean;
+  /** Absent in records of versions before 0.3. */
+  readonly details?: CommandDetails;
 }
 
 /** An effect that a COMMIT makes lasting, with the approval it ran under, if any. */
@@ -95,7 +109,7 @@ export interface EventData {
     sentence: string;
   };
   "command.held": { approval: string; sentence: string; mode: "wait" | "retry"; until: number; chains: string[] };
-  "command.decided": CommandFacts & {
+  "command.decided": Omit<CommandFacts, "details"> & {
     ruling: Ruling;
     stage: string;
     because: string[];
@@ -108,6 +122,8 @@ export interface EventData {
     parameterTypes?: number[];
     fingerprint: string;
     statements: string[];
+    role?: string;
+    trace?: string;
     resolution: string;
     policy: string;
     approval: string | null;
@@ -131,6 +147,16 @@ export interface EventData {
     lasted: string[];
   };
   "output.masked": { columns: { resource: string; tag: string; count: number }[] };
+  /**
+   * Values of tagged columns that a command showed unmasked, as keyed hashes (infra/sketch) under the key of an epoch;
+   * said while it runs, in as many events as it takes. `hashes`: eight letters each.
+   */
+  "content.shown": { epoch: number; tags: string[]; hashes: string };
+  /**
+   * A command brings values that others were shown: said before it is asked about or decided. `from`: by `content.shown`
+   * event, how many different values its session has brought of that command; `values`: of all of them, each once.
+   */
+  "content.brought": { from: { event: string; command: string; shared: number }[]; values: number; tags: string[] };
   "approval.asked": {
     approval: string;
     binding: string;

@@ -37,6 +37,10 @@ const facts = {
   transaction: open({ kind: text }),
   undoable: flag,
 };
+const details = open({
+  ...{ statements: texts, fingerprint: text },
+  ...{ role: Type.Optional(text), trace: Type.Optional(text) },
+});
 const identity = open({ key: text, kind: text, name: text, groups: texts, onBehalfOf: texts });
 const task = open({ id: text, justification: text, parent: Type.Optional(text) });
 const step = open({
@@ -81,7 +85,7 @@ const shapes = {
   "session.opened": open({ identity, task, keyId: text, application: text, expiresAtMs: number }),
   "session.refused": open({ code: text, reason: text, claimedUser: text, claimedDatabase: text }),
   "session.closed": open({ reason: text, commands: number, clientBytes: number, targetBytes: number }),
-  "command.intended": open({ ...facts, commits: Type.Array(committed) }),
+  "command.intended": open({ ...facts, details: Type.Optional(details), commits: Type.Array(committed) }),
   "command.answered": open({
     ...{ intent: text, ruling: text, excluded: texts, sentence: text },
     enforced: Type.Array(chain),
@@ -98,6 +102,8 @@ const shapes = {
       masks: texts,
       fingerprint: text,
       statements: texts,
+      role: Type.Optional(text),
+      trace: Type.Optional(text),
     },
     ...{ text: sealed, parameters: orNull(sealed), parameterCount: number, resolution: text, policy: text },
     ...{ approval: orNull(text), intent: orNull(text) },
@@ -107,6 +113,11 @@ const shapes = {
     ...{ undone: texts, lasted: texts },
   }),
   "output.masked": open({ columns: Type.Array(open({ resource: text, tag: text, count: number })) }),
+  "content.shown": open({ epoch: number, tags: texts, hashes: text }),
+  "content.brought": open({
+    from: Type.Array(open({ event: text, command: text, shared: number })),
+    ...{ values: number, tags: texts },
+  }),
   "approval.asked": open({
     ...{ approval: text, binding: text, approvers: texts, humans: number, excluded: texts, escalate: texts },
     ...{ expiresAtMs: number, sentence: text, because: texts, chains: Type.Array(chain), text: sealed },

@@ -52,14 +52,21 @@ export function entryOf(parts: Omit<Entry, "type" | "data"> & { type: EventType;
 /** The part of an event's data that folds read: all of it, but for decisions only the facts. */
 export function foldedData<T extends EventType>(type: T, data: EventData[T]): unknown {
   if (type !== "command.decided") return data;
-  const { kind, effects, opaque, transaction, undoable, ruling, approval, intent } =
-    data as EventData["command.decided"];
+  const said = data as EventData["command.decided"];
+  const { kind, effects, opaque, transaction, undoable, ruling, approval, intent } = said;
+  const { statements, fingerprint, role, trace } = said;
   const facts: FoldedData<"command.decided"> = {
     kind,
     effects,
     opaque,
     transaction,
     undoable,
+    details: {
+      statements: [...new Set(statements)],
+      fingerprint,
+      ...(role === undefined ? {} : { role }),
+      ...(trace === undefined ? {} : { trace }),
+    },
     ruling,
     approval,
     intent,

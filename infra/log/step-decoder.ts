@@ -5,7 +5,13 @@
 import type { Effect, ResourceUri, TransactionControl } from "../../schemas/command.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Subject } from "../../schemas/event.ts";
-import type { ApprovedChain, CommandFacts, CommittedEffect, EventData } from "../../schemas/event-data.ts";
+import type {
+  ApprovedChain,
+  CommandDetails,
+  CommandFacts,
+  CommittedEffect,
+  EventData,
+} from "../../schemas/event-data.ts";
 import { ByteReader, ByteTable, textTable } from "./bytes.ts";
 import { type StepData, type StepType, stepTables } from "./step.ts";
 
@@ -14,10 +20,12 @@ export class StepDecoder {
   readonly #texts = textTable(1 << 13);
   readonly #subjects: ByteTable<Subject>;
   readonly #effects: ByteTable<readonly Effect[]>;
+  readonly #details: ByteTable<CommandDetails>;
 
   constructor() {
     const reader = (bytes: Buffer, start: number, end: number) => new ByteReader(bytes, start, end, this.#texts);
     this.#effects = new ByteTable(1 << 12, (bytes, start, end) => readEffects(reader(bytes, start, end)));
+    this.#details = new ByteTable(1 << 12, (bytes, start, end) => readDetails(reader(bytes, start, end)));
     this.#subjects = new ByteTable(1 << 12, (bytes, start, end) => readSubject(reader(bytes, start, end)));
   }
 
@@ -39,27 +47,33 @@ export class StepDecoder {
   }
 
   #decode(type: StepType, from: ByteReader): { subject: Subject; data: StepData } {
-    if (from.u8() !== stepTables.version) throw new RangeError("unknown version");
+    const version = from.u8();
+    if (version !== 1 && version !== stepTables.version) throw new RangeError("unknown version");
     const at = from.at;
     from.u8();
     from.take(u16(from));
     const fixed = this.#subjects.get(from.bytes, at, from.at);
     const subject = from.u8() === 0 ? fixed : { ...fixed, command: from.text() };
     if (type === "command.finished") return { subject, data: readFinished(from) };
-    const facts = this.#facts(from);
+    const facts = this.#facts(from, version);
     if (type === "command.intended") return { subject, data: { ...facts, commits: readCommits(from) } };
     const ruling = one(stepTables.rulings, from.u8());
     return { subject, data: { ...facts, ruling, approval: readOptional(from), intent: readOptional(from) } };
   }
 
-  #facts(from: ByteReader): CommandFacts {
+  #facts(from: ByteReader, version: number): CommandFacts {
     const kind = from.text();
     const opaque = readOptional(from);
     const transaction = readControl(from);
     const undoable = from.u8() === 1;
     const length = u16(from);
     const start = from.take(length);
-    return { kind, effects: this.#effects.get(from.bytes, start, from.at), opaque, transaction, undoable };
+    const effects = this.#effects.get(from.bytes, start, from.at);
+    const detailed = version === 1 ? 0 : u16(from);
+    if (detailed === 0) return { kind, effects, opaque, transaction, undoable };
+    const at = from.take(detailed);
+    const details = this.#details.get(from.bytes, at, from.at);
+    return { kind, effects, opaque, transaction, undoable, details };
   }
 }
 
@@ -85,6 +99,11 @@ function readSubject(from: ByteReader): Subject {
     if (mask & (1 << bit)) subject[field] = from.text();
   });
   return subject;
+}
+
+function readDetails(from: ByteReader): CommandDetails {
+  const [statements, fingerprint, role, trace] = [readList(from), from.text(), readOptional(from), readOptional(from)];
+  return { statements, fingerprint, ...(role === null ? {} : { role }), ...(trace === null ? {} : { trace }) };
 }
 
 function readControl(from: ByteReader): TransactionControl {

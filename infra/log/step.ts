@@ -1,10 +1,11 @@
 /**
  * The step section: what a fold reads of `command.intended`, `command.decided` and `command.finished`, without JSON.
  *
- *   01                     version
+ *   02                     version
  *   fb 5a 00 …             mask of subject fields, u16 bytes, the fields' texts (all but the command; the same for a session)
  *   1f 43 …                the command's text, when the mask's second byte says so
- *   then for intended and decided: kind, opaque, transaction, undoable, u16 bytes + effects; and their own members
+ *   then for intended and decided: kind, opaque, transaction, undoable, u16 bytes + effects, u16 bytes + details (none in
+ *   version 1); and their own members
  *
  * Texts are varint length ‖ UTF-8, numbers varints, optional texts 0 or 1 ‖ text. Subject and effects are blocks, so that
  * equal ones are decoded once (step-decoder.ts). A section says nothing that the JSON does not; where a value has no form
@@ -12,7 +13,13 @@
  */
 import type { Effect, Operation, TransactionControl } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
-import type { ApprovedChain, CommandFacts, CommittedEffect, EventData } from "../../schemas/event-data.ts";
+import type {
+  ApprovedChain,
+  CommandDetails,
+  CommandFacts,
+  CommittedEffect,
+  EventData,
+} from "../../schemas/event-data.ts";
 import type { Ruling } from "../../schemas/verdict.ts";
 import { ByteWriter } from "./bytes.ts";
 import type { DecidedFacts, FoldedData } from "./entry.ts";
@@ -26,7 +33,7 @@ export function isStepType(type: string): type is StepType {
 
 /** The order of every table is the format: add at the end, whatever the schemas' order is. */
 export const stepTables = {
-  version: 1,
+  version: 2,
   fields: ["session", "identity", "onbehalfof", "account", "task", "target", "clientaddress", "grantid"],
   controls: ["none", "begin", "commit", "rollback", "savepoint", "rollback-to", "release", "prepare"],
   outcomes: ["ok", "error", "unknown"],
@@ -41,6 +48,7 @@ export const stepTables = {
   operations: readonly Operation[];
 };
 const blockBytesMax = 0xffff;
+const noBlock = Buffer.alloc(2);
 
 interface KnownSubject {
   readonly of: Subject;
@@ -52,6 +60,7 @@ export class StepEncoder {
   readonly #scratch = new ByteWriter(4096);
   #subjects = new Map<string, KnownSubject>();
   readonly #effects = new WeakMap<readonly Effect[], Buffer>();
+  readonly #details = new WeakMap<CommandDetails, Buffer>();
 
   /** Appends the section to `to`. @returns false, with `to` as it was, when these values have no section */
   encode(to: ByteWriter, type: StepType, subject: Subject, data: StepData): boolean {
@@ -109,6 +118,20 @@ export class StepEncoder {
       if (!to.broken) this.#effects.set(facts.effects, block);
     }
     to.copy(block);
+    this.#detailsOf(to, facts.details);
+  }
+
+  #detailsOf(to: ByteWriter, details: CommandDetails | undefined): void {
+    if (details === undefined) {
+      to.copy(noBlock);
+      return;
+    }
+    let block = this.#details.get(details);
+    if (block === undefined) {
+      block = this.#block(to, (scratch) => writeDetails(scratch, details));
+      if (!to.broken) this.#details.set(details, block);
+    }
+    to.copy(block);
   }
 
   /** What `write` wrote, behind its u16 length; marks `to` as broken when that has no form. */
@@ -124,6 +147,13 @@ export class StepEncoder {
     scratch.bytes.writeUInt16LE(scratch.used - 2, 0);
     return Buffer.from(scratch.taken());
   }
+}
+
+function writeDetails(to: ByteWriter, { statements, fingerprint, role, trace }: CommandDetails): void {
+  writeList(to, statements);
+  to.text(fingerprint);
+  writeOptional(to, role ?? null);
+  writeOptional(to, trace ?? null);
 }
 
 function sameSession(a: Subject, b: Subject): boolean {

@@ -5,7 +5,8 @@
  *     60s  transform  transform  orders/public.customers -> orders/public.staging
  *
  * time account operation [resources] [-> resources] [key=value …]; resources are joined by commas. Besides the operations:
- * `begin`, `commit`, `rollback`. Keys: identity, task, session, address, rows, outcome, ends, destroys, opaque. The identity
+ * `begin`, `commit`, `rollback`. Keys: identity, onbehalfof, task, parent, session, address, role, statement, fingerprint,
+ * trace, rows, outcome, ends, destroys, opaque. The identity
  * is the account's name unless said otherwise; a session is an account's.
  */
 import type { Catalog } from "../../infra/catalog.ts";

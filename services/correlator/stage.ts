@@ -2,7 +2,8 @@
 import type { Entry } from "../../infra/log/entry.ts";
 import type { Effect, TransactionControl } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
-import type { CommittedEffect, EventData } from "../../schemas/event-data.ts";
+import type { CommandDetails, CommittedEffect, EventData } from "../../schemas/event-data.ts";
+import type { IdentityKey, TaskId } from "../../schemas/identity.ts";
 import { engineVersion } from "./engine.ts";
 import type { SceneLine } from "./scene.ts";
 import { isLasting } from "./step.ts";
@@ -28,6 +29,7 @@ export class Stage {
 
   /** Allowed, and finished at once. */
   run(line: SceneLine): void {
+    this.#introduce(line);
     const { facts, subject, atMs } = this.#command(line);
     const session = subject.session ?? "";
     const open = this.#open.get(session);
@@ -49,10 +51,31 @@ export class Stage {
 
   /** Only asked. */
   ask(line: SceneLine): void {
+    this.#introduce(line);
     const { facts, subject, atMs } = this.#command(line);
     const commits = facts.transaction.kind === "commit" ? (this.#open.get(subject.session ?? "") ?? []) : [];
     const data = { ...facts, commits };
     this.#fold({ type: "command.intended", id: this.#id(), atMs, source, role: "gateway", subject, data });
+  }
+
+  /** For whom somebody acts and to what a task belongs is said when a session opens. */
+  #introduce({ account, keys, atMs }: SceneLine): void {
+    const [behalf, parent] = [keys.get("onbehalfof"), keys.get("parent")];
+    if (behalf === undefined && parent === undefined) return;
+    const key = (keys.get("identity") ?? account) as IdentityKey;
+    const identity = {
+      key,
+      kind: "person" as const,
+      name: key,
+      groups: [],
+      onBehalfOf: (behalf?.split(",") ?? []) as IdentityKey[],
+    };
+    const id = (keys.get("task") ?? "") as TaskId;
+    const task = { id, justification: "", ...(parent === undefined ? {} : { parent: parent as TaskId }) };
+    const session = keys.get("session") ?? account;
+    const data = { wire: "postgres" as const, tls: false, identity, task, keyId: "", application: "", expiresAtMs: 0 };
+    const about = { id: this.#id(), atMs: startMs + atMs, source, role: "gateway" as const };
+    this.#fold({ type: "session.opened", ...about, subject: { session, identity: key, account }, data });
   }
 
   #finish(line: SceneLine, subject: Subject, proof: Pick<EventData["command.finished"], "undone" | "lasted">): void {
@@ -84,11 +107,23 @@ export class Stage {
     const destroys = keys.has("destroys") ? keys.get("destroys") === "true" : operation === "delete" || ends.length > 0;
     const effects: Effect[] = control ? [] : [{ operation, reads, writes, ends, destroys }];
     const opaque = keys.get("opaque") === "true" ? "written so in the test" : null;
-    return { facts: { kind: "query", effects, opaque, transaction, undoable: true }, subject, atMs: startMs + atMs };
+    const facts = { kind: "query", effects, opaque, transaction, undoable: true, details: detailsOf(keys, operation) };
+    return { facts, subject, atMs: startMs + atMs };
   }
 
   #id(): string {
     this.#count += 1;
     return `rehearsal-${this.#count}`;
   }
+}
+
+/** As the test says; else the operation's own word, so that a rule for a statement says no. */
+function detailsOf(keys: SceneLine["keys"], operation: string): CommandDetails {
+  const { role, trace } = Object.fromEntries(keys);
+  return {
+    statements: (keys.get("statement") ?? operation.toUpperCase()).split(","),
+    fingerprint: keys.get("fingerprint") ?? "",
+    ...(role === undefined ? {} : { role }),
+    ...(trace === undefined ? {} : { trace }),
+  };
 }

@@ -13,6 +13,7 @@ import type { Verdict } from "../../schemas/verdict.ts";
 import { mattersElsewhere } from "./awaited.ts";
 import type { ChainRules } from "./chain.ts";
 import { contextOf, deny } from "./deny.ts";
+import { detailsOf } from "./details.ts";
 import type { Reader } from "./effects/reader.ts";
 import type { Feed } from "./feed.ts";
 import { reveals, touched } from "./mask.ts";
@@ -185,12 +186,13 @@ export class Judged {
   }
 
   /** One object per reading and kind, so that what is made from it is made once. */
-  #facts(session: Session, { kind, reading }: Command): CommandFacts {
+  #facts(session: Session, { kind, reading, text }: Command): CommandFacts {
     const { facts } = this.#of(session);
     const known = facts.get(reading)?.find((one) => one.kind === kind);
     if (known !== undefined) return known;
     const { effects, opaque, transaction, undoable } = reading;
-    const fresh: CommandFacts = { kind, effects, opaque, transaction, undoable };
+    const details = detailsOf(reading, session.role, text);
+    const fresh: CommandFacts = { kind, effects, opaque, transaction, undoable, details };
     facts.set(reading, [...(facts.get(reading) ?? []), fresh]);
     return fresh;
   }

@@ -169,12 +169,15 @@ export class Recorder {
       text,
       fingerprint: reading.fingerprint,
       statements: reading.statements,
+      ...(facts.details?.role === undefined ? {} : { role: facts.details.role }),
+      ...(facts.details?.trace === undefined ? {} : { trace: facts.details.trace }),
       resolution: reading.resolution,
       policy: this.#parts.policyVersion(),
       ...(verdict.observed ? { observed: verdict.observed } : {}),
     };
     const bytes = Buffer.from(`,"data":${JSON.stringify(data).slice(0, -1)}`);
-    const decided = { ...plainFacts(facts), ruling: verdict.ruling, approval: null, intent: null };
+    const details = facts.details === undefined ? {} : { details: facts.details };
+    const decided = { ...plainFacts(facts), ...details, ruling: verdict.ruling, approval: null, intent: null };
     return { kind: facts.kind, text: command.text, verdict, bytes, facts: decided };
   }
 

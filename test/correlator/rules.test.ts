@@ -100,6 +100,7 @@ function answer(detection: Record<string, unknown>, more: Record<string, FieldVa
     undoable: true,
     effect,
     late: null,
+      details: null,
     more,
     tags: () => [],
   });
@@ -110,7 +111,7 @@ test("Sigma values and modifiers mean what the specification says", () => {
     const text = `title: t\nname: t\nlogsource: { category: command }\ndetection:\n  s: ${detection}\n  condition: s\n`;
     const [rule] = loadRules([{ name: "t.yml", text }]).detections;
     const effect: Effect = { operation: "read", reads: [], writes: [], ends: [], destroys: false };
-    const seen = { subject: {}, kind: "", opaque: false, undoable: true, effect, late: null, more, tags: () => [] };
+    const seen = { subject: {}, kind: "", opaque: false, undoable: true, effect, late: null, details: null, more, tags: () => [] };
     assert.equal(rule?.test(seen), expected, `${detection} on ${JSON.stringify(more)}`);
   }
 });

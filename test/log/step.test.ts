@@ -50,11 +50,19 @@ const commit = fc.record(
   { requiredKeys: ["command", "effect"], noNullPrototype: true },
 );
 const noNull = { noNullPrototype: true } as const;
+const details = fc.record(
+  { statements: fc.array(name, { maxLength: 2 }), fingerprint: name, role: name, trace: name },
+  { requiredKeys: ["statements", "fingerprint"], ...noNull },
+);
+const required = (...more: string[]) => ({ requiredKeys: [...Object.keys(facts), ...more], ...noNull }) as never;
 const data: { readonly [T in StepType]: fc.Arbitrary<unknown> } = {
-  "command.intended": fc.record({ ...facts, commits: fc.array(commit, { maxLength: 2 }) }, noNull),
+  "command.intended": fc.record(
+    { ...facts, details, commits: fc.array(commit, { maxLength: 2 }) },
+    required("commits"),
+  ),
   "command.decided": fc.record(
-    { ...facts, ruling: fc.constantFrom(...rulings), approval: nameOrNull, intent: nameOrNull },
-    noNull,
+    { ...facts, details, ruling: fc.constantFrom(...rulings), approval: nameOrNull, intent: nameOrNull },
+    required("ruling", "approval", "intent"),
   ),
   "command.finished": fc.record(
     {
@@ -96,6 +104,22 @@ describe("the step section", () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it("of version 1, which has no details, is read as before", () => {
+    const what = {
+      kind: "query",
+      effects: [],
+      opaque: null,
+      transaction: { kind: "none" },
+      undoable: true,
+      commits: [],
+    };
+    const to = new ByteWriter(16);
+    assert.equal(new StepEncoder().encode(to, "command.intended", {}, what as never), true);
+    const bytes = Buffer.from(to.taken());
+    const old = Buffer.concat([Buffer.of(1), bytes.subarray(1, -3), bytes.subarray(-1)]);
+    assert.deepEqual(new StepDecoder().decode("command.intended", old, 0, old.length).data, what);
   });
 
   it("is not written where it would say something else than the JSON", () => {
