@@ -66,8 +66,44 @@ export const limits = {
   stepsKeptMax: 1_000_000,
   /** Steps kept that match no rule now, for rules to come. */
   spareStepsKeptMax: 50_000,
+  /** Values of one result or statement whose hashes are kept: of more, those of lowest keyed order. 16 KiB in an event. */
+  contentHashesMax: 2_048,
+  /** Different values that tie what was brought to what was shown; fewer are chance. */
+  contentSharedMin: 3,
+  /** What was shown is looked for in what comes in for so long, if hashes and keys are kept: a month's window. */
+  contentKeptMs: 31 * 86_400_000,
+  /** A key of sketches serves so long: what comes in is hashed under the four or five that are alive. */
+  contentEpochMs: 10 * 86_400_000,
+  /** Hashes of what was shown that a gateway keeps, over all identities; who showed most loses his own oldest. */
+  contentKeptMax: 1_000_000,
+  /** A session that brings one row at a time is counted together while it pauses no longer than this. */
+  contentPauseMsMax: 10 * 60_000,
+  /** One rule file; a hundred thousand rules are a few dozen of these. */
+  ruleFileBytesMax: 4 * 1024 * 1024,
+  /** Documents in all rule files together: some ten seconds to read. */
+  rulesMax: 100_000,
+  /** One value of a detection; nobody writes more, and every event is compared with it. */
+  ruleTextMax: 8_192,
+  /** One regular expression, before it is compiled. */
+  ruleExpressionMax: 2_048,
+  /** Texts that one value stands for, once each dash of it may be any of five. */
+  dashVariantsMax: 625,
+  /** Predicates of one detection: a list of every customer is a lookup, not a rule. */
+  rulePredicatesMax: 20_000,
   /** Candidates looked at for one question over all rules; beyond, a gate answers hold. Some tens of milliseconds. */
   chainLooksMax: 200_000,
+  /** Steps that a rule may write; nobody writes more. */
+  ruleStepsMax: 10,
+  /** Events of one chain, with steps that must happen several times; an event that tells of a chain has a size. */
+  chainEventsMax: 50,
+  /** Chains that one condition over rules may stand for. */
+  ruleWaysMax: 256,
+  /** Correlations inside one another. */
+  ruleDepthMax: 10,
+  /** Counted events that are named with a firing: the latest. A count may be of millions. */
+  countedNamedMax: 1_000,
+  /** Steps that `rules run` keeps: what matches inside the longest window. More is an error: to drop one would be a wrong answer. */
+  plainStepsKeptMax: 4_000_000,
   /** A blob is held in memory whole; a sealed segment of the log is half of this. */
   blobBytesMax: 512 * 1024 * 1024,
   /** One request to the object storage, until its answer begins; a session that opens waits for it. */

@@ -4,17 +4,25 @@
  * What a key means stands in DETECTION §1, §2 and §6; what of it this version evaluates, infra/rules/load.ts checks.
  */
 import { linkKinds } from "./chain.ts";
+import { logsourceSchema, ruleHead } from "./rule-head.ts";
 import { closed, type Static, Type } from "./shape.ts";
 
 const oneOf = <T extends string>(words: readonly T[]) =>
   Type.Unsafe<T>(Type.Union(words.map((word) => Type.Literal(word))));
 const name = Type.String({ minLength: 1, maxLength: 200 });
 const names = Type.Array(name, { minItems: 1 });
-/** `30s 15m 24h 7d 4w` */
-const duration = Type.String({ pattern: "^[0-9]{1,6}[smhdw]$" });
+/** `30s 15m 24h 7d 4w 2M 1y` */
+const duration = Type.String({ pattern: "^[0-9]{1,6}[smhdwMy]$" });
 
-export const levels = ["informational", "low", "medium", "high", "critical"] as const;
-export const correlationTypes = ["temporal_ordered", "temporal", "event_count", "value_count"] as const;
+export const correlationTypes = [
+  "temporal_ordered",
+  "temporal",
+  "event_count",
+  "value_count",
+  "value_sum",
+  "value_avg",
+  "value_percentile",
+] as const;
 export const chainActions = ["hold", "block", "alert"] as const;
 export const expectations = ["hold", "block", "alert", "allow"] as const;
 
@@ -49,7 +57,7 @@ export const chainKeySchema = closed({
   absent: Type.Optional(Type.Union([absentSchema, Type.Array(absentSchema)])),
   until: Type.Optional(name),
   unless: Type.Optional(Type.Unknown()),
-  runs: Type.Optional(Type.Unknown()),
+  runs: Type.Optional(Type.Array(closed({ rule: name, min: Type.Integer({ minimum: 2, maximum: 100_000 }) }))),
   "group-by-null": Type.Optional(Type.Boolean()),
   gate: Type.Optional(gateSchema),
 });
@@ -69,10 +77,7 @@ export const inlineTestsSchema = Type.Array(
 export type InlineTest = Static<typeof inlineTestsSchema>[number];
 
 const head = {
-  title: Type.String({ minLength: 1, maxLength: 256 }),
-  id: Type.Optional(Type.String({ pattern: "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" })),
-  name: Type.Optional(name),
-  level: Type.Optional(oneOf(levels)),
+  ...ruleHead,
   generate: Type.Optional(Type.Boolean()),
   tests: Type.Optional(inlineTestsSchema),
   "x-chain": Type.Optional(chainKeySchema),
@@ -80,13 +85,14 @@ const head = {
 
 export const detectionRuleSchema = Type.Object({
   ...head,
-  logsource: Type.Object({ product: Type.Optional(name), category: Type.Optional(name), service: Type.Optional(name) }),
+  logsource: logsourceSchema,
   detection: Type.Record(Type.String(), Type.Unknown()),
 });
 export type DetectionFile = Static<typeof detectionRuleSchema>;
 
 const countCondition = closed({
   field: Type.Optional(Type.Union([name, names])),
+  percentile: Type.Optional(Type.Number({ minimum: 0, maximum: 100 })),
   gt: Type.Optional(Type.Number()),
   gte: Type.Optional(Type.Number()),
   lt: Type.Optional(Type.Number()),
@@ -100,11 +106,12 @@ export const correlationRuleSchema = Type.Object({
   ...head,
   correlation: closed({
     type: oneOf(correlationTypes),
-    rules: names,
+    /** May be left out where `condition` is an expression over rules. */
+    rules: Type.Optional(names),
     timespan: duration,
     "group-by": Type.Optional(names),
     aliases: Type.Optional(Type.Record(Type.String(), Type.Record(Type.String(), Type.String()))),
-    condition: Type.Optional(countCondition),
+    condition: Type.Optional(Type.Union([countCondition, Type.String({ minLength: 1, maxLength: 10_000 })])),
   }),
 });
 export type CorrelationFile = Static<typeof correlationRuleSchema>;

@@ -1,15 +1,22 @@
 /**
- * Compiles the `detection` of a Sigma rule into one test over one effect of one event.
- * Every modifier that this version does not evaluate is an error that names it; nothing is ignored.
+ * The `detection` of a Sigma rule → a predicate, and one test over one effect of one event. Whatever of Sigma is not
+ * evaluated is an error that names it and says what to write instead; nothing is ignored.
  */
-import { operations } from "../../schemas/command.ts";
+import { fieldNamed, fields as knownFields } from "../../schemas/fields.ts";
+import { limits } from "../../schemas/limits.ts";
 import { type Condition, parseCondition } from "./condition.ts";
-import { type Accessor, accessor, isLate, type Seen, unknown } from "./field.ts";
-import { every, maybe, no, not, some, type Test, yes } from "./tri.ts";
-import { type Comparison, compileValue, type ValueTest } from "./value.ts";
+import { compilePredicate } from "./evaluate.ts";
+import { isLate, type Seen } from "./field.ts";
+import { readItem } from "./modifiers.ts";
+import { type Needs, needsOf } from "./needs.ts";
+import { DetectionError, fieldsOf, joined, type Match, type Predicate } from "./predicate.ts";
+import { searched } from "./search.ts";
+import { nearest } from "./spelling.ts";
+import type { Test } from "./tri.ts";
 
 export interface CompiledDetection {
   readonly test: Test<Seen>;
+  /** All that the answer depends on, by name. */
   readonly fields: ReadonlySet<string>;
   /** A condition on what is known only when the command has finished. */
   readonly usesLate: boolean;
@@ -17,191 +24,178 @@ export interface CompiledDetection {
   readonly operations: ReadonlySet<string> | null;
   /** It cannot match what destroys nothing. */
   readonly needsDestroys: boolean;
-  /** As it is written: what other readers of the rule (ClickHouse SQL) are made from. */
+  /** What else it cannot match without. */
+  readonly needs: Needs;
+  /** What `test` is made from; other evaluators (ClickHouse SQL) are made from it too. */
+  readonly tree: Predicate;
+  /** As it is written. */
   readonly written: Readonly<Record<string, unknown>>;
 }
 
-/** Where an error is: keys under `detection`. */
-export class DetectionError extends Error {
-  readonly path: readonly (string | number)[];
-  readonly unsupported: boolean;
+/** Which events a detection is asked about. `commands`: Throughline's own. `any`: of any product (`rules run`). */
+export type Logs = "commands" | "any";
 
-  constructor(path: readonly (string | number)[], message: string, unsupported = false) {
-    super(message);
-    this.path = path;
-    this.unsupported = unsupported;
-  }
-}
+type Path = readonly (string | number)[];
 
-interface Part {
-  readonly test: Test<Seen>;
+/** What must hold of an event beside the detection: its log source. */
+export interface About {
+  readonly must: Predicate;
+  /** Fields that the answer depends on because of it. */
   readonly fields: readonly string[];
-  readonly operations: ReadonlySet<string> | null;
-  readonly needsDestroys: boolean;
 }
 
 /** @throws DetectionError */
-export function compileDetection(detection: Readonly<Record<string, unknown>>): CompiledDetection {
+export function compileDetection(
+  detection: Readonly<Record<string, unknown>>,
+  logs: Logs = "commands",
+  about: About | null = null,
+): CompiledDetection {
   const { condition, timeframe, ...named } = detection;
   if (timeframe !== undefined)
-    throw new DetectionError(["timeframe"], "is no longer part of Sigma: write a correlation rule", true);
-  if (typeof condition !== "string") throw new DetectionError(["condition"], "must be one text");
-  const names = Object.keys(named);
-  const parts = new Map(names.map((name) => [name, compilePart(named[name], [name])]));
-  let tree: Condition;
-  try {
-    tree = parseCondition(condition, names);
-  } catch (error) {
-    throw new DetectionError(["condition"], error instanceof Error ? error.message : String(error));
-  }
-  const whole = combine(tree, parts);
-  const fields = new Set(whole.fields);
+    throw new DetectionError(
+      ["timeframe"],
+      "is no longer part of Sigma: write a correlation rule over this one, with a timespan",
+      true,
+    );
+  const size = { predicates: 0 };
+  const parts = new Map(
+    Object.entries(named).map(([name, value]) => [name, readPart(value, [name], { logs, size })] as const),
+  );
+  const tree = readConditions(condition, parts);
+  const compiled = compileTree(tree, detection);
+  if (about === null) return compiled;
+  const whole: Predicate = { kind: "and", of: [about.must, tree] };
+  const fields = new Set([...compiled.fields, ...about.fields]);
+  return { ...compiled, fields, tree: whole, test: compilePredicate(whole) };
+}
+
+/** @param written {} where it has no written form of its own */
+export function compileTree(tree: Predicate, written: CompiledDetection["written"] = {}): CompiledDetection {
+  const needs = needsOf(tree);
+  const fields = fieldsOf(tree);
+  if (hasKeyword(tree)) for (const field of ["keywords", ...searched]) fields.add(field);
   return {
-    test: whole.test,
+    test: compilePredicate(tree),
     fields,
     usesLate: [...fields].some(isLate),
-    operations: whole.operations,
-    needsDestroys: whole.needsDestroys,
-    written: detection,
+    operations: needs.get("operation") ?? null,
+    needsDestroys: isOnly(needs.get("destroys"), "true"),
+    needs,
+    tree,
+    written,
   };
 }
 
-function combine(tree: Condition, parts: ReadonlyMap<string, Part>): Part {
-  if (tree.kind === "name") {
-    const part = parts.get(tree.name);
-    if (part === undefined) throw new DetectionError(["condition"], `there is no "${tree.name}"`);
-    return part;
-  }
-  if (tree.kind === "not") {
-    const { test, fields } = combine(tree.of, parts);
-    return { test: (seen) => not(test(seen)), fields, operations: null, needsDestroys: false };
-  }
-  return join(
-    tree.kind,
-    tree.of.map((branch) => combine(branch, parts)),
+function isOnly(texts: ReadonlySet<string> | undefined, text: string): boolean {
+  return texts !== undefined && texts.size === 1 && texts.has(text);
+}
+
+function hasKeyword(predicate: Predicate): boolean {
+  if (predicate.kind === "not") return hasKeyword(predicate.of);
+  return "of" in predicate ? predicate.of.some(hasKeyword) : predicate.kind === "keyword";
+}
+
+/** Several conditions are several queries: any of them. */
+function readConditions(condition: unknown, parts: ReadonlyMap<string, Predicate>): Predicate {
+  const written: readonly unknown[] = Array.isArray(condition) ? condition : [condition];
+  if (condition === undefined || written.length === 0)
+    throw new DetectionError(
+      ["condition"],
+      `is missing: write one over ${[...parts.keys()].join(", ") || "its parts"}`,
+    );
+  return joined(
+    "or",
+    written.map((text, at) => {
+      const path = Array.isArray(condition) ? ["condition", at] : ["condition"];
+      if (typeof text !== "string") throw new DetectionError(path, "must be a text, or a list of texts");
+      try {
+        return combine(parseCondition(text, [...parts.keys()]), parts);
+      } catch (error) {
+        throw new DetectionError(path, error instanceof Error ? error.message : String(error));
+      }
+    }),
   );
 }
 
-function join(kind: "and" | "or", parts: readonly Part[]): Part {
-  const tests = parts.map(({ test }) => test);
-  return {
-    test: kind === "and" ? every(tests) : some(tests),
-    fields: parts.flatMap(({ fields }) => fields),
-    operations: kind === "and" ? narrowed(parts) : widened(parts),
-    needsDestroys:
-      kind === "and" ? parts.some((part) => part.needsDestroys) : parts.every((part) => part.needsDestroys),
-  };
-}
-
-function narrowed(parts: readonly Part[]): ReadonlySet<string> | null {
-  const sets = parts.flatMap((part) => (part.operations ? [part.operations] : []));
-  const first = sets[0];
-  return first ? new Set([...first].filter((word) => sets.every((set) => set.has(word)))) : null;
-}
-
-function widened(parts: readonly Part[]): ReadonlySet<string> | null {
-  const all = new Set<string>();
-  for (const part of parts) {
-    if (part.operations === null) return null;
-    for (const operation of part.operations) all.add(operation);
+function combine(tree: Condition, parts: ReadonlyMap<string, Predicate>): Predicate {
+  if (tree.kind === "not") return { kind: "not", of: combine(tree.of, parts) };
+  if (tree.kind !== "name") {
+    const of = tree.of.map((branch) => combine(branch, parts));
+    return joined(tree.kind, of);
   }
-  return all;
+  const part = parts.get(tree.name);
+  if (part === undefined) throw new Error(`there is no "${tree.name}"`);
+  return part;
 }
 
-/** A map: all keys. A list of maps: any of them. */
-function compilePart(value: unknown, path: readonly (string | number)[]): Part {
+interface Reading {
+  readonly logs: Logs;
+  readonly size: { predicates: number };
+}
+
+/** A map: all of its items. A list: any of its maps and keywords. */
+function readPart(value: unknown, path: Path, reading: Reading): Predicate {
   if (Array.isArray(value)) {
     if (value.length === 0) throw new DetectionError(path, "is empty");
-    return join(
+    return joined(
       "or",
-      value.map((member, index) => compilePart(member, [...path, index])),
+      value.map((member, index) => readPart(member, [...path, index], reading)),
     );
   }
-  if (typeof value !== "object" || value === null)
-    throw new DetectionError(path, "keywords have nothing to search: write field: value", true);
-  const items = Object.entries(value).map(([key, wanted]) => compileItem(key, wanted, [...path, key]));
+  if (typeof value !== "object" || value === null) return readKey("", value, path, reading);
+  const items = Object.entries(value).map(([key, wanted]) => readKey(key, wanted, [...path, key], reading));
   if (items.length === 0) throw new DetectionError(path, "is empty");
-  return join("and", items);
+  return joined("and", items);
 }
 
-function compileItem(key: string, wanted: unknown, path: readonly (string | number)[]): Part {
+/** `field|modifier|…: value`; with no field, keywords. */
+function readKey(key: string, wanted: unknown, path: Path, { logs, size }: Reading): Predicate {
   const [field = "", ...modifiers] = key.split("|");
-  if (field === "") throw new DetectionError(path, "keywords have nothing to search: write field: value", true);
   try {
-    const read = accessor(field);
-    const test = compileTest(read, wanted, modifiers);
-    const plain = modifiers.length === 0;
-    return {
-      test: field === "tags" ? ofTags(test) : test,
-      fields: modifiers.includes("fieldref") ? [field, String(wanted)] : [field],
-      operations: plain && field === "operation" ? operationsOf(wanted) : null,
-      needsDestroys: plain && field === "destroys" && wanted === true,
-    };
+    if (field !== "") checkName(field, logs);
+    size.predicates += Array.isArray(wanted) ? wanted.length : 1;
+    if (size.predicates > limits.rulePredicatesMax)
+      throw new DetectionError([], `more than ${limits.rulePredicatesMax} values in one detection`);
+    const predicate = readItem(field === "" ? null : field, modifiers, wanted);
+    checkReferences(predicate, logs);
+    if (logs === "commands") checkValues(predicate);
+    return predicate;
   } catch (error) {
     if (error instanceof DetectionError) throw new DetectionError(path, error.message, error.unsupported);
     throw new DetectionError(path, error instanceof Error ? error.message : String(error));
   }
 }
 
-/** Tags of an opaque command are all that it could touch: one of them may be meant, none is certain. Nor is what may be gone. */
-function ofTags(test: Test<Seen>): Test<Seen> {
-  return (seen) => {
-    const answer = test(seen);
-    return answer === yes && (seen.opaque || seen.tagsMayBeGone === true) ? maybe : answer;
-  };
-}
-
-function operationsOf(wanted: unknown): ReadonlySet<string> {
-  const words = (Array.isArray(wanted) ? wanted : [wanted]).map((word) => String(word).toLowerCase());
-  for (const word of words) {
-    if (!/[*?]/.test(word) && !(operations as readonly string[]).includes(word))
-      throw new Error(`"${word}" is no operation; known: ${operations.join(", ")}`);
-  }
-  return words.some((word) => /[*?]/.test(word)) ? new Set(operations) : new Set(words);
-}
-
-const comparisons = ["contains", "startswith", "endswith", "re", "cidr", "lt", "lte", "gt", "gte"] as const;
-const qualifiers = new Set(["all", "cased", "neq", "i", "m", "s", "exists", "fieldref"]);
-
-function compileTest(read: Accessor, wanted: unknown, modifiers: readonly string[]): Test<Seen> {
-  const how = comparisons.filter((word) => modifiers.includes(word));
-  const odd = modifiers.find((word) => !qualifiers.has(word) && !(comparisons as readonly string[]).includes(word));
-  if (odd !== undefined) throw new DetectionError([], `the modifier "${odd}" is not evaluated by this version`, true);
-  if (how.length > 1) throw new Error(`${how.join(" and ")} cannot be combined`);
-  const flags = modifiers.filter((word) => word === "i" || word === "m" || word === "s").join("");
-  if (flags !== "" && how[0] !== "re") throw new Error(`the modifier "${flags}" belongs to re`);
-  if (modifiers.includes("exists")) return compileExists(read, wanted);
-  if (modifiers.includes("fieldref")) return compileReference(read, wanted, modifiers);
-  const comparison: Comparison = { how: how[0] ?? "equal", cased: modifiers.includes("cased"), flags };
-  const values = (Array.isArray(wanted) ? wanted : [wanted]).map((value) => compileValue(value, comparison));
-  if (values.length === 0) throw new Error("an empty list matches nothing");
-  const tests = values.map(
-    (value: ValueTest): Test<Seen> =>
-      (seen) =>
-        value(read(seen)),
+/** A field that no event has would make a rule that never matches, and nobody would see it. */
+function checkName(field: string, logs: Logs): void {
+  if (/^chain\.(lineage|actor)$/.test(field))
+    throw new DetectionError([], `${field} ties several events: write it under group-by of a correlation`, true);
+  if (logs === "any" || fieldNamed(field) !== undefined) return;
+  const names = knownFields.map(({ name }) => name);
+  const meant = nearest(field, names);
+  throw new DetectionError(
+    [],
+    `no command has the field "${field}"${meant === null ? "" : `; do you mean ${meant}?`} Known: ${names.join(", ")}`,
   );
-  const joined = modifiers.includes("all") ? every(tests) : some(tests);
-  return modifiers.includes("neq") ? (seen) => not(joined(seen)) : joined;
 }
 
-function compileExists(read: Accessor, wanted: unknown): Test<Seen> {
-  if (typeof wanted !== "boolean") throw new Error("exists takes true or false");
-  return (seen) => {
-    const value = read(seen);
-    if (value === unknown) return maybe;
-    const there = value !== null && !(typeof value === "object" && value.length === 0);
-    return there === wanted ? yes : no;
-  };
+function checkReferences(predicate: Predicate, logs: Logs): void {
+  if (predicate.kind === "not") checkReferences(predicate.of, logs);
+  else if ("of" in predicate) for (const part of predicate.of) checkReferences(part, logs);
+  else if (predicate.match.how === "field") checkName(predicate.match.field, logs);
 }
 
-function compileReference(read: Accessor, wanted: unknown, modifiers: readonly string[]): Test<Seen> {
-  if (typeof wanted !== "string" || modifiers.length > 1) throw new Error("fieldref takes the name of one field");
-  const other = accessor(wanted);
-  return (seen) => {
-    const [left, right] = [read(seen), other(seen)];
-    if (left === unknown || right === unknown) return maybe;
-    if (left === null || right === null) return no;
-    const known = new Set([right].flat().map(String));
-    return [left].flat().some((value) => known.has(String(value))) ? yes : no;
-  };
+/** Of a field that has few values, any other is a mistake. */
+function checkValues(predicate: Predicate): void {
+  if (predicate.kind === "not") checkValues(predicate.of);
+  else if ("of" in predicate) for (const part of predicate.of) checkValues(part);
+  else if (predicate.kind === "field") checkValue(predicate.field, predicate.match);
+}
+
+function checkValue(name: string, match: Match): void {
+  const field = fieldNamed(name);
+  if (field?.values === undefined || match.how !== "text") return;
+  const text = match.pieces.map((piece) => (typeof piece === "string" ? null : piece.text)).join("");
+  if (match.pieces.some((piece) => typeof piece === "string") || field.values.includes(text.toLowerCase())) return;
+  throw new DetectionError([], `"${text}" is no ${name}; known: ${field.values.join(", ")}`);
 }

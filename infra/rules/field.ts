@@ -7,6 +7,8 @@
  */
 import type { Effect } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
+import type { CommandDetails } from "../../schemas/event-data.ts";
+import { type FieldName, fieldNamed } from "../../schemas/fields.ts";
 
 export type Scalar = string | number | boolean;
 /** Null = the event has no such field. */
@@ -34,8 +36,12 @@ export interface Seen {
   readonly effect: Effect;
   /** Null until the command has finished. */
   readonly late: Late | null;
-  /** Further fields of a plain event (DETECTION §7). */
+  /** The log's time; absent = not known here (a gateway does not give it). */
+  readonly timeMs?: number;
+  /** Further fields of a plain event (DETECTION §7); null where there can be none. */
   readonly more: Readonly<Record<string, FieldValue>> | null;
+  /** Of the command that the effect belongs to; null = a plain event, whose fields of these names are further ones. */
+  readonly details: CommandDetails | typeof unknown | null;
   /** Tags that travelled may have gone back since (a ROLLBACK), as far as is known here: a gateway is not told. */
   readonly tagsMayBeGone?: true;
   /** Tags of what the effect touches, by catalog and by travel, with their ancestors. */
@@ -58,12 +64,33 @@ export function isLate(field: string): boolean {
   return (lateFields as readonly string[]).includes(field);
 }
 
+/**
+ * Of a command that brings values that were shown from tagged columns (content.brought): the events that say what was shown,
+ * the tags of those columns, how many different values. Of a command that showed some: its own content.shown events.
+ */
+export const contentFields = ["content", "content.tags", "content.values"] as const;
+
+export function isContentField(field: string): boolean {
+  return (contentFields as readonly string[]).includes(field);
+}
+
 /** Fields of which an opaque command has every possible value. */
 export function isEffectField(field: string): boolean {
   return effectFields.has(field);
 }
 
-const known: Readonly<Record<string, Accessor>> = {
+/** In place of an effect, for an event of another product: it has no operation, and all its fields are further fields. */
+export class NoEffect implements Effect {
+  /** Not read by any rule; as harmless as an operation can be. */
+  readonly operation = "execute";
+  readonly reads = [];
+  readonly writes = [];
+  readonly ends = [];
+  /** So that no shortcut leaves it out. */
+  readonly destroys = true;
+}
+
+const known: Readonly<Record<FieldName, Accessor>> = {
   session: ({ subject }) => subject.session ?? null,
   command: ({ subject }) => subject.command ?? null,
   identity: ({ subject }) => subject.identity ?? null,
@@ -72,8 +99,9 @@ const known: Readonly<Record<string, Accessor>> = {
   task: ({ subject }) => subject.task ?? null,
   target: ({ subject }) => subject.target ?? null,
   clientaddress: ({ subject }) => subject.clientaddress ?? null,
-  address: ({ subject, more }) => hostOf(subject.clientaddress) ?? more?.address ?? null,
+  address: (seen) => hostOf(seen.subject.clientaddress) ?? further(seen, "address"),
   grantid: ({ subject }) => subject.grantid ?? null,
+  time: (seen) => further(seen, "time") ?? (seen.timeMs === undefined ? unknown : new Date(seen.timeMs).toISOString()),
   kind: ({ kind }) => kind,
   opaque: ({ opaque }) => opaque,
   undoable: ({ undoable }) => undoable,
@@ -84,7 +112,38 @@ const known: Readonly<Record<string, Accessor>> = {
   destroys: ({ effect }) => effect.destroys,
   resource: ({ effect }) => touches(effect),
   tags: (seen) => seen.tags(),
+  rows: lateAccessor("rows"),
+  outcome: lateAccessor("outcome"),
+  bytes: lateAccessor("bytes"),
+  durationUs: lateAccessor("durationUs"),
+  shown: lateAccessor("shown"),
+  tag: lateAccessor("tag"),
+  code: lateAccessor("code"),
+  statement: (seen) => detail(seen, "statement"),
+  fingerprint: (seen) => detail(seen, "fingerprint"),
+  role: (seen) => detail(seen, "role"),
+  trace: (seen) => detail(seen, "trace"),
+  content: (seen) => further(seen, "content"),
+  "content.tags": (seen) => further(seen, "content.tags"),
+  "content.values": (seen) => further(seen, "content.values"),
+  parentTask: (seen) => further(seen, "parentTask"),
+  id: (seen) => further(seen, "id"),
 };
+
+/** What only a command has; an event of another product may have a field of its own under the same name. */
+const commandFields = new Set(["kind", "opaque", "undoable", "tags", ...effectFields]);
+
+function detail(seen: Seen, name: "statement" | "fingerprint" | "role" | "trace"): FieldValue {
+  const { details } = seen;
+  if (details === null) return further(seen, name);
+  if (details === unknown) return unknown;
+  return (name === "statement" ? details.statements : details[name]) ?? null;
+}
+
+/** A field of a plain event, by its name. */
+export function further({ more }: Seen, field: string): FieldValue {
+  return more !== null && Object.hasOwn(more, field) ? (more[field] ?? null) : null;
+}
 
 function hostOf(address: string | undefined): string | null {
   if (address === undefined) return null;
@@ -100,15 +159,13 @@ function lateAccessor(field: (typeof lateFields)[number]): Accessor {
   };
 }
 
-const lateAccessors: ReadonlyMap<string, Accessor> = new Map(lateFields.map((field) => [field, lateAccessor(field)]));
-
 /** @returns how to read a field; a name that is not ours is a further field of a plain event. */
-export function accessor(field: string): Accessor {
-  const late = lateAccessors.get(field);
-  if (late) return late;
-  const own = Object.hasOwn(known, field) ? known[field] : undefined;
-  if (own === undefined)
-    return ({ more }) => (more !== null && Object.hasOwn(more, field) ? more[field] : null) ?? null;
-  if (!isEffectField(field)) return own;
-  return (seen) => (seen.opaque ? unknown : own(seen));
+export function accessor(name: string): Accessor {
+  const field = fieldNamed(name)?.name;
+  if (field === undefined) return (seen) => further(seen, name);
+  const own = known[field as FieldName];
+  if (!commandFields.has(field)) return own;
+  if (isEffectField(field))
+    return (seen) => (seen.effect instanceof NoEffect ? further(seen, field) : seen.opaque ? unknown : own(seen));
+  return (seen) => (seen.effect instanceof NoEffect ? further(seen, field) : own(seen));
 }

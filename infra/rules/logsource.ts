@@ -1,0 +1,45 @@
+/**
+ * Which events a rule is about. Live there are Throughline's own commands and nothing else: a rule about another log could
+ * never match, and is refused. Offline (`throughline rules run`) a rule is asked about every event, unless the event itself
+ * says what it is by fields `product`, `category`, `service`: then they must agree. A line with an operation is a command.
+ */
+import type { DetectionFile } from "../../schemas/rule.ts";
+import type { About, Logs } from "./detection.ts";
+import { joined, type Predicate } from "./predicate.ts";
+import type { Source } from "./source.ts";
+
+const parts = ["product", "category", "service"] as const;
+const ours = { product: "throughline", category: "command" } as const;
+
+/** @returns what must hold beside the detection; null = nothing; @throws ThroughlineError `rule.unsupported` */
+export function readLogsource(document: Source, { logsource }: DetectionFile, logs: Logs): About | null {
+  const isOurs =
+    (logsource.product ?? ours.product) === ours.product &&
+    (logsource.category ?? ours.category) === ours.category &&
+    logsource.service === undefined;
+  if (logs === "commands") {
+    if (!isOurs)
+      throw document.wrong(
+        ["logsource"],
+        "only { product: throughline, category: command } is seen live; write that and map the fields (schemas/FIELDS.md), or use throughline rules run",
+        "rule.unsupported",
+      );
+    return null;
+  }
+  const agree = parts.flatMap((part): Predicate[] => {
+    const wanted = logsource[part];
+    return wanted === undefined
+      ? []
+      : [{ kind: "or", of: [says(part, wanted), { kind: "field", field: part, match: { how: "null" } }] }];
+  });
+  if (agree.length === 0) return null;
+  const whole = joined("and", agree);
+  if (!isOurs) return { must: whole, fields: parts };
+  // Of an event that has an operation the answer is yes, so that what it says of itself does not matter.
+  const isCommand: Predicate = { kind: "field", field: "operation", match: { how: "exists" } };
+  return { must: { kind: "or", of: [isCommand, whole] }, fields: [] };
+}
+
+function says(field: string, text: string): Predicate {
+  return { kind: "field", field, match: { how: "text", pieces: [{ text }], cased: false } };
+}
