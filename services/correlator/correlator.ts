@@ -19,11 +19,14 @@ import type { BlockScope } from "../../schemas/event-data.ts";
 import type { Identity, Task } from "../../schemas/identity.ts";
 import type { Limits } from "../../schemas/limits.ts";
 import type { Ruling } from "../../schemas/verdict.ts";
-import { type Answer, type Asking, answerFor, type Completion, excludedFor } from "./answer.ts";
+import { type Answer, answerFor, type Completion } from "./answer.ts";
+import type { Asking } from "./asking.ts";
 import { createClusters, createTasks } from "./cluster.ts";
+import { ContentEvidence } from "./content.ts";
 import { digestOf } from "./digest.ts";
 import { engineVersion } from "./engine.ts";
 import { hash } from "./evidence.ts";
+import { excludedFor } from "./excluded.ts";
 import { Lineage } from "./lineage.ts";
 import { isOutput, type Output, Outputs } from "./outputs.ts";
 import { type Endings, endingsOf } from "./shape.ts";
@@ -74,6 +77,7 @@ class Fold implements Correlator {
   readonly #steps: Steps;
   readonly #lineage: Lineage;
   readonly #timeline: Timeline;
+  readonly #content = new ContentEvidence();
   readonly #clusters = createClusters();
   readonly #tasks = createTasks();
   readonly #told = new Map<string, Set<string>>();
@@ -103,7 +107,7 @@ class Fold implements Correlator {
     this.#outputs = new Outputs(parts.emit, parts.source ?? null);
     this.#steps = new Steps(parts.limits);
     this.#lineage = new Lineage(this.#catalog);
-    this.#timeline = new Timeline(this.#steps, this.#lineage);
+    this.#timeline = new Timeline(this.#steps, this.#lineage, this.#content);
   }
 
   get rules(): RuleSet | null {
@@ -139,9 +143,9 @@ class Fold implements Correlator {
   #sweep(nowMs: number): void {
     const beforeMs = nowMs - (this.#rules?.timespanMsMax ?? 0);
     this.#steps.drop(beforeMs);
+    this.#timeline.drop(beforeMs);
     this.#marks.push({ at: this.#at, atMs: nowMs });
     for (let mark = this.#marks[0]; mark !== undefined && mark.atMs < beforeMs; mark = this.#marks[0]) {
-      this.#lineage.horizon = mark.at;
       this.#marks.shift();
     }
   }
@@ -166,10 +170,11 @@ class Fold implements Correlator {
 
   #take(entry: Entry): void {
     if (entry.type === "command.decided") this.#decide(entry);
-    else if (entry.type === "command.finished") this.#timeline.finish(entry, this.#at);
+    else if (entry.type === "command.finished") this.#finish(entry);
     else if (entry.type === "command.intended") this.#intend(entry);
     else if (entry.type === "policy.changed") this.#load(entry);
-    else if (entry.type === "session.closed") this.#timeline.close(entry);
+    else if (entry.type === "content.shown" || entry.type === "content.brought") this.#timeline.content(entry);
+    else if (entry.type === "session.closed") this.#close(entry);
     else if (entry.type === "service.started") this.#restart(entry);
     else if (entry.type === "clock.ticked") this.#tick(entry);
     else if (entry.type === "grant.issued" || entry.type === "session.opened") this.#learn(entry.data);
@@ -211,7 +216,9 @@ class Fold implements Correlator {
   #restart({ role, source }: EntryOf<"service.started">): void {
     this.#tickedMs = null;
     this.#asked.clear();
-    if (role === "gateway") this.#timeline.restart(source);
+    if (role !== "gateway") return;
+    this.#timeline.restart(source, this.#at);
+    this.#content.restart(source);
   }
 
   /** Between two ticks of one run the clock must not jump: windows, holds and blocks are measured by it. */
@@ -262,11 +269,24 @@ class Fold implements Correlator {
     this.#complete(step, answer, ruling);
   }
 
+  #finish(entry: EntryOf<"command.finished">): void {
+    this.#timeline.finish(entry, this.#at);
+    this.#content.finish(entry);
+  }
+
+  #close(entry: EntryOf<"session.closed">): void {
+    this.#timeline.close(entry, this.#at);
+    this.#content.close(entry);
+  }
+
   #decide(entry: EntryOf<"command.decided">): void {
-    const { unasked, gained, by } = this.#timeline.decide(entry, this.#at);
-    if (by !== null) this.#tell(by, gained);
-    if (unasked !== null && this.#own && unasked.hits.some((hit) => this.#endings.has(hit)))
-      this.#complete(unasked, this.#answer(unasked), "allow");
+    const { step, isUnasked } = this.#timeline.decide(entry, this.#at);
+    if (step === null) return;
+    // Judged as things were before it: what it brings comes after.
+    const mayEnd = isUnasked && this.#own && step.hits.some((hit) => this.#endings.has(hit));
+    const answer = mayEnd ? this.#answer(step) : null;
+    this.#tell(step, this.#timeline.allow(step));
+    if (answer !== null) this.#complete(step, answer, "allow");
   }
 
   #answer(step: Step): Answer {
@@ -365,7 +385,7 @@ class Fold implements Correlator {
     this.#rules = rules;
     this.#endings = endingsOf(rules.rules);
     this.#steps.reload(rules, (step) => {
-      if (retagged) this.#timeline.tag(step, step.at);
+      if (retagged) this.#timeline.tag(step);
     });
   }
 

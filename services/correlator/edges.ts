@@ -1,20 +1,31 @@
-/** Flows, cuts and mutes as the walk backwards reads them. */
+/**
+ * Flows, cuts and mutes as the walk backwards reads them. A flow is open from its decision until its command is known to be
+ * finished: whatever is at its sources in between may have gone along, because a copy may wait for a lock.
+ */
+import { containersOf } from "../../infra/catalog.ts";
+import { lastUnder } from "./order.ts";
 import type { Step, StepEffect } from "./step.ts";
 
 /** One command's move of data into a place. */
 export interface Flow {
-  /** The command's place; effects of one command come one after another, at fractions of it. */
+  /** The command's place; effects of one command begin one after another, at fractions of it. */
   readonly at: number;
-  readonly step: Pick<Step, "finishedAt" | "settled" | "opaque">;
+  readonly step: Pick<Step, "finishedAt" | "lostAt">;
   readonly effect: Pick<StepEffect, "withdrawn">;
 }
 
-/** Moves from the same places into the same place, in order. */
+/** Moves from the same places into the same place, in the order in which they began. */
 export interface Lane {
   readonly from: readonly string[];
   /** The whole place was renamed: what is inside comes from what was inside. */
   readonly renamed: boolean;
-  flows: Flow[];
+  /** By opaque commands: weak ways. */
+  readonly opaque: boolean;
+  /** By commands that move several times: what a later effect of the same command brings does not come on by an earlier. */
+  readonly ordered: boolean;
+  readonly flows: Flow[];
+  /** For the first flows: the latest end of any up to there. As many as are still right. */
+  readonly until: number[];
 }
 
 /** `floor`: what had finished before this position is lost. In force after `at`. */
@@ -29,11 +40,82 @@ export interface Mute {
   readonly tags: readonly string[];
 }
 
+/** What had come to a place before the history that is kept: an origin, and when the last of it arrived and had left. */
+export interface Settled {
+  readonly resource: string;
+  /** What was there before this position can have come along. */
+  readonly at: number;
+  readonly muted: readonly string[];
+  /** Until when it came. */
+  readonly until: number;
+  readonly opaque: boolean;
+  /** What is inside the place comes from what is inside the origin. */
+  readonly renamed: boolean;
+}
+
 export interface Edges {
   readonly lanes: ReadonlyMap<string, ReadonlyMap<string, Lane>>;
-  /** Places with lanes inside a container. */
+  readonly settled: ReadonlyMap<string, readonly Settled[]>;
+  /** Places with lanes or settled origins inside a container. */
   readonly inside: ReadonlyMap<string, ReadonlySet<string>>;
   readonly cuts: ReadonlyMap<string, readonly Cut[]>;
-  readonly cutsInside: ReadonlyMap<string, readonly number[]>;
   readonly mutes: ReadonlyMap<string, readonly Mute[]>;
+  /** Positions of cuts and mutes, by place and by what contains it, in order. */
+  readonly marks: ReadonlyMap<string, readonly number[]>;
+  readonly marksInside: ReadonlyMap<string, readonly number[]>;
+}
+
+/** Until when a flow brings what comes to its sources; -1 when it does not count. */
+function endOf({ at, step, effect }: Flow): number {
+  return effect.withdrawn ? -1 : Math.max(at, step.finishedAt);
+}
+
+/** @returns the latest end of the lane's flows up to and including this one */
+export function untilOf(lane: Lane, index: number): number {
+  const { flows, until } = lane;
+  for (let next = until.length; next <= index; next += 1) {
+    const flow = flows[next];
+    if (flow !== undefined) until.push(Math.max(until[next - 1] ?? -1, endOf(flow)));
+  }
+  return until[index] ?? -1;
+}
+
+/** The end of a flow has changed: what was worked out from it is not right any more. */
+export function unsettle(lane: Lane, flow: Flow): void {
+  const index = lastUnder(lane.flows, flow.at) + 1;
+  if (index < lane.until.length) lane.until.length = index;
+}
+
+/** Position of the last cut or mute before `at` that touches this place, something around it or inside it. */
+export function markBefore({ marks, marksInside }: Edges, resource: string, at: number): number {
+  if (marks.size === 0) return 0;
+  let last = under(marks.get(resource), at);
+  for (const container of containersOf(resource)) last = Math.max(last, under(marks.get(container), at));
+  return Math.max(last, under(marksInside.get(resource), at));
+}
+
+/** @returns the last of these numbers before `at`, or 0 */
+function under(numbers: readonly number[] | undefined, at: number): number {
+  if (numbers === undefined) return 0;
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((numbers[middle] ?? 0) < at) low = middle + 1;
+    else high = middle;
+  }
+  return numbers[low - 1] ?? 0;
+}
+
+/**
+ * Times up to which a source was open, latest first: one for each stretch between cuts and mutes that matter to it, since an
+ * earlier time of the same stretch reaches nothing more.
+ */
+export function* stretches(edges: Edges, from: readonly string[], since: number, until: number): Generator<number> {
+  for (let time = until; ; ) {
+    yield time;
+    const mark = from.reduce((last, name) => Math.max(last, markBefore(edges, name, time)), 0);
+    if (mark <= since) return;
+    time = mark;
+  }
 }

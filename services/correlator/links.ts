@@ -2,11 +2,11 @@
  * What ties two chosen steps (DETECTION §6, Links), with the evidence that an investigator can reject. Weak is whatever
  * goes through an opaque command (chosen, or on the way of the data), an address, a trace id, or identities that only weak evidence ties.
  */
-import { overlaps } from "../../infra/catalog.ts";
+import { containersOf, overlaps } from "../../infra/catalog.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
 import type { Clusters, Tasks } from "./cluster.ts";
 import type { Lineage } from "./lineage.ts";
-import { fieldTexts, resources, type Step } from "./step.ts";
+import { fieldTexts, resources, type Step, seenBy } from "./step.ts";
 import { floorOf, type Reached } from "./walk.ts";
 
 export interface Tie {
@@ -79,8 +79,8 @@ export class Links {
       const touched = resources(step, "touches");
       const { lineage } = this.#of;
       strong = {
-        reached: lineage.reach(touched, step.at, true),
-        lineage: lineage.taggedAt(touched, step.at, true).members,
+        reached: lineage.reach(touched, seenBy(step), true),
+        lineage: lineage.taggedAt(touched, seenBy(step), true).members,
       };
       this.#strongly.set(step, strong);
     }
@@ -129,7 +129,7 @@ export class Links {
     let reached = this.#reached.get(step);
     if (reached === undefined) {
       this.walks += 1;
-      reached = this.#of.lineage.reach(resources(step, "touches"), step.at);
+      reached = this.#of.lineage.reach(resources(step, "touches"), seenBy(step));
       this.#reached.set(step, reached);
     }
     return reached;
@@ -158,7 +158,21 @@ function same(one: string | undefined, other: string | undefined): readonly stri
 /** One ∩ other, by overlap: the narrower of each pair. */
 export function shared(one: readonly string[], other: readonly string[]): readonly string[] {
   const found = new Set<string>();
+  if (one.length * other.length > pairsMax) {
+    narrower(one, new Set(other), found);
+    narrower(other, new Set(one), found);
+    return [...found];
+  }
   for (const left of one)
     for (const right of other) if (overlaps(left, right)) found.add(left.length >= right.length ? left : right);
   return [...found];
+}
+
+/** Comparing so many pairs is cheaper than making sets. */
+const pairsMax = 64;
+
+/** Names that are in the set, or inside something that is. */
+function narrower(names: readonly string[], known: ReadonlySet<string>, found: Set<string>): void {
+  for (const name of names)
+    if (known.has(name) || containersOf(name).some((outer) => known.has(outer))) found.add(name);
 }

@@ -2,18 +2,21 @@
  * Plain events (DETECTION §7): one JSON line is a command that was allowed and finished at once. Refuses what it cannot
  * read, with the line's number; time that goes back is read as the line before, with a warning.
  */
-import type { FieldValue, Scalar } from "../../infra/rules/field.ts";
+import { NoEffect } from "../../infra/rules/field.ts";
 import { type Effect, type Operation, operations, type ResourceUri } from "../../schemas/command.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Subject } from "../../schemas/event.ts";
+import { furtherFields, isCommand, isScalar, type Line } from "./plain-fields.ts";
 import { isLasting, type Step, type StepEffect } from "./step.ts";
 
 /** Fields of the envelope; all others stay under their own names. */
 const subjectFields = ["session", "identity", "account", "task", "target", "clientaddress", "grantid"] as const;
-const lateFields = ["rows", "outcome", "bytes", "durationUs", "shown", "tag", "code"] as const;
-const effectFields = new Set([
-  "id",
-  "time",
+const subjectKeys: ReadonlySet<string> = new Set([...subjectFields, "onBehalfOf", "onbehalfof"]);
+/** What is read as the command's own shape. */
+const commandKeys: ReadonlySet<string> = new Set([
+  ...subjectKeys,
+  "kind",
+  "opaque",
   "operation",
   "reads",
   "writes",
@@ -23,8 +26,6 @@ const effectFields = new Set([
   "flows",
   "renames",
 ]);
-
-type Line = Readonly<Record<string, unknown>>;
 
 export interface PlainEvent {
   readonly step: Step;
@@ -49,13 +50,21 @@ export function readPlain(text: string, number: number, at: number): PlainEvent 
   if (Number.isNaN(time)) throw wrong("has no time such as 2026-01-01T00:05:00Z");
   const effects = readEffects(line, line.id, wrong);
   return {
-    step: toStep(line, line.id, at, effects),
+    step: toStep(line, line.id, at, effects, readMore(line, wrong)),
     time,
     parentTask: typeof line.parentTask === "string" ? line.parentTask : null,
   };
 }
 
-function toStep(line: Line, id: string, at: number, effects: readonly StepEffect[]): Step {
+function readMore(line: Line, wrong: (what: string) => ThroughlineError): Step["more"] {
+  try {
+    return furtherFields(line, isCommand(line) ? commandKeys : subjectKeys);
+  } catch (error) {
+    throw wrong(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function toStep(line: Line, id: string, at: number, effects: readonly StepEffect[], more: Step["more"]): Step {
   const step: Step = {
     id,
     at,
@@ -64,13 +73,15 @@ function toStep(line: Line, id: string, at: number, effects: readonly StepEffect
     command: id,
     source: "",
     kind: typeof line.kind === "string" ? line.kind : "",
-    opaque: line.opaque === true || (typeof line.opaque === "string" && line.opaque !== ""),
+    opaque: isCommand(line) && (line.opaque === true || (typeof line.opaque === "string" && line.opaque !== "")),
     undoable: true,
     commit: false,
     effects,
-    more: furtherFields(line),
+    details: null,
+    more,
     decidedAt: at,
     finishedAt: at,
+    lostAt: Number.POSITIVE_INFINITY,
     late: null,
     settled: true,
     lineage: [],
@@ -83,7 +94,7 @@ function toStep(line: Line, id: string, at: number, effects: readonly StepEffect
 
 /** `outcome: error` withdraws what would have lasted, and what was read unless rows came. */
 function isWithdrawn(line: Line, effect: Effect): boolean {
-  if (line.outcome !== "error") return false;
+  if (line.outcome !== "error" || !isCommand(line)) return false;
   return isLasting(effect) || !(typeof line.rows === "number" && line.rows > 0);
 }
 
@@ -95,24 +106,9 @@ function subjectOf(line: Line, id: string): Subject {
   return subject;
 }
 
-function furtherFields(line: Line): Record<string, FieldValue> {
-  const more: Record<string, FieldValue> = {};
-  for (const field of lateFields) more[field] = null;
-  const own: ReadonlySet<string> = new Set([...subjectFields, "onBehalfOf", "onbehalfof", "kind", "opaque"]);
-  for (const [field, value] of Object.entries(line)) {
-    if (effectFields.has(field) || own.has(field)) continue;
-    if (isScalar(value)) more[field] = value;
-    else if (Array.isArray(value)) more[field] = value.filter(isScalar);
-  }
-  return more;
-}
-
-function isScalar(value: unknown): value is Scalar {
-  return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
-}
-
 /** Several operations are several effects on the same resources; `effects` says more exactly. */
 function readEffects(line: Line, id: string, wrong: (what: string) => ThroughlineError): StepEffect[] {
+  if (!isCommand(line)) return [{ effect: new NoEffect(), of: id, approved: [], withdrawn: false, tags: [] }];
   const parts: Line[] = Array.isArray(line.effects)
     ? line.effects.filter((part): part is Line => typeof part === "object" && part !== null)
     : [line.operation ?? []].flat().map((operation) => ({ ...line, operation }));

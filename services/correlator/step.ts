@@ -9,7 +9,7 @@ import type { Detection } from "../../infra/rules/rule-set.ts";
 import { no, type Tri } from "../../infra/rules/tri.ts";
 import type { Effect, Operation } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
-import type { ApprovedChain } from "../../schemas/event-data.ts";
+import type { ApprovedChain, CommandDetails } from "../../schemas/event-data.ts";
 
 export interface StepEffect {
   readonly effect: Effect;
@@ -18,6 +18,8 @@ export interface StepEffect {
   /** Approvals it ran under, by rule. */
   readonly approved: readonly ApprovedChain[];
   withdrawn: boolean;
+  /** Of a COMMIT's effect: those of the command inside the transaction, as far as it is known. Absent = the step's own. */
+  readonly details?: CommandDetails | typeof unknown;
   /** Tags of what it touches, at the step's position. */
   tags: readonly string[];
 }
@@ -37,11 +39,14 @@ export interface Step {
   /** Effects of a COMMIT are lasting ones of others: they make no flow of their own. */
   readonly commit: boolean;
   readonly effects: readonly StepEffect[];
-  readonly more: Readonly<Record<string, FieldValue>> | null;
+  more: Readonly<Record<string, FieldValue>> | null;
+  readonly details: CommandDetails | typeof unknown | null;
   /** Where it was decided: its own place until the decision is read. */
   decidedAt: number;
   /** Where it was finished; Infinity while it runs or when nobody knows. */
   finishedAt: number;
+  /** Where it was lost sight of: it may have ended, or wait at the target still. Infinity when it was not. */
+  lostAt: number;
   late: Late | null;
   /** Known to last: nothing of it is withdrawn any more. */
   settled: boolean;
@@ -57,6 +62,11 @@ const lastingOperations: ReadonlySet<Operation> = new Set(["write", "transform",
 
 export function isLasting(effect: Effect): boolean {
   return lastingOperations.has(effect.operation);
+}
+
+/** From where to where what comes to its places counts for a step: until it is finished. */
+export function seenBy({ at, finishedAt }: Step): { readonly since: number; readonly until: number } {
+  return { since: at, until: Math.max(at, finishedAt) };
 }
 
 export function isLive(step: Step): boolean {
@@ -76,9 +86,9 @@ export function operationsOf(step: Step): readonly Operation[] {
   return [...new Set(step.effects.filter(({ withdrawn }) => !withdrawn).map(({ effect }) => effect.operation))];
 }
 
-function seen(step: Step, { effect, tags }: StepEffect): Seen {
-  const { subject, kind, opaque, undoable, late, more } = step;
-  return { subject, kind, opaque, undoable, effect, late, more, tags: () => tags };
+function seen(step: Step, { effect, tags, details: own }: StepEffect): Seen {
+  const { subject, kind, opaque, undoable, late, more, details } = step;
+  return { subject, kind, opaque, undoable, effect, late, more, details: own ?? details, tags: () => tags };
 }
 
 /** @returns how one effect answers one detection */

@@ -64,6 +64,16 @@ export class Steps {
     this.#list(step);
   }
 
+  /** The same, of one to which something came after it had begun: it may be found by more than before. */
+  grew(step: Step): void {
+    rematch(step, this.#matcher);
+    if (step.hits.length === 0) return;
+    const before = this.#all.length;
+    insert(this.#all, step);
+    if (this.#all.length > before) this.#charge(step, 1);
+    this.#list(step);
+  }
+
   /** Its late fields are known now: what was certain without them stays as it was. */
   finished(step: Step): void {
     if (step.hits.length !== step.sure.length) this.refresh(step);
@@ -88,7 +98,7 @@ export class Steps {
   /** New rules take over: everything kept is matched again. */
   reload(rules: RuleSet, tag: (step: Step) => void): void {
     const { detections } = rules;
-    const kept = [...this.#all, ...this.#spare].sort((a, b) => a.at - b.at);
+    const kept = [...new Set([...this.#all, ...this.#spare])].sort((a, b) => a.at - b.at);
     this.#matcher = new Matcher(detections);
     this.#byDetection = detections.map(() => []);
     this.#postings = kindsAsked(rules).map((kinds) => new Postings(kinds));

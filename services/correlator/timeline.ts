@@ -2,14 +2,15 @@
  * Which steps there are: in flight from the intent on, decided, finished, withdrawn (DETECTION §2.3–2.5).
  * It folds what the gateway wrote and knows no rule; it cannot see a transaction, only what the gateway says came of one.
  */
-import { containersOf } from "../../infra/catalog.ts";
+import { containersOf, overlaps } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
-import { touches } from "../../infra/rules/field.ts";
+import { touches, unknown } from "../../infra/rules/field.ts";
 import type { Effect } from "../../schemas/command.ts";
 import type { EventType } from "../../schemas/event.ts";
 import type { ApprovedChain, CommandFacts, CommittedEffect } from "../../schemas/event-data.ts";
+import type { ContentEvidence } from "./content.ts";
 import type { Lineage } from "./lineage.ts";
-import { isLasting, resources, type Step, type StepEffect } from "./step.ts";
+import { isLasting, isLive, resources, type Step, type StepEffect, seenBy } from "./step.ts";
 import type { Steps } from "./steps.ts";
 
 export type EntryOf<T extends EventType> = Extract<Entry, { type: T }>;
@@ -35,28 +36,33 @@ interface CommandState {
 }
 
 export interface Decided {
-  /** The step, when nobody has asked about it before. */
-  readonly unasked: Step | null;
-  /** Places that may have gained tags. */
-  readonly gained: readonly string[];
-  readonly by: Step | null;
+  /** The step that it is, which is to be counted with `allow`; null when there is none, or it counts already. */
+  readonly step: Step | null;
+  /** Nobody has asked about it before. */
+  readonly isUnasked: boolean;
 }
 
 const nothing: readonly never[] = [];
-const nothingDecided: Decided = { unasked: null, gained: nothing, by: null };
+const nothingDecided: Decided = { step: null, isUnasked: false };
 
 export class Timeline {
   readonly #steps: Steps;
   readonly #lineage: Lineage;
+  readonly #content: ContentEvidence;
   readonly #commands = new Map<string, CommandState>();
   /** By source, by session. */
   readonly #sessions = new Map<string, Map<string, SessionState>>();
   /** Steps that moved data and may still be withdrawn. */
   readonly #pending = new Set<Step>();
+  /** Steps that are not known to be finished, what comes to their places until then counts for them. */
+  readonly #running = new Set<Step>();
+  /** Steps that something came to after they had begun → where that was last. */
+  readonly #grown = new Map<Step, number>();
 
-  constructor(steps: Steps, lineage: Lineage) {
+  constructor(steps: Steps, lineage: Lineage, content: ContentEvidence) {
     this.#steps = steps;
     this.#lineage = lineage;
+    this.#content = content;
   }
 
   /** Another source has said the command: what this one says of it is not heard, or one gateway could undo what another did. */
@@ -72,7 +78,7 @@ export class Timeline {
     return this.#make(entry, at, entry.data, this.#effectsOf(entry, state));
   }
 
-  /** An intent was answered allow: it counts from its own place on. @returns places that may have gained tags */
+  /** An intent was answered allow, or a decision read: the step counts from its own place on. @returns places that may have gained tags */
   allow(step: Step): readonly string[] {
     const state = this.#commands.get(step.command);
     if (state === undefined || step.effects.length === 0) return [];
@@ -95,8 +101,7 @@ export class Timeline {
     step.decidedAt = at;
     this.#control(entry, state.session, step);
     if (inFlight !== null || step.effects.length === 0) return nothingDecided;
-    state.step = step;
-    return { unasked: state.commits === null ? step : null, gained: this.#add(step), by: step };
+    return { step, isUnasked: state.commits === null };
   }
 
   #control({ data: { transaction } }: EntryOf<"command.decided">, session: SessionState, step: Step): void {
@@ -110,7 +115,21 @@ export class Timeline {
   /** Tags that another engine told: they come with the command that brought them, and go with it. */
   hear({ subject, data }: EntryOf<"resource.tagged">, at: number): void {
     const step = this.#commands.get(subject.command ?? "")?.step ?? null;
-    if (this.#lineage.hear(data, at, step) && step !== null) this.#pending.add(step);
+    const gained = this.#lineage.hear(data, at, step);
+    if (gained.length > 0 && step !== null) this.#pending.add(step);
+    this.#grow(gained, at);
+  }
+
+  /** Values that it shows or brings were said after it was decided. @returns its step */
+  content(entry: EntryOf<"content.shown" | "content.brought">): Step | null {
+    const state = this.#commands.get(entry.subject.command ?? "");
+    if (state !== undefined && state.source !== entry.source) return null;
+    const fields = this.#content.take(entry);
+    const step = state?.step ?? null;
+    if (step === null || fields === null) return null;
+    step.more = fields;
+    this.#steps.grew(step);
+    return step;
   }
 
   finish(entry: EntryOf<"command.finished">, at: number): void {
@@ -119,7 +138,8 @@ export class Timeline {
     if (state !== undefined && state.source !== source) return;
     const step = state?.step ?? null;
     if (step !== null) {
-      step.finishedAt = at;
+      if (data.outcome === "unknown") step.lostAt = at;
+      else this.#end(step, at);
       step.late = data;
       this.#steps.finished(step);
       if (data.outcome === "error") this.#fail(step, data.shown);
@@ -138,6 +158,13 @@ export class Timeline {
       step.settled = data.outcome !== "unknown";
       this.#forget(state);
     }
+  }
+
+  /** Nothing comes to it any more. */
+  #end(step: Step, at: number): void {
+    step.finishedAt = at;
+    this.#running.delete(step);
+    this.#lineage.close(step);
   }
 
   /** An error: what would have lasted did not, and what was read is withdrawn only when nothing of it was shown. */
@@ -168,30 +195,52 @@ export class Timeline {
   }
 
   /** A gateway started again: what it had not decided never ran; what it had not finished nobody knows. */
-  restart(source: string): void {
+  restart(source: string, at: number): void {
     for (const session of this.#sessions.get(source)?.values() ?? [])
       for (const state of session.commands) {
         if (state.step !== null && !state.decided) this.#withdraw(state.step, () => true);
+        lose(state, at);
         this.#commands.delete(state.command);
       }
     this.#sessions.delete(source);
   }
 
-  close({ source, subject }: EntryOf<"session.closed">): void {
+  close({ source, subject }: EntryOf<"session.closed">, at: number): void {
     const sessions = this.#sessions.get(source);
-    for (const { command } of sessions?.get(subject.session ?? "")?.commands ?? []) this.#commands.delete(command);
+    for (const state of sessions?.get(subject.session ?? "")?.commands ?? []) {
+      lose(state, at);
+      this.#commands.delete(state.command);
+    }
     sessions?.delete(subject.session ?? "");
   }
 
-  /** Tags and lineage of a step as they are now: for a new one, or when the catalog changed. */
-  tag(step: Step, at: number | null): void {
-    const tagged = (names: readonly string[]) =>
-      at === null ? this.#lineage.taggedNow(names) : this.#lineage.taggedAt(names, at);
+  /** Forgets what no window reaches any more. */
+  drop(beforeMs: number): void {
+    for (const step of this.#running) if (step.atMs < beforeMs) this.#running.delete(step);
+    for (const step of this.#grown.keys()) if (step.atMs < beforeMs) this.#grown.delete(step);
+  }
+
+  /** Tags and lineage of a step that is only asked about, as things are now. */
+  #look(step: Step): void {
     const only = step.effects.length === 1 ? step.effects[0] : undefined;
-    const whole = tagged(only ? touches(only.effect) : resources(step, "touches"));
+    const whole = this.#lineage.taggedNow(only ? touches(only.effect) : resources(step, "touches"));
     step.lineage = whole.members;
     if (only) only.tags = whole.tags;
-    else for (const [index, tags] of this.#lineage.tagsInOrder(step, at).entries()) step.effects[index]!.tags = tags;
+    else for (const [index, tags] of this.#lineage.tagsInOrder(step).entries()) step.effects[index]!.tags = tags;
+  }
+
+  /** The same for one that counts, from where it began until it was finished. */
+  tag(step: Step): void {
+    const seen = seenBy(step);
+    const only = step.effects.length === 1 ? step.effects[0] : undefined;
+    const whole = this.#lineage.taggedAt(only ? touches(only.effect) : resources(step, "touches"), seen);
+    step.lineage = whole.members;
+    if (only) only.tags = whole.tags;
+    else
+      for (const [index, part] of step.effects.entries()) {
+        const before = step.at + index / step.effects.length;
+        part.tags = this.#lineage.taggedAt(touches(part.effect), seen, false, before).tags;
+      }
   }
 
   facts(): string[] {
@@ -209,7 +258,20 @@ export class Timeline {
     const gained = step.effects.some(({ effect }) => mayMove(effect)) ? this.#lineage.add(step) : nothing;
     if (gained.length > 0) this.#pending.add(step);
     this.#steps.add(step, this.#pending.size > 0 && step.lineage.length > 0);
+    this.#running.add(step);
+    this.#grow(gained, step.at);
     return gained;
+  }
+
+  /** What runs sees what comes to its places. */
+  #grow(gained: readonly string[], at: number): void {
+    if (gained.length === 0) return;
+    for (const step of this.#running) {
+      if (!resources(step, "touches").some((name) => gained.some((place) => overlaps(name, place)))) continue;
+      this.#grown.set(step, at);
+      this.tag(step);
+      this.#steps.grew(step);
+    }
   }
 
   #withdraw(step: Step, which: (effect: StepEffect) => boolean): void {
@@ -218,18 +280,20 @@ export class Timeline {
     for (const effect of gone) effect.withdrawn = true;
     this.#pending.delete(step);
     const moved = this.#lineage.withdraw(step);
-    step.lineage = this.#lineage.taggedAt(resources(step, "touches"), step.at).members;
+    step.lineage = this.#lineage.taggedAt(resources(step, "touches"), seenBy(step)).members;
     this.#steps.refresh(step);
+    if (!isLive(step)) this.#running.delete(step);
     if (moved) this.#retag(step);
   }
 
-  /** What came after a withdrawn move is seen again as if it had never been. */
+  /** What came after a withdrawn move, or ran when it came, is seen again as if it had never been. */
   #retag(moved: Step): void {
     const places = this.#lineage.downstream(moved);
-    for (const step of this.#steps.after(moved.at)) {
+    const ran = [...this.#grown].flatMap(([step, at]) => (step.at < moved.at && at >= moved.at ? [step] : []));
+    for (const step of [...ran, ...this.#steps.after(moved.at)]) {
       if (step.lineage.length === 0) continue;
       if (!resources(step, "touches").some((name) => isIn(places, name))) continue;
-      this.tag(step, step.at);
+      this.tag(step);
       this.#steps.refresh(step);
     }
   }
@@ -241,11 +305,21 @@ export class Timeline {
     // The facts of a COMMIT are the sum of what it makes lasting: each effect counts once, with its approval.
     const isSum = data.transaction.kind === "commit" && (state.commits?.length ?? 0) > 0;
     if (state.commits?.length === 0) return own;
-    if (state.commits !== null) return [...(isSum ? [] : own), ...state.commits.map(committed)];
+    if (state.commits !== null) return [...(isSum ? [] : own), ...state.commits.map((one) => this.#committed(one))];
     if (data.transaction.kind !== "commit") return own;
     const open = state.session.open ?? [];
     const lasting = open.flatMap((step) => step.effects.filter((part) => !part.withdrawn && isLasting(part.effect)));
-    return [...own, ...lasting.map((part) => ({ ...part }))];
+    return [...own, ...lasting.map((part): StepEffect => ({ ...part, details: this.#detailsOf(part.of) }))];
+  }
+
+  #committed({ command, effect, approved }: CommittedEffect): StepEffect {
+    const chains = approved === undefined ? [] : [approved, ...(approved.also ?? [])];
+    return { ...toPart(effect, command, chains), details: this.#detailsOf(command) };
+  }
+
+  /** Of a command inside a transaction; what is forgotten may have been anything. */
+  #detailsOf(command: string): NonNullable<StepEffect["details"]> {
+    return this.#commands.get(command)?.step?.details ?? unknown;
   }
 
   #make(entry: Asking, at: number, facts: CommandFacts, effects: readonly StepEffect[]): Step {
@@ -261,17 +335,18 @@ export class Timeline {
       undoable: facts.undoable,
       commit: facts.transaction.kind === "commit",
       effects,
-      more: null,
-      details: facts.details ?? null,
+      more: this.#content.of(entry),
+      details: facts.details ?? unknown,
       decidedAt: at,
       finishedAt: Number.POSITIVE_INFINITY,
+      lostAt: Number.POSITIVE_INFINITY,
       late: null,
       settled: false,
       lineage: nothing,
       hits: nothing,
       sure: nothing,
     };
-    this.tag(step, null);
+    this.#look(step);
     this.#steps.match(step);
     return step;
   }
@@ -307,14 +382,14 @@ function toPart(effect: Effect, of: string, approved: readonly ApprovedChain[]):
   return { effect, of, approved, withdrawn: false, tags: nothing };
 }
 
+/** From here on nobody hears of it: it may still wait at the target, and what it moves stays open. */
+function lose({ step }: CommandState, at: number): void {
+  if (step !== null && step.finishedAt === Number.POSITIVE_INFINITY) step.lostAt = Math.min(step.lostAt, at);
+}
+
 /** Whether it can bring data to a place, by what it touches. */
 function mayMove({ writes, renames }: Effect): boolean {
   return writes.length > 0 || renames !== undefined;
-}
-
-function committed({ command, effect, approved }: CommittedEffect): StepEffect {
-  const chains = approved === undefined ? [] : [approved, ...(approved.also ?? [])];
-  return toPart(effect, command, chains);
 }
 
 /** Whether the name, something around it or something inside it is among the places (which hold their containers). */

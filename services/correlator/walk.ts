@@ -1,10 +1,10 @@
 /**
  * The walk backwards along flows, latest departure first: from where can data have come to these places by then?
- * Each place is visited once per generation (between two cuts that matter to it), at its latest time, because an earlier
- * time of the same generation reaches nothing more.
+ * Each place is visited once per stretch (between two cuts or mutes that matter to it), at its latest time, because an earlier
+ * time of the same stretch reaches nothing more.
  */
 import { containersOf } from "../../infra/catalog.ts";
-import type { Cut, Edges, Flow, Lane, Mute } from "./edges.ts";
+import { type Edges, type Lane, type Mute, markBefore, type Settled, stretches, untilOf } from "./edges.ts";
 import { lastUnder } from "./order.ts";
 
 export interface Reached {
@@ -13,37 +13,41 @@ export interface Reached {
   readonly at: number;
   /** Tags that a person took off on the way. */
   readonly muted: readonly string[];
+  /** Looked at by an effect that begins here: later ones of the same command bring it nothing. */
+  readonly before?: number;
 }
 
-/** @param strongOnly what an opaque command moved does not count */
-export function walk(edges: Edges, starts: readonly string[], at: number, strongOnly: boolean): readonly Reached[] {
+/** Places as something saw them: from the one position to the other. */
+export interface Seen {
+  readonly since: number;
+  readonly until: number;
+}
+
+/**
+ * @param strongOnly what an opaque command moved does not count
+ * @param before the place of the effect that looks, where it is one of several
+ */
+export function walk(
+  edges: Edges,
+  starts: readonly string[],
+  seen: Seen,
+  strongOnly: boolean,
+  before?: number,
+): readonly Reached[] {
   const queue = new Queue();
-  for (const resource of new Set(starts)) queue.push({ resource, at, muted: [] });
+  for (const resource of new Set(starts))
+    for (const at of stretches(edges, [resource], seen.since, seen.until)) queue.push(reach(resource, at, [], before));
   const reached: Reached[] = [];
   const visited = new Set<string>();
   for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-    const key = `${generation(edges, next.resource, next.at)} ${next.muted.join(",")} ${next.resource}`;
+    const key = `${markBefore(edges, next.resource, next.at)} ${next.before ?? ""} ${next.muted.join(",")} ${next.resource}`;
     if (visited.has(key)) continue;
     visited.add(key);
     const mutes = edges.mutes.size === 0 ? [] : mutesOf(edges, next.resource, next.at);
     reached.push(mutes.length === 0 ? next : { ...next, muted: muted(next.muted, mutes) });
-    expand(edges, next, mutes, queue, strongOnly);
+    expand(edges, next, mutes, queue, reached, strongOnly);
   }
   return reached;
-}
-
-/** Position of the last cut before `at` that touches this place, something around it or inside it. */
-function generation(edges: Edges, resource: string, at: number): number {
-  if (edges.cuts.size === 0) return 0;
-  let last = lastCut(edges.cuts.get(resource), at);
-  for (const container of containersOf(resource)) last = Math.max(last, lastCut(edges.cuts.get(container), at));
-  const inside = edges.cutsInside.get(resource);
-  if (inside) last = Math.max(last, inside.findLast((cut) => cut < at) ?? 0);
-  return last;
-}
-
-function lastCut(cuts: readonly Cut[] | undefined, at: number): number {
-  return cuts ? (cuts[lastUnder(cuts, at)]?.at ?? 0) : 0;
 }
 
 /** What had finished before this position is not in the place at `at`: it, or what contains it, was ended. */
@@ -56,43 +60,74 @@ export function floorOf(edges: Pick<Edges, "cuts">, resource: string, at: number
   return containersOf(resource).reduce((highest, container) => Math.max(highest, floor(container)), floor(resource));
 }
 
+function reach(resource: string, at: number, muted: readonly string[], before: number | undefined): Reached {
+  return before === undefined ? { resource, at, muted } : { resource, at, muted, before };
+}
+
 function expand(
   edges: Edges,
-  { resource, at, muted: before }: Reached,
+  looking: Reached,
   mutes: readonly Mute[],
   queue: Queue,
+  reached: Reached[],
   strongOnly: boolean,
 ): void {
+  const { resource, at, muted: before } = looking;
   for (const place of [resource, ...containersOf(resource), ...(edges.inside.get(resource) ?? [])]) {
-    const lanes = edges.lanes.get(place);
-    if (lanes === undefined) continue;
+    const [lanes, settled] = [edges.lanes.get(place), edges.settled.get(place)];
+    if (lanes === undefined && settled === undefined) continue;
     const floor = floorOf(edges, place, at);
     const placeMutes = edges.mutes.size === 0 || place === resource ? mutes : mutesOf(edges, place, at);
-    for (const lane of lanes.values()) {
-      for (const flow of latest(edges, lane, at, floor, strongOnly)) {
-        const since = placeMutes.filter((mute) => mute.at > flow.at);
-        const rest = lane.renamed && resource.length > place.length ? resource.slice(place.length) : "";
-        for (const from of lane.from) queue.push({ resource: from + rest, at: flow.at, muted: muted(before, since) });
+    const inner = resource.length > place.length ? resource.slice(place.length) : "";
+    for (const lane of lanes?.values() ?? []) {
+      if (strongOnly && lane.opaque) continue;
+      const rest = lane.renamed ? inner : "";
+      const alike = placeMutes.length === 0 && !lane.ordered;
+      for (const [time, until, own] of alike
+        ? departures(edges, lane, at, floor)
+        : oneByOne(edges, lane, looking, floor)) {
+        const on = muted(before, after(placeMutes, until));
+        for (const from of lane.from) queue.push(reach(from + rest, time, on, own));
       }
+    }
+    for (const origin of settled ?? []) {
+      if (origin.until < floor || (strongOnly && origin.opaque)) continue;
+      reached.push(arrived(origin, at, inner, muted(before, after(placeMutes, origin.until))));
     }
   }
 }
 
-/** The latest flow that counts of each generation of its sources; one in all where nothing was cut or muted. */
-function* latest(edges: Edges, lane: Lane, at: number, floor: number, strongOnly: boolean): Generator<Flow> {
-  const { flows, from } = lane;
-  let index = lastUnder(flows, at);
-  while (index >= 0) {
-    const flow = flows[index];
-    if (flow === undefined) return;
-    if (flow.effect.withdrawn || flow.step.finishedAt < floor || (strongOnly && flow.step.opaque)) {
-      index -= 1;
-      continue;
-    }
-    yield flow;
-    if (edges.cuts.size === 0 && edges.mutes.size === 0) return;
-    const boundary = from.reduce((last, name) => Math.max(last, generation(edges, name, flow.at)), 0);
-    index = edges.mutes.size === 0 ? Math.min(index - 1, lastUnder(flows, boundary + 1)) : index - 1;
+function arrived(origin: Settled, at: number, inner: string, before: readonly string[]): Reached {
+  const all = origin.muted.length === 0 ? before : [...new Set([...before, ...origin.muted])].sort();
+  return { resource: origin.resource + (origin.renamed ? inner : ""), at: Math.min(at, origin.at), muted: all };
+}
+
+/** Time up to which the sources were open, until when it brought something, and the effect's own place where that matters. */
+type Departure = readonly [number, number, number?];
+
+/** Where nobody untagged the place, flows of one lane differ only in their ends: per stretch of the sources the latest counts. */
+function* departures(edges: Edges, lane: Lane, at: number, floor: number): Generator<Departure> {
+  for (let bound = at; ; ) {
+    const index = lastUnder(lane.flows, bound);
+    const until = index < 0 ? -1 : untilOf(lane, index);
+    if (until < 0 || until < floor) return;
+    const time = Math.min(bound, until);
+    yield [time, until];
+    bound = lane.from.reduce((last, name) => Math.max(last, markBefore(edges, name, time)), 0);
+    if (bound === 0) return;
+  }
+}
+
+function* oneByOne(edges: Edges, lane: Lane, { at, before }: Reached, floor: number): Generator<Departure> {
+  for (let index = lastUnder(lane.flows, at); index >= 0; index -= 1) {
+    const flow = lane.flows[index];
+    if (flow === undefined || flow.effect.withdrawn || flow.step.finishedAt < floor) continue;
+    if (before !== undefined && flow.at >= before && flow.at < Math.floor(before) + 1) continue;
+    const until = Math.max(flow.at, flow.step.finishedAt);
+    // A person who untags a place speaks of what was lost sight of, too.
+    const known = Math.min(until, Math.max(flow.at, flow.step.lostAt));
+    for (const time of stretches(edges, lane.from, flow.at, Math.min(at, until)))
+      yield lane.ordered ? [time, known, flow.at] : [time, known];
   }
 }
 
@@ -100,6 +135,11 @@ function mutesOf(edges: Edges, resource: string, at: number): readonly Mute[] {
   return [resource, ...containersOf(resource)].flatMap((name) =>
     (edges.mutes.get(name) ?? []).filter((mute) => mute.at < at),
   );
+}
+
+/** Those that speak of what had come by then. */
+function after(mutes: readonly Mute[], until: number): readonly Mute[] {
+  return mutes.length === 0 ? mutes : mutes.filter(({ at }) => at > until);
 }
 
 function muted(before: readonly string[], mutes: readonly Mute[]): readonly string[] {

@@ -99,6 +99,7 @@ function stepOf(one: Logged, intents: ReadonlyMap<string, Logged>): Step | null 
     parts,
     decidedAt: one.position,
     finishedAt: Number.POSITIVE_INFINITY,
+    lostAt: Number.POSITIVE_INFINITY,
     lastedAt: Number.POSITIVE_INFINITY,
   };
   return { event, isSuspect: data.approval === null };
@@ -108,7 +109,7 @@ function finish(steps: ReadonlyMap<string, Step>, one: Logged): void {
   const { outcome, shown, undone, lasted } = one.data as EventData["command.finished"];
   const event = steps.get(one.subject.command)?.event;
   if (event !== undefined) {
-    event.finishedAt = one.position;
+    if (outcome !== "unknown") event.finishedAt = one.position;
     if (outcome === "error" && !event.opaque)
       for (const part of event.parts)
         if (isLasting(part.effect) || (!shown && !event.commit) || event.commit) part.gone = true;

@@ -185,3 +185,56 @@ test("thousands of loads over the same places stay a short list", () => {
   assert.ok(perCommandUs < 5_000, `${perCommandUs} µs`);
   assert.deepEqual(played.correlator.tagsOf("orders/public.r"), tags);
 });
+
+test("a copy that waits for a lock carries on what comes to its source meanwhile", () => {
+  const played = world();
+  command(played, "copy", move("orders/public.staging", "orders/public.reporting"), null);
+  command(played, "load", move(customers, "orders/public.staging"));
+  const told = played.outputs.flatMap((output) => (output.type === "resource.tagged" ? [output.data.resource] : []));
+  assert.deepEqual(told.sort(), ["orders/public.reporting", "orders/public.staging"], "known before the load lasts");
+  finished(played, "copy", { lasted: ["copy"] });
+  assert.deepEqual(played.correlator.tagsOf("orders/public.reporting"), tags);
+});
+
+test("what comes to a source after the copy has finished does not come on", () => {
+  const played = world();
+  command(played, "copy", move("orders/public.staging", "orders/public.reporting"), null);
+  finished(played, "copy", { lasted: ["copy"] });
+  command(played, "load", move(customers, "orders/public.staging"));
+  assert.deepEqual(played.correlator.tagsOf("orders/public.reporting"), []);
+});
+
+test("copies that wait for each other carry on over any number of places", () => {
+  const played = world();
+  const place = (index: number) => `orders/public.p${index}`;
+  for (let index = 5; index > 0; index -= 1) command(played, `c${index}`, move(place(index), place(index + 1)), null);
+  command(played, "load", move(customers, place(1)));
+  assert.deepEqual(played.correlator.tagsOf(place(6)), tags);
+});
+
+test("a copy that was lost sight of stays open: whoever closes the connection launders nothing", () => {
+  const played = world();
+  command(played, "copy", move("orders/public.staging", "orders/public.reporting"), null);
+  finished(played, "copy", { outcome: "unknown" });
+  command(played, "load", move(customers, "orders/public.staging"));
+  command(played, "end", end("orders/public.reporting"));
+  assert.deepEqual(played.correlator.tagsOf("orders/public.reporting"), tags);
+});
+
+test("a source that was emptied while the copy waited may have been read before", () => {
+  const played = world();
+  command(played, "load", move(customers, "orders/public.staging"));
+  command(played, "copy", move("orders/public.staging", "orders/public.reporting"), null);
+  command(played, "end", end("orders/public.staging"));
+  finished(played, "copy", { lasted: ["copy"] });
+  assert.deepEqual(played.correlator.tagsOf("orders/public.reporting"), tags);
+});
+
+test("a rollback takes back what came to a copy that waited", () => {
+  const played = world();
+  command(played, "copy", move("orders/public.staging", "orders/public.reporting"), null);
+  command(played, "load", move(customers, "orders/public.staging"), { lasted: [] });
+  assert.deepEqual(played.correlator.tagsOf("orders/public.reporting"), tags);
+  finished(played, "rollback", { undone: ["load"] });
+  assert.deepEqual(played.correlator.tagsOf("orders/public.reporting"), []);
+});

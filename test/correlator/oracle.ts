@@ -25,7 +25,16 @@ export interface Event {
   parts: Part[];
   decidedAt: number;
   finishedAt: number;
+  /** Where it was lost sight of, if it was. */
+  lostAt: number;
   lastedAt: number;
+}
+
+/** A person's word that what a place holds has lost these tags. */
+export interface Untag {
+  readonly at: number;
+  readonly resource: string;
+  readonly tags: readonly string[];
 }
 
 export interface OracleStep {
@@ -47,38 +56,50 @@ export interface World {
   readonly events: readonly Event[];
   readonly catalogTags: (resource: string) => readonly string[];
   readonly clusterOf: (identity: string) => string;
+  readonly untags?: readonly Untag[];
 }
 
-/** place → member → the events that brought it there. */
-type Brought = Map<string, Map<string, Set<Event>>>;
+/** One effect of an event. */
+interface By {
+  readonly event: Event;
+  readonly index: number;
+}
+
+/** place → member → what brought it there. A member is a place, or "label", and the tags that it lost on the way. */
+type Brought = Map<string, Map<string, Set<By>>>;
+
+const memberOf = (name: string, lost: readonly string[]) => [name, ...unique(lost).sort()].join(" ");
+const nameOf = (member: string) => member.split(" ")[0] ?? "";
+const tagsOf = (world: World, member: string) =>
+  world.catalogTags(nameOf(member)).filter((tag) => !member.split(" ").slice(1).includes(tag));
 
 const live = (event: Event) => event.parts.filter(({ gone }) => !gone).map(({ effect }) => effect);
 const unique = (names: readonly string[]) => [...new Set(names)];
 export const touches = (event: Event) => unique(live(event).flatMap(({ reads, writes }) => [...reads, ...writes]));
 const writes = (event: Event) => unique(live(event).flatMap((effect) => effect.writes));
 
-/** [from, to] of everything that these parts of an event move, per effect, in order. What an opaque command may touch
- * besides (the target itself) moves nothing. */
-function movesByEffect(event: Event, parts: readonly Part[] = event.parts): [string, string][][] {
-  if (event.commit) return [];
-  const isKnown = (effect: Effect) => ![...effect.reads, ...effect.writes].some((name) => !name.includes("/"));
-  const counted = parts.flatMap(({ effect, gone }) => (gone || (event.opaque && !isKnown(effect)) ? [] : [effect]));
-  return counted.map((effect) => [
-    ...(effect.renames ?? []).map(([from, to]): [string, string] => [from, to]),
-    ...(effect.operation === "write" || effect.operation === "transform"
-      ? (effect.flows ?? effect.reads.flatMap((from) => effect.writes.map((to) => [from, to] as const)))
-      : []
-    ).map(([from, to]): [string, string] => [from, to]),
-  ]);
+/** [from, to] of everything that a part of an event moves. What an opaque command may touch besides (the target itself) moves nothing. */
+function movesOf(event: Event, { effect, gone }: Part): [string, string][] {
+  const isWide = [...effect.reads, ...effect.writes].some((name) => !name.includes("/"));
+  if (event.commit || gone || (event.opaque && isWide)) return [];
+  const carries = effect.operation === "write" || effect.operation === "transform";
+  const flows = effect.flows ?? effect.reads.flatMap((from) => effect.writes.map((to) => [from, to] as const));
+  return [...(effect.renames ?? []), ...(carries ? flows : [])].map(([from, to]) => [from, to]);
 }
 
 const isInside = (name: string, outer: string) => name === outer || containersOf(name).includes(outer);
 
+/** An effect sees nothing of what it, or a later one of its own command, brings. */
+const laterThan = (looking: By | null) => (by: By) =>
+  looking !== null && by.event === looking.event && by.index >= looking.index;
+
 /** What is in a place: what came to it, to what contains it, or to what is inside it. */
-function at(brought: Brought, resource: string): Set<string> {
-  const found = new Set<string>([resource]);
+function at(brought: Brought, resource: string, untags: readonly Untag[], isLater: (by: By) => boolean): Set<string> {
+  const own = untags.filter((untag) => isInside(resource, untag.resource)).flatMap(({ tags }) => tags);
+  const found = new Set<string>([memberOf(resource, own)]);
   for (const [place, members] of brought)
-    if (overlaps(place, resource)) for (const member of members.keys()) found.add(member);
+    if (overlaps(place, resource))
+      for (const [member, by] of members) if ([...by].some((one) => !isLater(one))) found.add(member);
   return found;
 }
 
@@ -92,74 +113,151 @@ function once<T>(world: World, question: string, answer: () => T): T {
   return answers.get(question) as T;
 }
 
-/** Plays everything before a position; `label` marks one event's writes as a member of their own. Not to be changed. */
-const play = (world: World, before: number, label: Event | null, strongOnly = false): Brought =>
-  once(world, `play ${before} ${label?.id} ${strongOnly}`, () => playAll(world, before, label, strongOnly));
+interface Played {
+  /** What was in one of these places in the meantime. */
+  readonly in: (resources: readonly string[], looking?: By) => string[];
+}
 
-function playAll(world: World, before: number, label: Event | null, strongOnly: boolean): Brought {
+interface Asked {
+  readonly since: number;
+  readonly until: number;
+  /** Whose writes are a member of their own, "label". */
+  readonly label?: Event;
+  readonly strongOnly?: boolean;
+}
+
+/** What was where from one position to another. Not to be changed. */
+const play = (world: World, asked: Asked): Played =>
+  once(world, `play ${asked.since} ${asked.until} ${asked.label?.id} ${asked.strongOnly}`, () => playAll(world, asked));
+
+/**
+ * Plays everything from the start. From where it begins until it is finished a move is open: whatever comes to its sources
+ * comes on with it.
+ */
+function playAll(world: World, { since, until, label, strongOnly }: Asked): Played {
   const brought: Brought = new Map();
-  const bring = (place: string, member: string, by: Event) => {
-    const members = brought.get(place) ?? new Map<string, Set<Event>>();
-    members.set(member, (members.get(member) ?? new Set()).add(by));
-    brought.set(place, members);
+  const meanwhile: Brought = new Map();
+  const running = new Set<By>();
+  const untagged: Untag[] = [];
+  const untaggedThen: Untag[][] = [];
+  const note = () => {
+    for (const [place, members] of brought)
+      for (const [member, by] of members) for (const one of by) bring(meanwhile, place, member, one);
+    untaggedThen.push([...untagged]);
   };
-  const happenings = world.events.flatMap((event) => [
-    { at: event.at, event, ends: false },
-    { at: event.lastedAt, event, ends: true },
-  ]);
-  for (const { event, ends, at: now } of happenings.sort((a, b) => a.at - b.at)) {
-    if (now >= before) break;
-    if (!ends) {
-      for (const part of strongOnly && event.opaque ? [] : movesByEffect(event)) {
-        const news = part.map(([from, to]) => [to, at(brought, from)] as const);
-        for (const [to, members] of news) for (const member of members) bring(to, member, event);
-      }
-      if (event === label) for (const place of writes(event)) bring(place, "label", event);
-    } else if (!event.opaque && !event.commit) {
-      const ended = live(event).flatMap((effect) => [...effect.ends, ...(effect.renames ?? []).map(([old]) => old)]);
-      for (const [place, members] of brought) {
-        if (!ended.some((outer) => isInside(place, outer))) continue;
-        for (const [member, by] of members) {
-          for (const one of by) if (one.finishedAt < event.decidedAt) by.delete(one);
-          if (by.size === 0) members.delete(member);
-        }
-      }
+  const start = (event: Event) => {
+    for (const index of event.parts.keys()) running.add({ event, index });
+    for (const place of event === label ? writes(event) : []) bring(brought, place, "label", { event, index: -1 });
+  };
+  const finish = (event: Event) => {
+    for (const by of running) if (by.event === event) running.delete(by);
+  };
+  const untag = (one: Untag) => {
+    untagged.push(one);
+    mute(brought, one);
+  };
+  const happenings = [
+    ...world.events.flatMap((event) => [
+      { at: event.at, happen: () => start(event) },
+      { at: event.finishedAt, happen: () => finish(event) },
+      { at: event.lastedAt, happen: () => end(brought, event) },
+    ]),
+    ...(world.untags ?? []).map((one) => ({ at: one.at, happen: () => untag(one) })),
+  ].sort((a, b) => a.at - b.at);
+  for (const { at: now, happen } of happenings) {
+    if (now >= until) break;
+    if (now >= since) note();
+    happen();
+    while (moveOn(brought, running, untagged, strongOnly ?? false)) {}
+  }
+  note();
+  return {
+    in: (resources, looking) => {
+      const isLater = laterThan(looking ?? null);
+      const found = resources.flatMap((name) =>
+        untaggedThen.flatMap((untags) => [...at(meanwhile, name, untags, isLater)]),
+      );
+      return unique(found);
+    },
+  };
+}
+
+function bring(brought: Brought, place: string, member: string, by: By): boolean {
+  const members = brought.get(place) ?? new Map<string, Set<By>>();
+  brought.set(place, members);
+  const bringers = members.get(member) ?? new Set();
+  members.set(member, bringers);
+  if (bringers.has(by)) return false;
+  bringers.add(by);
+  return true;
+}
+
+/** @returns whether anything came to where it was not */
+function moveOn(brought: Brought, running: ReadonlySet<By>, untags: readonly Untag[], strongOnly: boolean): boolean {
+  let moved = false;
+  for (const by of running)
+    for (const [from, to] of strongOnly && by.event.opaque ? [] : movesOf(by.event, by.event.parts[by.index]!))
+      for (const member of at(brought, from, untags, laterThan(by))) moved = bring(brought, to, member, by) || moved;
+  return moved;
+}
+
+/** What ends is lost, but for what was brought by those that had not finished. */
+function end(brought: Brought, event: Event): void {
+  if (event.opaque || event.commit) return;
+  const ended = live(event).flatMap((effect) => [...effect.ends, ...(effect.renames ?? []).map(([old]) => old)]);
+  for (const [place, members] of brought) {
+    if (!ended.some((outer) => isInside(place, outer))) continue;
+    for (const [member, by] of members) {
+      for (const one of by) if (one.event.finishedAt < event.decidedAt) by.delete(one);
+      if (by.size === 0) members.delete(member);
     }
   }
-  return brought;
+}
+
+/** What had come by then, by those that had finished or were lost sight of, loses tags. */
+function mute(brought: Brought, { at: now, resource, tags }: Untag): void {
+  for (const [place, members] of brought) {
+    if (!isInside(place, resource)) continue;
+    for (const [member, by] of [...members])
+      for (const one of [...by]) {
+        if (Math.min(one.event.finishedAt, one.event.lostAt) >= now) continue;
+        by.delete(one);
+        if (by.size === 0) members.delete(member);
+        bring(brought, place, memberOf(nameOf(member), [...member.split(" ").slice(1), ...tags]), one);
+      }
+  }
 }
 
 export function lineage(world: World, event: Event, strongOnly = false): string[] {
   return once(world, `lineage ${event.id} ${strongOnly}`, () => {
-    const brought = play(world, event.at, null, strongOnly);
-    return unique(touches(event).flatMap((name) => [...at(brought, name)])).filter(
-      (name) => world.catalogTags(name).length > 0,
-    );
+    const there = play(world, { since: event.at, until: event.finishedAt, strongOnly }).in(touches(event));
+    return unique(there.filter((member) => tagsOf(world, member).length > 0).map(nameOf));
   });
 }
 
-/** Tags of what an effect touches at a position, with what the effects before it in its command brought. */
-export function tagsAt(world: World, { effect }: Part, event: Event, before: number): string[] {
-  const brought = new Map(play(world, before, null));
-  const earlier = event.parts.slice(
-    0,
-    event.parts.findIndex((part) => part.effect === effect),
-  );
-  for (const part of movesByEffect(event, earlier)) {
-    const news = part.map(([from, to]) => [to, at(brought, from)] as const);
-    for (const [to, members] of news) {
-      const there = new Map(brought.get(to));
-      for (const member of members) there.set(member, new Set([event]));
-      brought.set(to, there);
-    }
-  }
+/**
+ * Tags of what an effect touches: of one that counts from where it began until it was finished; of one that is only asked about
+ * as things are, with what the effects before it in its command will bring.
+ */
+export function tagsAt(world: World, { effect }: Part, event: Event): string[] {
   const names = unique([...effect.reads, ...effect.writes]);
-  return unique(names.flatMap((name) => [...at(brought, name)].flatMap((member) => world.catalogTags(member))));
+  const there = play(world, { since: event.at, until: event.finishedAt });
+  const index = event.parts.findIndex((part) => part.effect === effect);
+  if (world.events.includes(event))
+    return unique(there.in(names, { event, index }).flatMap((member) => tagsOf(world, member)));
+  const own: [string, string[]][] = [];
+  const look = (name: string) => [
+    ...there.in([name]),
+    ...own.flatMap(([to, members]) => (overlaps(to, name) ? members : [])),
+  ];
+  for (const part of event.parts.slice(0, index))
+    own.push(...movesOf(event, part).map(([from, to]): [string, string[]] => [to, look(from)]));
+  return unique(names.flatMap(look).flatMap((member) => tagsOf(world, member)));
 }
 
 function matches(world: World, step: OracleStep, event: Event, only: (part: Part) => boolean = () => true): boolean {
   return event.parts.some(
-    (part) => !part.gone && only(part) && step.matches(part.effect, tagsAt(world, part, event, event.at), event),
+    (part) => !part.gone && only(part) && step.matches(part.effect, tagsAt(world, part, event), event),
   );
 }
 
@@ -175,8 +273,8 @@ function linked(world: World, kind: string, x: Event, y: Event, strongOnly: bool
   if (kind === "account") return a.account === b.account;
   if (kind === "identity") return a.identity === b.identity;
   if (kind === "task") return a.task === b.task;
-  const brought = play(world, b.at, a, strongOnly);
-  return touches(b).some((name) => at(brought, name).has("label"));
+  const brought = play(world, { since: b.at, until: b.finishedAt, label: a, strongOnly });
+  return brought.in(touches(b)).some((member) => nameOf(member) === "label");
 }
 
 function keyOf(world: World, key: OracleRule["groupBy"][number], event: Event, strongOnly = false): string[] {

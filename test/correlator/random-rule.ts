@@ -87,8 +87,8 @@ export function randomRule(dice: Dice): RandomRule {
     action,
     text: textOf(oracle, chosen, q, timespanS, action),
     lastPlaces: ordered ? [count - 1] : chosen.map((_, place) => place),
-    matchesAt: (world, place, part, at) =>
-      part.parts.some((one) => chosen[place]!.matches(one.effect, tagsAt(world, one, part, at.at), part)),
+    matchesAt: (world, place, part) =>
+      part.parts.some((one) => chosen[place]!.matches(one.effect, tagsAt(world, one, part), part)),
   };
 }
 

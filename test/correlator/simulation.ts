@@ -13,7 +13,7 @@ import { engineVersion } from "../../services/correlator/engine.ts";
 import type { Output } from "../../services/correlator/outputs.ts";
 import { isLasting } from "../../services/correlator/step.ts";
 import type { Dice } from "./dice.ts";
-import { allChains, type Event, latestChain, type OracleRule, type Part, type World } from "./oracle.ts";
+import { allChains, type Event, latestChain, type OracleRule, type Part, type Untag, type World } from "./oracle.ts";
 import { randomEffects } from "./random-effects.ts";
 import type { RandomRule } from "./random-rule.ts";
 
@@ -58,6 +58,7 @@ export class Simulation {
   readonly #sessions: Session[];
   readonly #events: Event[] = [];
   readonly #clusters = new Map<string, string>();
+  readonly #untags: Untag[] = [];
   readonly #tagsOf: (resource: string) => readonly string[];
   #count = 0;
   #atMs = 1_000;
@@ -94,6 +95,7 @@ export class Simulation {
     const what = dice(24);
     if (what === 0) this.#restart();
     else if (what === 1) this.#link();
+    else if (what === 2 && dice(3) === 0) this.#untag();
     else if (what < 6 && session.running) this.#advance(session);
     else {
       while (session.running) this.#advance(session);
@@ -122,9 +124,17 @@ export class Simulation {
     this.#fold({ type: "service.started", subject: {}, data: { role: "gateway", version: "", positions: {} } });
     for (const session of this.#sessions) {
       if (session.running?.undecided) for (const part of session.running.event.parts) part.gone = true;
+      if (session.running) session.running.event.lostAt = this.#count;
       session.running = null;
       session.open = null;
     }
+  }
+
+  #untag(): void {
+    const resource = ["t/s.a", "t/s.a#x", "t/s.b", "t/s.b#x", "t/s.d"][this.#dice(5)] as ResourceUri;
+    const data = { resource, tags: ["pii"], by: "olga", reason: "dice" };
+    this.#fold({ type: "resource.untagged", role: "api", source: "api/a", subject: {}, data } as never);
+    this.#untags.push({ at: this.#count, resource, tags: ["pii"] });
   }
 
   #link(): void {
@@ -191,6 +201,7 @@ export class Simulation {
       parts,
       decidedAt: at,
       finishedAt: Number.POSITIVE_INFINITY,
+      lostAt: Number.POSITIVE_INFINITY,
       lastedAt: Number.POSITIVE_INFINITY,
     });
     const start = (made: Event, undecided: boolean, intent: string): Running => ({
@@ -263,15 +274,16 @@ export class Simulation {
 
   #finish(session: Session, { event, control, inTransaction, entry }: Running): void {
     const failed = this.#dice(6) === 0;
+    const isLost = !failed && control.kind === "none" && this.#dice(12) === 0;
     const shown = !failed || this.#dice(2) === 0;
     const open = session.open ?? [];
     const owners = [...new Set(open.map(({ owner }) => owner))];
     const ended = control.kind === "commit" || control.kind === "rollback";
     const undone = ended && (failed || control.kind === "rollback");
     const ids = owners.map(({ command }) => command);
-    const lasts = !event.opaque && control.kind === "none" && !inTransaction && !failed;
+    const lasts = !event.opaque && control.kind === "none" && !inTransaction && !failed && !isLost;
     const data = {
-      outcome: failed ? "error" : "ok",
+      outcome: failed ? "error" : isLost ? "unknown" : "ok",
       rows: 0,
       bytes: 0,
       tag: "",
@@ -282,7 +294,8 @@ export class Simulation {
       lasted: ended && !undone ? ids : lasts ? [event.command] : [],
     };
     this.#fold({ type: "command.finished", subject: entry.subject, data });
-    event.finishedAt = this.#count;
+    if (isLost) event.lostAt = this.#count;
+    else event.finishedAt = this.#count;
     if (failed && !event.opaque)
       for (const part of event.parts)
         if (isLasting(part.effect) || (!shown && !event.commit) || event.commit) part.gone = true;
@@ -297,7 +310,12 @@ export class Simulation {
   }
 
   get #world(): World {
-    return { events: this.#events, catalogTags: this.#tagsOf, clusterOf: (identity) => this.#clusterOf(identity) };
+    return {
+      events: this.#events,
+      catalogTags: this.#tagsOf,
+      clusterOf: (identity) => this.#clusterOf(identity),
+      untags: this.#untags,
+    };
   }
 
   /** @returns the chain that holds, or null. Fails when engine and oracle differ. */

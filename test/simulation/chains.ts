@@ -159,7 +159,7 @@ export class Reading {
     const state = this.#states.get(subject.command ?? "");
     const event = state?.event ?? null;
     if (state !== undefined && event !== null) {
-      event.finishedAt = this.#at;
+      if (outcome !== "unknown") event.finishedAt = this.#at;
       for (const part of event.parts) {
         const isUndone = event.commit
           ? outcome === "error" || undone.includes(part.of)
@@ -247,6 +247,7 @@ export class Reading {
       parts,
       decidedAt: this.#at,
       finishedAt: Number.POSITIVE_INFINITY,
+      lostAt: Number.POSITIVE_INFINITY,
       lastedAt: Number.POSITIVE_INFINITY,
     };
   }

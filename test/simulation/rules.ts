@@ -57,8 +57,8 @@ function written({ steps, links, timespanS }: Written): RandomRule {
     action: "hold",
     text: [...steps.map(({ selection }, index) => step(`s${index}`, selection)), lines.join("\n")].join("---\n"),
     lastPlaces: [steps.length - 1],
-    matchesAt: (world, place, part: Event, at) =>
-      part.parts.some((one) => steps[place]!.matches(one.effect, tagsAt(world, one, part, at.at), part)),
+    matchesAt: (world, place, part: Event) =>
+      part.parts.some((one) => steps[place]!.matches(one.effect, tagsAt(world, one, part), part)),
   };
 }
 

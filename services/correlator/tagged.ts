@@ -1,0 +1,28 @@
+/** Origins that count, and their tags. */
+export interface Tagged {
+  /** Catalog-tagged members of the origins, sorted. */
+  readonly members: readonly string[];
+  readonly tags: readonly string[];
+}
+
+export const nothing: Tagged = { members: [], tags: [] };
+
+export function merge(parts: readonly Tagged[]): Tagged {
+  const found = parts.filter(({ members }) => members.length > 0);
+  if (found.length <= 1) return found[0] ?? nothing;
+  return {
+    members: [...new Set(found.flatMap(({ members }) => members))].sort(),
+    tags: [...new Set(found.flatMap(({ tags }) => tags))].sort(),
+  };
+}
+
+/** What is left of a place's tags; a tag whose kinds are all gone goes with them. */
+export function unmuted(tags: readonly string[], muted: readonly string[]): readonly string[] {
+  if (muted.length === 0 || tags.length === 0) return tags;
+  const isMuted = (tag: string) => muted.some((mute) => tag === mute || tag.startsWith(`${mute}.`));
+  const kept = tags.filter((tag) => !isMuted(tag));
+  return kept.filter((tag) => {
+    const kinds = tags.filter((other) => other.startsWith(`${tag}.`));
+    return kinds.length === 0 || kinds.some((kind) => !isMuted(kind));
+  });
+}
