@@ -78,6 +78,10 @@ export const limits = {
   contentKeptMax: 1_000_000,
   /** A session that brings one row at a time is counted together while it pauses no longer than this. */
   contentPauseMsMax: 10 * 60_000,
+  /** Objects inside objects of a plain event. */
+  plainDepthMax: 32,
+  /** Different fields of one plain event. */
+  plainFieldsMax: 10_000,
   /** One rule file; a hundred thousand rules are a few dozen of these. */
   ruleFileBytesMax: 4 * 1024 * 1024,
   /** Documents in all rule files together: some ten seconds to read. */

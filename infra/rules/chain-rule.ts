@@ -1,15 +1,30 @@
 /** A Sigma correlation with its `x-chain` → ChainRule: names become indexes, everything that cannot be meant is refused. */
 import type { ThroughlineError } from "../../schemas/errors.ts";
-import type { ChainKey, CorrelationFile, CountCondition, DetectionFile } from "../../schemas/rule.ts";
+import { limits } from "../../schemas/limits.ts";
+import type { ChainKey, CorrelationFile, DetectionFile } from "../../schemas/rule.ts";
+import { type Alternative, fromBounds, fromExpression, rulesNamed } from "./alternatives.ts";
+import { boundsOf, buildCount, isCounting, within } from "./count-rule.ts";
+import { formOf, type Written } from "./form.ts";
 import type { Absence, ChainRule, Detection, Gate, GroupKey, LinkPair } from "./rule-set.ts";
 import type { Source } from "./source.ts";
 
-type Resolve = (reference: string, complain: (message: string, unsupported?: boolean) => ThroughlineError) => Detection;
+type Path = readonly (string | number)[];
+export type Complain = (message: string, unsupported?: boolean) => ThroughlineError;
+/** @returns the rule of this name or id, as a step */
+export type Resolve = (reference: string, complain: Complain) => Detection;
 
 const defaultWaitMs = 15 * 60_000;
-/** Search depth; nobody writes more. */
-const stepsMax = 10;
-const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+const secondMs = 1_000;
+/** Months and years are mean ones of the Gregorian calendar, as in pySigma. */
+const units: Readonly<Record<string, number>> = {
+  s: secondMs,
+  m: 60 * secondMs,
+  h: 3_600 * secondMs,
+  d: 86_400 * secondMs,
+  w: 604_800 * secondMs,
+  M: 2_629_746 * secondMs,
+  y: 31_556_952 * secondMs,
+};
 
 /** `15m` → 900000; the schema has checked the form. */
 export function durationMs(text: string): number {
@@ -22,6 +37,7 @@ interface Context {
   readonly steps: readonly Detection[];
   readonly resolve: Resolve;
   readonly wrong: Source["wrong"];
+  readonly aliases: Aliases;
 }
 
 /** @throws ThroughlineError `rule.invalid` or `rule.unsupported` */
@@ -33,35 +49,115 @@ export function buildRule(
   version: string,
 ): Omit<ChainRule, "index"> {
   const { correlation } = file;
+  const { type, condition } = correlation;
   const chain = file["x-chain"] ?? {};
-  const references = correlation.rules;
-  const complain = (path: readonly (string | number)[]) => (message: string, unsupported?: boolean) =>
-    document.wrong(path, message, unsupported ? "rule.unsupported" : "rule.invalid");
-  const steps = references.map((reference, at) => resolve(reference, complain(["correlation", "rules", at])));
-  if (steps.length > stepsMax) throw complain(["correlation", "rules"])(`more than ${stepsMax} steps`);
-  const context: Context = { document, references, steps, resolve, wrong: document.wrong };
-  const counts = correlation.type === "event_count" || correlation.type === "value_count";
-  if (counts) refuseForCounts(document, chain);
-  const groupBy = buildGroupBy(context, correlation["group-by"] ?? [], correlation.aliases ?? {});
-  return {
+  const references = referencesOf(document, correlation);
+  const steps = references.map((reference, at) => resolve(reference, complainAt(document, rulesPath(file, at))));
+  const context: Context = { document, references, steps, resolve, wrong: document.wrong, aliases: aliasesOf(file) };
+  if (isCounting(type)) refuseForCounts(document, chain);
+  if (chain.unless !== undefined) throw document.wrong(["x-chain", "unless"], notYet, "rule.unsupported");
+  const groupBy = buildGroupBy(context, correlation["group-by"] ?? []);
+  const complainCount = (path: Path, message: string) => document.wrong(["correlation", ...path], message);
+  const fieldsOf = (field: string) => fieldsIn(context, field, ["correlation", "condition", "field"]);
+  const written: Written = {
     name,
     title: file.title,
     level: file.level ?? "medium",
     version,
     file: document.file,
-    type: correlation.type,
+    type,
     steps,
+    runs: runsOf(context, chain),
+    ordered: type === "temporal_ordered",
     timespanMs: durationMs(correlation.timespan),
     groupBy,
     groupNull: chain["group-by-null"] ?? false,
     links: (chain.links ?? []).map((link, at) => buildLink(context, link, at)),
     distinct: chain.distinct ?? null,
-    absences: buildAbsences(context, chain, correlation["group-by"] ?? [], correlation.aliases ?? {}),
+    absences: buildAbsences(context, chain, correlation["group-by"] ?? []),
     mode: chain.mode ?? "enforce",
-    gate: buildGate(context, chain.gate, correlation.type),
-    count: buildCount(context, correlation.type, correlation.condition),
+    gate: buildGate(context, chain.gate),
+    count: isCounting(type) ? buildCount(type, condition, fieldsOf, complainCount) : null,
     tests: file.tests ?? [],
+    index: -1,
   };
+  return assemble(written, context, condition);
+}
+
+const notYet = "is not evaluated by this version";
+
+/** The rule itself and, for a condition over rules, the chains that fulfil it. */
+function assemble(written: Written, context: Context, condition: Condition): ChainRule {
+  const rule = formOf(written, { happens: [...written.steps.keys()], never: [] });
+  if (rule.steps.length > limits.chainEventsMax)
+    throw context.wrong(
+      ["x-chain", "runs"],
+      `a chain of more than ${limits.chainEventsMax} events; count them instead`,
+    );
+  const ways = written.count === null ? waysOf(context, condition) : [];
+  const [only] = ways;
+  const isUsual = ways.length === 1 && only?.never.length === 0 && only.happens.length === written.steps.length;
+  const variants = ways.length === 0 || isUsual ? [] : ways.map((way) => formOf(written, way));
+  const ends = variants.flatMap((form) => [...form.lasts].map((at) => form.written[at]));
+  const lasts = new Set([...rule.written.keys()].filter((at) => ends.includes(rule.written[at])));
+  const whole = variants.length === 0 ? rule : { ...rule, variants, lasts };
+  const gated = whole.gate?.steps;
+  if (gated && ![...whole.lasts].some((at) => gated.has(at)))
+    throw context.wrong(
+      ["x-chain", "gate", "step"],
+      `only what can be the last step completes the chain: ${lastNames(whole)}`,
+    );
+  return whole;
+}
+
+function lastNames({ lasts, steps }: ChainRule): string {
+  return [...new Set([...lasts].map((at) => steps[at]?.name))].join(", ");
+}
+
+type Condition = CorrelationFile["correlation"]["condition"];
+
+function waysOf({ references, wrong }: Context, condition: Condition): readonly Alternative[] {
+  if (condition === undefined) return [];
+  try {
+    if (typeof condition === "string") return fromExpression(condition, references, limits.ruleWaysMax);
+    if (condition.field !== undefined) throw new Error("a temporal condition counts rules and has no field");
+    const bounds = boundsOf(condition);
+    return fromBounds(references, bounds, within(bounds), limits.ruleWaysMax);
+  } catch (error) {
+    throw wrong(["correlation", "condition"], error instanceof Error ? error.message : String(error));
+  }
+}
+
+function rulesPath({ correlation }: CorrelationFile, at: number): Path {
+  return correlation.rules === undefined ? ["correlation", "condition"] : ["correlation", "rules", at];
+}
+
+function complainAt(document: Source, path: Path): Complain {
+  return (message, unsupported) => document.wrong(path, message, unsupported ? "rule.unsupported" : "rule.invalid");
+}
+
+/** @returns the steps' names; an expression over rules may stand for the list */
+export function referencesOf(
+  document: Source,
+  { rules, condition }: CorrelationFile["correlation"],
+): readonly string[] {
+  const references = rules ?? (typeof condition === "string" ? rulesNamed(condition) : []);
+  if (references.length === 0) throw document.wrong(["correlation"], "rules: names the rules to correlate");
+  if (references.length > limits.ruleStepsMax)
+    throw document.wrong(["correlation", "rules"], `more than ${limits.ruleStepsMax} steps`);
+  return references;
+}
+
+function runsOf(context: Context, { runs }: ChainKey): readonly number[] {
+  const often = context.references.map(() => 1);
+  for (const [at, { rule, min }] of (runs ?? []).entries()) {
+    const place = stepAt(context, rule, ["x-chain", "runs", at, "rule"]);
+    if (often[place] !== 1) throw context.wrong(["x-chain", "runs", at], `says twice how often "${rule}" happens`);
+    if (min > limits.chainEventsMax)
+      throw context.wrong(["x-chain", "runs", at, "min"], `at most ${limits.chainEventsMax}; use event_count for more`);
+    often[place] = min;
+  }
+  return often;
 }
 
 /** A detection rule that no correlation uses: every match is a chain of one. */
@@ -82,6 +178,7 @@ export function single(
     steps: [detection],
     resolve: () => detection,
     wrong: document.wrong,
+    aliases: {},
   };
   return {
     name: detection.name,
@@ -91,6 +188,9 @@ export function single(
     file: document.file,
     type: "single",
     steps: [detection],
+    written: [0],
+    lasts: new Set([0]),
+    variants: [],
     timespanMs: 0,
     groupBy: [],
     groupNull: false,
@@ -98,22 +198,24 @@ export function single(
     distinct: null,
     absences: [],
     mode: chain.mode ?? "enforce",
-    gate: buildGate(context, chain.gate, "single"),
+    gate: buildGate(context, chain.gate),
     count: null,
     tests: file.tests ?? [],
   };
 }
 
 function refuseForCounts(document: Source, chain: ChainKey): void {
-  for (const key of ["links", "distinct", "absent", "until"] as const) {
+  for (const key of ["links", "distinct", "absent", "until", "runs"] as const) {
     if (chain[key] !== undefined)
       throw document.wrong(["x-chain", key], "a counting correlation has no steps to tie", "rule.unsupported");
   }
+  if (chain.gate?.["may-approve"] !== undefined)
+    throw document.wrong(["x-chain", "gate", "may-approve"], "everybody counted is part of it", "rule.unsupported");
 }
 
-/** @returns the place of the one step with this name */
-function stepAt({ references, wrong }: Context, name: string, path: readonly (string | number)[]): number {
-  const at = references.indexOf(name);
+/** @returns the place of the one step with this name or id */
+function stepAt({ references, steps, wrong }: Context, name: string, path: Path): number {
+  const at = references.indexOf(name) === -1 ? steps.findIndex((step) => step.name === name) : references.indexOf(name);
   if (at === -1) throw wrong(path, `"${name}" is no step; steps: ${references.join(", ")}`);
   if (references.indexOf(name, at + 1) !== -1)
     throw wrong(path, `"${name}" is two steps: give each its own rule to say which is meant`, "rule.unsupported");
@@ -130,30 +232,50 @@ function buildLink(context: Context, link: NonNullable<ChainKey["links"]>[number
 
 type Aliases = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
-function buildGroupBy(context: Context, names: readonly string[], aliases: Aliases): GroupKey[] {
+function aliasesOf({ correlation }: CorrelationFile): Aliases {
+  return correlation.aliases ?? {};
+}
+
+function buildGroupBy(context: Context, names: readonly string[]): GroupKey[] {
   return names.map((name, at) => {
+    const path = ["correlation", "group-by", at];
     if (name === "chain.lineage") return { kind: "lineage" };
     if (name === "chain.actor") return { kind: "actor" };
-    if (name.startsWith("chain."))
-      throw context.wrong(["correlation", "group-by", at], "known: chain.lineage, chain.actor", "rule.unsupported");
-    const alias = Object.hasOwn(aliases, name) ? aliases[name] : undefined;
-    if (alias === undefined) return { kind: "field", name, fields: context.references.map(() => name) };
-    const fields = context.references.map((reference) => {
-      const field = Object.hasOwn(alias, reference) ? alias[reference] : undefined;
-      if (field === undefined)
-        throw context.wrong(["correlation", "aliases", name], `does not say which field of "${reference}" is meant`);
-      return field;
-    });
-    return { kind: "field", name, fields };
+    if (name.startsWith("chain.")) throw context.wrong(path, "known: chain.lineage, chain.actor", "rule.unsupported");
+    return { kind: "field", name, fields: fieldsIn(context, name, path) };
   });
 }
 
-function buildAbsences(context: Context, chain: ChainKey, names: readonly string[], aliases: Aliases): Absence[] {
+/** @returns how the events of each step call a field */
+function fieldsIn(context: Context, name: string, path: Path): readonly string[] {
+  const alias = Object.hasOwn(context.aliases, name) ? context.aliases[name] : undefined;
+  return context.steps.map((step, at) => {
+    const reference = context.references[at] ?? "";
+    if (alias === undefined) return keyOfFiring(context, step, name, path) ?? name;
+    const field = [reference, step.name].find((known) => Object.hasOwn(alias, known));
+    if (field === undefined)
+      throw context.wrong(["correlation", "aliases", name], `does not say which field of "${reference}" is meant`);
+    return alias[field] ?? name;
+  });
+}
+
+/** A firing has its event's fields and the group key: an alias of the inner correlation is a field of the firing. */
+function keyOfFiring(context: Context, { firing, name: step }: Detection, name: string, path: Path): string | null {
+  const key = firing?.groupBy.find((known) => known.kind === "field" && known.name === name);
+  if (firing === null || key === undefined || key.kind !== "field") return null;
+  const fields = new Set([...firing.lasts].map((at) => key.fields[at] ?? name));
+  const [field = name] = fields;
+  if (fields.size === 1) return field;
+  const several = `is ${[...fields].join(" or ")} in the event that completes "${step}"`;
+  throw context.wrong(path, `${several}: say which by an alias of this correlation`, "rule.unsupported");
+}
+
+function buildAbsences(context: Context, chain: ChainKey, names: readonly string[]): Absence[] {
+  const { aliases } = context;
   const written = chain.absent === undefined ? [] : Array.isArray(chain.absent) ? chain.absent : [chain.absent];
-  const build = (reference: string, between: Absence["between"], path: readonly (string | number)[]): Absence => ({
-    detection: context.resolve(reference, (message, unsupported) =>
-      context.wrong(path, message, unsupported ? "rule.unsupported" : "rule.invalid"),
-    ),
+  const build = (reference: string, between: Absence["between"], path: Path): Absence => ({
+    scope: "between",
+    detection: context.resolve(reference, complainAt(context.document, path)),
     between,
     fields: names.map((name) => (Object.hasOwn(aliases, name) ? aliases[name]?.[reference] : undefined) ?? name),
   });
@@ -164,14 +286,12 @@ function buildAbsences(context: Context, chain: ChainKey, names: readonly string
   return chain.until === undefined ? absences : [...absences, build(chain.until, null, ["x-chain", "until"])];
 }
 
-function buildGate(context: Context, gate: ChainKey["gate"], type: ChainRule["type"]): Gate | null {
+function buildGate(context: Context, gate: ChainKey["gate"]): Gate | null {
   if (gate === undefined) return null;
   const path = ["x-chain", "gate"];
   const places = (names: string | readonly string[], key: string) =>
     new Set([names].flat().map((name) => stepAt(context, name, [...path, key])));
   const steps = gate.step === undefined ? null : places(gate.step, "step");
-  if (steps && type === "temporal_ordered" && !steps.has(context.steps.length - 1))
-    throw context.wrong([...path, "step"], `only the last step can complete the chain: ${context.references.at(-1)}`);
   return {
     action: gate.action,
     approvers: gate.approvers ?? [],
@@ -182,27 +302,4 @@ function buildGate(context: Context, gate: ChainKey["gate"], type: ChainRule["ty
     mayApprove: gate["may-approve"] === undefined ? new Set() : places(gate["may-approve"], "may-approve"),
     block: gate.block === undefined ? null : { scope: gate.block.scope, forMs: durationMs(gate.block.for) },
   };
-}
-
-function buildCount(context: Context, type: ChainRule["type"], condition?: CountCondition): ChainRule["count"] {
-  const path = ["correlation", "condition"];
-  if (type !== "event_count" && type !== "value_count") {
-    if (condition === undefined) return null;
-    throw context.wrong(path, "extended conditions are not evaluated by this version", "rule.unsupported");
-  }
-  if (condition === undefined) throw context.wrong(["correlation"], `${type} needs a condition such as { gte: 10 }`);
-  const { field, gt, gte, lt, lte, eq, neq } = condition;
-  if (Array.isArray(field)) throw context.wrong([...path, "field"], "one field only", "rule.unsupported");
-  if (type === "value_count" && field === undefined) throw context.wrong(path, "value_count needs a field");
-  if (type === "event_count" && field !== undefined)
-    throw context.wrong([...path, "field"], "event_count has no field");
-  if ([gt, gte, lt, lte, eq, neq].every((bound) => bound === undefined)) throw context.wrong(path, "needs a number");
-  const holds = (count: number) =>
-    (gt === undefined || count > gt) &&
-    (gte === undefined || count >= gte) &&
-    (lt === undefined || count < lt) &&
-    (lte === undefined || count <= lte) &&
-    (eq === undefined || count === eq) &&
-    (neq === undefined || count !== neq);
-  return { field: field ?? null, holds };
 }

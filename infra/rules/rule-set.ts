@@ -1,6 +1,6 @@
 /** Rules as they are evaluated: references resolved to indexes, durations in milliseconds, conditions compiled. */
 import type { LinkKind } from "../../schemas/chain.ts";
-import type { blockScopes, InlineTest } from "../../schemas/rule.ts";
+import type { blockScopes, CorrelationFile, InlineTest } from "../../schemas/rule.ts";
 import type { CompiledDetection } from "./detection.ts";
 
 export interface Detection extends CompiledDetection {
@@ -9,6 +9,8 @@ export interface Detection extends CompiledDetection {
   readonly name: string;
   readonly title: string;
   readonly level: string;
+  /** Set where this stands for the firings of a correlation: then `test` is a first look, and the search asks the rule. */
+  readonly firing: ChainRule | null;
 }
 
 /** What all steps of a chain must agree in. `fields` has one name per step (aliases may differ). */
@@ -23,12 +25,36 @@ export interface LinkPair {
   readonly by: readonly LinkKind[];
 }
 
-/** No event like this, by somebody outside the chain, between two steps; null = between the first and the last. */
+/**
+ * No event like this. `between`: by somebody outside the chain, between two steps (null = the first and the last).
+ * `window`: by anybody, in the time frame up to the last step (`not` in a condition over rules).
+ */
 export interface Absence {
+  readonly scope: "between" | "window";
   readonly detection: Detection;
   readonly between: readonly [number, number] | null;
   /** Names of the group-by fields as that event has them, in the order of `groupBy`. */
   readonly fields: readonly string[];
+}
+
+/** What a counting correlation works out, and what must hold of it. */
+export interface Count {
+  /** `share`: percent of the counted events that have the completing event's value. */
+  readonly what: "events" | "values" | "sum" | "avg" | "percentile" | "share";
+  /** Per field: its name in the events of each step (aliases may differ). */
+  readonly fields: readonly (readonly string[])[];
+  readonly percentile: number | null;
+  readonly bounds: CountBounds;
+  readonly holds: (number: number) => boolean;
+}
+
+export interface CountBounds {
+  readonly gt?: number;
+  readonly gte?: number;
+  readonly lt?: number;
+  readonly lte?: number;
+  readonly eq?: number;
+  readonly neq?: number;
 }
 
 export interface Gate {
@@ -55,8 +81,13 @@ export interface ChainRule {
   readonly version: string;
   readonly file: string;
   /** `single`: a detection rule that no other rule uses. */
-  readonly type: "temporal_ordered" | "temporal" | "event_count" | "value_count" | "single";
+  readonly type: CorrelationFile["correlation"]["type"] | "single";
+  /** One per event of a chain: a step that must happen N times stands here N times. */
   readonly steps: readonly Detection[];
+  /** By place in `steps`: the place in `rules` as they are written. */
+  readonly written: readonly number[];
+  /** Places in `steps` of the event that completes a chain. */
+  readonly lasts: ReadonlySet<number>;
   readonly timespanMs: number;
   readonly groupBy: readonly GroupKey[];
   readonly groupNull: boolean;
@@ -66,7 +97,9 @@ export interface ChainRule {
   readonly mode: "observe" | "enforce";
   readonly gate: Gate | null;
   /** For counting correlations. */
-  readonly count: { readonly field: string | null; readonly holds: (count: number) => boolean } | null;
+  readonly count: Count | null;
+  /** A condition over rules, as the chains that fulfil it; empty = the rule itself is the only one. */
+  readonly variants: readonly ChainRule[];
   readonly tests: readonly InlineTest[];
 }
 
@@ -76,7 +109,9 @@ export interface RuleSet {
   /** One for all that say the same. */
   readonly detections: readonly Detection[];
   readonly rules: readonly ChainRule[];
-  /** The longest timespan: how far back anything may look. */
+  /** All that is searched for: of every rule, and of every correlation that is a step of another. */
+  readonly forms: readonly ChainRule[];
+  /** How far back anything may look: a step that is itself a chain began earlier. */
   readonly timespanMsMax: number;
 }
 
@@ -92,5 +127,10 @@ export function gates(rule: ChainRule, step: number): boolean {
 }
 
 export function canBeLast(rule: ChainRule, step: number): boolean {
-  return rule.type !== "temporal_ordered" || step === rule.steps.length - 1;
+  return rule.lasts.has(step);
+}
+
+/** @returns the chains that fulfil a rule; any of them does */
+export function formsOf(rule: ChainRule): readonly ChainRule[] {
+  return rule.variants.length > 0 ? rule.variants : [rule];
 }

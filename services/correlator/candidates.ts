@@ -1,10 +1,10 @@
 /** Where a search looks: the lists that hold every step which can be tied to what is chosen already. */
-import type { ChainRule } from "../../infra/rules/rule-set.ts";
+import type { ChainRule, GroupKey } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
 import type { Ground } from "./ground.ts";
-import type { Agreement } from "./group.ts";
+import { type Agreement, isUri } from "./group.ts";
 import { lastUnder } from "./order.ts";
-import { everywhere, isScalarKind, type PostingKind, type Postings, tableOf } from "./postings.ts";
+import { everywhere, groupKind, type PostingKind, type Postings, tableOf } from "./postings.ts";
 import { resources, type Step } from "./step.ts";
 
 type Lists = readonly (readonly Step[])[];
@@ -42,14 +42,30 @@ export function* latestFirst(lists: Lists, bound: number): Generator<Step> {
   }
 }
 
-/** By a scalar that all steps must share, where its value is known already. */
-export function byGroup(rule: ChainRule, place: number, postings: Postings, agreed: Agreement | null): Lists | null {
-  if (agreed === null || rule.groupNull) return null;
+/** By what all steps must share, where it is known already; null when it cannot be looked up. */
+export function narrowed(ground: Ground, rule: ChainRule, place: number, agreed: Agreement | null): Lists | null {
+  const detection = rule.steps[place];
+  const postings = detection && ground.steps.postings(detection);
+  if (postings === undefined || agreed === null || rule.groupNull) return null;
+  let best: Lists | null = null;
   for (const [index, key] of rule.groupBy.entries()) {
-    if (key.kind !== "field" || !isScalarKind(key.name) || key.fields[place] !== key.name) continue;
-    return (agreed[index] ?? []).map((value) => postings.of(key.name as PostingKind, value));
+    const lists = byKey(ground, postings, groupKind(key, place), key, agreed[index] ?? []);
+    if (lists !== null && (best === null || size(lists) < size(best))) best = lists;
   }
-  return null;
+  return best;
+}
+
+function byKey(
+  { clusters }: Ground,
+  postings: Postings,
+  kind: PostingKind | null,
+  key: GroupKey,
+  members: readonly string[],
+): Lists | null {
+  if (kind === null || members.length > listsMax) return null;
+  if (isUri(key)) return byPlace(postings, kind, members);
+  const names = key.kind === "actor" ? members.flatMap((root) => clusters.membersOf(root)) : members;
+  return names.length > listsMax ? null : names.map((name) => postings.of(kind, name));
 }
 
 /** By the links to one chosen step; null when a kind cannot be looked up. */
@@ -74,16 +90,16 @@ function byTie(postings: Postings, kind: LinkKind, other: Step, ground: Ground, 
   const { identity, account, task } = other.subject;
   switch (kind) {
     case "identity":
-      return identity === undefined ? [] : [postings.of("identity", identity)];
+      return identity === undefined ? [] : [postings.of("field identity", identity)];
     case "account":
-      return account === undefined ? [] : [postings.of("account", account)];
+      return account === undefined ? [] : [postings.of("field account", account)];
     case "task":
-      return task === undefined ? [] : ground.tasks.relatives(task).map((name) => postings.of("task", name));
+      return task === undefined ? [] : ground.tasks.relatives(task).map((name) => postings.of("field task", name));
     case "actor": {
       if (identity === undefined) return [];
       const { clusters } = ground;
       const others = [...clusters.membersOf(identity), ...clusters.tiedTo(identity)];
-      return others.map((name) => postings.of("identity", name));
+      return others.map((name) => postings.of("field identity", name));
     }
     case "lineage":
       return byPlace(postings, "lineage", other.lineage);

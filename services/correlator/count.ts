@@ -1,54 +1,115 @@
-/** Counting correlations (DETECTION §6): over all matching steps of the completing step's group inside the window. */
-import type { ChainRule } from "../../infra/rules/rule-set.ts";
+/**
+ * Counting correlations (DETECTION §6): over all matching steps of the completing step's group inside the window. A
+ * set-valued key groups per member, so one step may stand in several groups; the firing names the group whose steps come
+ * latest.
+ */
+import type { ChainRule, Count } from "../../infra/rules/rule-set.ts";
+import { limits } from "../../schemas/limits.ts";
+import { latestFirst, narrowed } from "./candidates.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, bring, choices, meet } from "./group.ts";
-import { lastUnder } from "./order.ts";
+import { isLater } from "./later.ts";
 import { fieldTexts, type Step } from "./step.ts";
+import { type Counted, Tally } from "./tally.ts";
 
-/** @returns the steps counted, in log order, for the first group that fires; null when none does */
+/** @returns the steps counted (the latest of very many), in log order; null when no group fires */
 export function findCount(
   ground: Ground,
   rule: ChainRule,
   last: Step,
   places: readonly number[],
+  apart?: ReadonlySet<string>,
 ): readonly Step[] | null {
-  if (rule.count === null) return null;
+  let best: readonly Step[] | null = null;
+  for (const counted of firingGroups(ground, rule, last, places, limits.countedNamedMax, apart))
+    if (best === null || isLater(counted, best)) best = counted;
+  return best;
+}
+
+/** @returns for each group that fires, its counted steps, at most the latest so many */
+export function* firingGroups(
+  ground: Ground,
+  rule: ChainRule,
+  last: Step,
+  places: readonly number[],
+  most: number,
+  apart?: ReadonlySet<string>,
+): Generator<readonly Step[]> {
+  if (rule.count === null) return;
   const tried = new Set<string>();
   for (const place of places) {
     const brought = bring(rule, place, last, ground.clusters);
-    for (const group of brought === null ? [] : choices(brought)) {
+    if (brought === null) continue;
+    for (const group of choices(brought)) {
       const key = JSON.stringify(group);
       if (tried.has(key)) continue;
       tried.add(key);
-      const counted = membersOf(ground, rule, last, group);
-      if (rule.count.holds(countOf(counted, rule.count.field))) return counted;
+      const counted = countIn(ground, { rule, count: rule.count, group, last, most, apart });
+      if (counted !== null) yield counted;
     }
   }
-  return null;
 }
 
-function countOf(steps: readonly Step[], field: string | null): number {
-  return field === null ? steps.length : new Set(steps.flatMap((step) => fieldTexts(step, field))).size;
+interface Question {
+  readonly rule: ChainRule;
+  readonly count: Count;
+  readonly group: Agreement;
+  readonly last: Step;
+  readonly most: number;
+  /** Commands whose steps do not count, but for the last. */
+  readonly apart: ReadonlySet<string> | undefined;
 }
 
-function membersOf(ground: Ground, rule: ChainRule, last: Step, group: Agreement): readonly Step[] {
-  const found = new Set<Step>(last.commit ? [] : [last]);
+function countIn(ground: Ground, question: Question): readonly Step[] | null {
+  const { rule, count, group, last, most, apart } = question;
+  const running = apart === undefined ? (ground.tallies?.of(rule, group, last.at) ?? null) : null;
+  const tally = running?.tally ?? new Tally(count);
+  for (const step of stepsAfter(ground, question, running?.upTo ?? -1)) tally.add(countedOf(rule, count, step));
+  if (running !== null) running.upTo = last.at - 1;
+  tally.forgetBefore(last.atMs - rule.timespanMs);
+  const own = countedOf(rule, count, last);
+  // A COMMIT is the same act as the commands that it makes lasting: it is not counted twice.
+  if (!last.commit) tally.add(own);
+  const counted = tally.holds(own) && !ground.budget.spent ? tally.latest(most) : null;
+  if (!last.commit) tally.pop();
+  return counted;
+}
+
+/** Steps of the group inside the window, before the last and after a place in the log; in log order, each once. */
+function stepsAfter(ground: Ground, { rule, group, last, apart }: Question, after: number): readonly Step[] {
+  const found = new Map<Step, true>();
   const sinceMs = last.atMs - rule.timespanMs;
   for (const [place, detection] of rule.steps.entries()) {
-    const list = ground.steps.of(detection);
-    for (let index = lastUnder(list, last.at); index >= 0; index -= 1) {
-      const step = list[index];
-      if (step === undefined || step.atMs < sinceMs) break;
+    const lists = narrowed(ground, rule, place, group) ?? [ground.steps.of(detection)];
+    for (const step of latestFirst(lists, last.at)) {
+      if (step.atMs < sinceMs || step.at <= after) break;
       ground.budget.left -= 1;
       if (ground.budget.left < 0) {
         ground.budget.spent = true;
         return [];
       }
-      // A COMMIT is the same act as the commands that it makes lasting: it is not counted twice.
-      if (step.commit || !step.hits.includes(detection.index)) continue;
+      if (step.commit || apart?.has(step.command) || !step.hits.includes(detection.index)) continue;
+      if (detection.firing && !ground.firings.fires(ground, detection.firing, step, false)) continue;
       const brought = bring(rule, place, step, ground.clusters);
-      if (brought !== null && meet(rule, group, brought) !== null) found.add(step);
+      if (brought !== null && meet(rule, group, brought) !== null) found.set(step, true);
     }
   }
-  return [...found].sort((a, b) => a.at - b.at);
+  return [...found.keys()].sort((a, b) => a.at - b.at);
 }
+
+function countedOf(rule: ChainRule, { what, fields }: Count, step: Step): Counted {
+  if (what === "events") return { step, values: [], numbers: [] };
+  const places = [...rule.steps.keys()].filter((place) => step.hits.includes(rule.steps[place]?.index ?? -1));
+  const texts = fields.map((names) => [...new Set(places.flatMap((place) => fieldTexts(step, names[place] ?? "")))]);
+  const [only = []] = texts;
+  if (what === "values" || what === "share")
+    return {
+      step,
+      values: texts.length === 1 ? only : [...choices(texts)].map((each) => JSON.stringify(each)),
+      numbers: [],
+    };
+  return { step, values: only, numbers: only.filter((text) => isNumber.test(text)).map(Number) };
+}
+
+/** As events write numbers; `true` and an empty text are none. */
+const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;

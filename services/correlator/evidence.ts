@@ -5,6 +5,7 @@ import type { ChainEvidence, ChainLink, ChainStep, LinkKind } from "../../schema
 import { linkKinds } from "../../schemas/chain.ts";
 import type { ResourceUri } from "../../schemas/command.ts";
 import type { IdentityKey, SessionId } from "../../schemas/identity.ts";
+import type { Ground } from "./ground.ts";
 import type { Links } from "./links.ts";
 import { operationsOf, resources, type Step } from "./step.ts";
 
@@ -19,14 +20,18 @@ export function toChain(
   rule: ChainRule,
   found: readonly Step[],
   last: Step,
-  links: Links,
+  ground: Ground,
   held: boolean,
 ): ChainEvidence {
+  const { links } = ground;
   const counted = rule.count !== null;
   const shown = counted ? found.slice(-stepsShownMax) : found;
   const ties = counted ? [] : [...tiesOf(rule, found, links), ...tiesByGroup(rule, found, links)];
   const weak =
-    found.some(({ opaque }) => opaque) || ties.some(({ strength }) => strength === "weak") || isWeakGroup(rule);
+    found.some(({ opaque }) => opaque) ||
+    ties.some(({ strength }) => strength === "weak") ||
+    isWeakGroup(rule) ||
+    hasWeakFiring(ground, rule, found);
   const action = held ? actionOf(rule) : "alert";
   return {
     id: hash([rule.version, last.id, found.map(({ id }) => id)]),
@@ -45,6 +50,16 @@ export function toChain(
 /** Deterministic ids: hex, of anything that JSON can say. */
 export function hash(value: unknown): string {
   return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 32);
+}
+
+/** A step that is a correlation is as strong as the strongest of its own chains. */
+function hasWeakFiring(ground: Ground, rule: ChainRule, found: readonly Step[]): boolean {
+  const fired = (inner: ChainRule | null, step: Step) =>
+    inner === null || ground.firings.fires(ground, inner, step, true);
+  if (rule.count === null) return rule.steps.some(({ firing }, place) => found[place] && !fired(firing, found[place]));
+  return rule.steps.some(({ firing, index }) =>
+    found.some((step) => step.hits.includes(index) && !fired(firing, step)),
+  );
 }
 
 /** Evidence by address or trace is weak, as a link or as a group. */

@@ -1,7 +1,9 @@
 /** What one question is asked of: the steps, what ties them, and how much may be looked at. */
 import type { Clusters, Tasks } from "./cluster.ts";
+import type { Firings } from "./firings.ts";
 import type { Links } from "./links.ts";
 import type { Steps } from "./steps.ts";
+import type { Tallies } from "./tallies.ts";
 
 export interface Budget {
   left: number;
@@ -15,4 +17,7 @@ export interface Ground {
   readonly clusters: Clusters;
   readonly tasks: Tasks;
   readonly budget: Budget;
+  readonly firings: Firings;
+  /** Sums carried on from question to question; null where what was counted may change. */
+  readonly tallies: Tallies | null;
 }

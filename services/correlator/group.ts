@@ -16,9 +16,11 @@ const missing = "\u0000";
 export type Agreement = readonly (readonly string[])[];
 
 const none: Agreement = [];
+/** Comparing so many pairs is cheaper than making a set. */
+const pairsMax = 64;
 
-export function isUri(key: GroupKey, field: string): boolean {
-  return key.kind === "lineage" || (key.kind === "field" && uriFields.has(field));
+export function isUri(key: GroupKey): boolean {
+  return key.kind === "lineage" || (key.kind === "field" && key.fields.some((field) => uriFields.has(field)));
 }
 
 /** @param field name under which this event has the key, or null for the key's own kind */
@@ -66,19 +68,22 @@ export function meet(rule: ChainRule, one: Agreement, other: Agreement): Agreeme
   const met: (readonly string[])[] = [];
   for (const [index, key] of rule.groupBy.entries()) {
     const [left, right] = [one[index] ?? [], other[index] ?? []];
-    const both = isUri(key, key.kind === "field" ? key.name : "")
-      ? shared(left, right)
-      : left.filter((text) => right.includes(text));
+    const both = isUri(key) ? shared(left, right) : common(left, right);
     if (both.length === 0) return null;
     met.push(both);
   }
   return met;
 }
 
+function common(left: readonly string[], right: readonly string[]): readonly string[] {
+  if (left.length * right.length <= pairsMax) return left.filter((text) => right.includes(text));
+  const known = new Set(right);
+  return left.filter((text) => known.has(text));
+}
+
 /** Every choice of one member per key. */
-export function choices(agreement: Agreement): readonly Agreement[] {
-  return agreement.reduce<readonly Agreement[]>(
-    (made, members) => made.flatMap((choice) => members.map((member) => [...choice, [member]])),
-    [[]],
-  );
+export function* choices(agreement: Agreement): Generator<Agreement> {
+  const [members, ...rest] = agreement;
+  if (members === undefined) yield none;
+  else for (const member of members) for (const choice of choices(rest)) yield [[member], ...choice];
 }

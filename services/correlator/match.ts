@@ -9,7 +9,7 @@
 import type { ChainRule, Detection, LinkPair } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
 import { isAbsent } from "./absent.ts";
-import { byGroup, byTies, latestFirst, size, walkCost } from "./candidates.ts";
+import { byTies, latestFirst, narrowed, size, walkCost } from "./candidates.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, bring, meet } from "./group.ts";
 import { fieldTexts, matchedBy, resources, type Step } from "./step.ts";
@@ -77,9 +77,13 @@ class Search {
   #mayHaveAll(): boolean {
     const { last, places } = this.#question;
     const sinceMs = last.atMs - this.#rule.timespanMs;
-    return this.#rule.steps.every((detection, place) => {
-      const latest = this.#ground.steps.of(detection).at(-1);
-      return (latest !== undefined && latest.atMs >= sinceMs) || places.includes(place);
+    const { steps, written } = this.#rule;
+    return steps.every((detection, place) => {
+      if (written[place] === written[place - 1]) return true;
+      const often = written.lastIndexOf(written[place] ?? -1) - place + 1;
+      const needed = often - (places.includes(place + often - 1) ? 1 : 0);
+      const earliest = needed === 0 ? undefined : this.#ground.steps.of(detection).at(-needed);
+      return needed === 0 || (earliest !== undefined && earliest.atMs >= sinceMs);
     });
   }
 
@@ -122,19 +126,27 @@ class Search {
     const placed = this.#chosen.includes(last);
     if (!placed && places.includes(place)) yield last;
     if (!placed && !places.some((other) => other < place)) return;
+    const under = Math.min(bound, last.at, this.#nextOfRun(place));
     const lists = this.#narrowed(place, detection, agreed) ?? [this.#ground.steps.of(detection)];
     const sinceMs = last.atMs - timespanMs;
-    for (const step of latestFirst(lists, Math.min(bound, last.at))) {
+    for (const step of latestFirst(lists, under)) {
       if (step.atMs < sinceMs) return;
       if (step.hits.includes(detection.index)) yield step;
     }
+  }
+
+  /** The events of one step's run stand in log order, or each set of them would be tried in every order. */
+  #nextOfRun(place: number): number {
+    const { written } = this.#rule;
+    const next = written[place + 1] === written[place] ? this.#chosen[place + 1] : undefined;
+    return next?.at ?? Number.POSITIVE_INFINITY;
   }
 
   /** Lists that hold every step that can stand here beside what is chosen; null = all that match. */
   #narrowed(place: number, detection: Detection, agreed: Agreement | null): readonly (readonly Step[])[] | null {
     const postings = this.#ground.steps.postings(detection);
     if (postings === undefined) return null;
-    let best = byGroup(this.#rule, place, postings, agreed);
+    let best = narrowed(this.#ground, this.#rule, place, agreed);
     for (const { from, to, by } of this.#pairs[place] ?? []) {
       const other = this.#chosen[from === place ? to : from];
       if (other === undefined) continue;
@@ -156,7 +168,14 @@ class Search {
     if (brought === null) return null;
     const agreement = agreed === null ? brought : meet(this.#rule, agreed, brought);
     if (agreement === null || !this.#differs(place, step)) return null;
-    return this.#tied(place, step) ? agreement : null;
+    return this.#tied(place, step) && this.#fired(place, step) ? agreement : null;
+  }
+
+  /** Where the step is a correlation: whether that fired at this event. */
+  #fired(place: number, step: Step): boolean {
+    const inner = this.#rule.steps[place]?.firing ?? null;
+    if (inner === null) return true;
+    return this.#ground.firings.fires(this.#ground, inner, step, this.#question.strongOnly ?? false);
   }
 
   #tied(place: number, step: Step): boolean {
@@ -205,8 +224,8 @@ class Search {
     if (distinct !== null && this.#values().length < distinct.min) return false;
     for (const [place, step] of chain.entries())
       if (step.commit && !standsAlone(step, place, chain, steps)) return false;
-    const { steps: kept, clusters } = this.#ground;
-    return absences.every((absence) => isAbsent(this.#rule, absence, chain, agreed ?? [], kept, clusters));
+    const { last } = this.#question;
+    return absences.every((absence) => isAbsent(this.#ground, this.#rule, absence, chain, agreed ?? [], last));
   }
 
   /** Everything that the rest of the search depends on, apart from the bound. */

@@ -1,21 +1,25 @@
 /**
  * `throughline rules run`: rules over any file of plain events, without a gateway (DETECTION §7). The same matching as
- * live; here a command is over when its line is read, so what did not last never counts.
+ * live; here a command is over when its line is read, so what did not last never counts, and what was worked out once
+ * stays right.
  */
 import { type Catalog, createCatalog, parseCatalog } from "../../infra/catalog.ts";
-import { touches } from "../../infra/rules/field.ts";
 import { loadRules } from "../../infra/rules/load.ts";
-import type { RuleSet } from "../../infra/rules/rule-set.ts";
+import type { ChainRule, RuleSet } from "../../infra/rules/rule-set.ts";
 import type { RuleFile } from "../../infra/rules/source.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
 import { limits } from "../../schemas/limits.ts";
 import type { Firing } from "../../schemas/rule.ts";
-import { type Asking, answerFor } from "./answer.ts";
+import { answerFor, settleFirings } from "./answer.ts";
+import type { Asking } from "./asking.ts";
 import { createClusters, createTasks } from "./cluster.ts";
+import { Firings } from "./firings.ts";
 import { Lineage } from "./lineage.ts";
 import { readPlain } from "./plain.ts";
 import { endingsOf } from "./shape.ts";
 import { isLive, resources, type Step } from "./step.ts";
 import { Steps } from "./steps.ts";
+import { Tallies } from "./tallies.ts";
 
 export interface Run {
   /** In the order that decides between firings at one event. */
@@ -29,7 +33,7 @@ export interface Run {
 /** @throws ThroughlineError `rule.invalid`, `rule.unsupported`, `catalog.invalid`, `request.invalid` */
 export async function* runRules({ rules, catalog, events, warn }: Run): AsyncGenerator<Firing> {
   const tags = catalog === null ? createCatalog([]) : parseCatalog(catalog.text, catalog.name);
-  const offline = new Offline(loadRules(rules), tags);
+  const offline = new Offline(loadRules(rules, { logs: "any" }), tags);
   let number = 0;
   for await (const text of events) {
     number += 1;
@@ -40,13 +44,17 @@ export async function* runRules({ rules, catalog, events, warn }: Run): AsyncGen
 /** Lines between two looks at what has left every window. */
 const sweepLinesEvery = 1_024;
 
-class Offline {
+/** One pass over one file. */
+export class Offline {
   readonly #rules: RuleSet;
   readonly #lineage: Lineage;
-  readonly #steps = new Steps(limits);
+  readonly #steps = new Steps({ stepsKeptMax: limits.plainStepsKeptMax, spareStepsKeptMax: 0 });
   readonly #clusters = createClusters();
   readonly #tasks = createTasks();
+  readonly #memory = { firings: new Firings(), tallies: new Tallies() };
   readonly #asking: Asking;
+  /** By detection: the correlation whose firings it stands for. */
+  readonly #inner: ReadonlyMap<number, ChainRule>;
   readonly #ids = new Set<string>();
   #at = 0;
   #nowMs = Number.NEGATIVE_INFINITY;
@@ -55,15 +63,18 @@ class Offline {
     this.#rules = rules;
     this.#lineage = new Lineage(catalog);
     this.#steps.reload(rules, () => {});
+    this.#inner = new Map(rules.detections.flatMap(({ index, firing }) => (firing === null ? [] : [[index, firing]])));
     const evidence = { lineage: this.#lineage, clusters: this.#clusters, tasks: this.#tasks };
     this.#asking = {
       steps: this.#steps,
       evidence,
       endings: endingsOf(rules.rules),
       looksMax: Number.POSITIVE_INFINITY,
+      memory: this.#memory,
     };
   }
 
+  /** @returns what fires at one line, in rule order. @throws ThroughlineError `request.invalid` */
   take(text: string, number: number, warn: (warning: string) => void): Firing[] {
     this.#at += 2;
     const { step: read, time, parentTask } = readPlain(text, number, this.#at);
@@ -77,19 +88,32 @@ class Offline {
     const step: Step = { ...read, atMs: this.#nowMs };
     this.#know(step, parentTask);
     if (!isLive(step)) return [];
-    return this.#fire(step);
+    const firings = this.#fire(step);
+    if (this.#steps.all.length >= limits.plainStepsKeptMax)
+      throw new ThroughlineError(
+        "request.invalid",
+        `line ${number}: more than ${limits.plainStepsKeptMax} events match inside the longest window; shorten timespans or split the file`,
+      );
+    return firings;
   }
 
   #know({ subject }: Step, parentTask: string | null): void {
-    if (subject.identity !== undefined && subject.onbehalfof !== undefined)
-      this.#clusters.merge([subject.identity, ...subject.onbehalfof.split(" ")]);
-    if (subject.task !== undefined && parentTask !== null) this.#tasks.learn(subject.task, parentTask);
+    const linked = subject.identity !== undefined && subject.onbehalfof !== undefined;
+    if (linked) this.#clusters.merge([subject.identity, ...subject.onbehalfof.split(" ")]);
+    const related = subject.task !== undefined && parentTask !== null;
+    if (related) this.#tasks.learn(subject.task, parentTask);
+    if (!linked && !related) return;
+    this.#memory.firings.forget();
+    this.#memory.tallies.forget();
   }
 
   #fire(step: Step): Firing[] {
     step.lineage = this.#lineage.taggedNow(resources(step, "touches")).members;
-    for (const effect of step.effects) effect.tags = this.#lineage.taggedNow(touches(effect.effect)).tags;
+    const tags = this.#lineage.tagsInOrder(step);
+    for (const [index, effect] of step.effects.entries()) effect.tags = tags[index] ?? [];
     this.#steps.match(step);
+    const inner = step.hits.flatMap((hit) => this.#inner.get(hit) ?? []);
+    if (inner.length > 0) settleFirings(this.#asking, step, inner);
     const { enforced, observed } = answerFor(this.#asking, step);
     this.#lineage.add(step);
     this.#lineage.last(step, step.at + 1);

@@ -3,19 +3,21 @@
  * Only a way to find candidates: a posting may hold too much (the tie itself is checked again), never too little.
  */
 import { containersOf } from "../../infra/catalog.ts";
-import type { RuleSet } from "../../infra/rules/rule-set.ts";
+import { NoEffect } from "../../infra/rules/field.ts";
+import type { GroupKey, RuleSet } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
+import { fieldNamed } from "../../schemas/fields.ts";
 import { insert } from "./order.ts";
-import { resources, type Step } from "./step.ts";
+import { fieldTexts, resources, type Step } from "./step.ts";
 
-/** What postings are kept by. `place` is a table; what is wider than a table is under every place. */
-export type PostingKind = "identity" | "account" | "task" | "lineage" | "writes" | "touches";
+/** What postings are kept by. A place is a table; what is wider than a table is under every place. */
+export type PostingKind = "lineage" | "writes" | "touches" | `field ${string}`;
 
 const kindOf: Readonly<Partial<Record<LinkKind, PostingKind>>> = {
-  actor: "identity",
-  identity: "identity",
-  account: "account",
-  task: "task",
+  actor: "field identity",
+  identity: "field identity",
+  account: "field account",
+  task: "field task",
   lineage: "lineage",
   flow: "writes",
   resource: "touches",
@@ -25,9 +27,9 @@ const kindOf: Readonly<Partial<Record<LinkKind, PostingKind>>> = {
 export const everywhere = "*";
 
 /** @returns by detection index: the kinds that some rule's links or groups ask for */
-export function kindsAsked({ rules, detections }: RuleSet): readonly ReadonlySet<PostingKind>[] {
+export function kindsAsked({ forms, detections }: RuleSet): readonly ReadonlySet<PostingKind>[] {
   const asked = detections.map(() => new Set<PostingKind>());
-  for (const { steps, links, groupBy } of rules) {
+  for (const { steps, links, groupBy } of forms) {
     for (const { from, to, by } of links)
       for (const place of [from, to])
         for (const kind of by) {
@@ -35,13 +37,26 @@ export function kindsAsked({ rules, detections }: RuleSet): readonly ReadonlySet
           if (posting) asked[steps[place]?.index ?? -1]?.add(posting);
         }
     for (const key of groupBy)
-      if (key.kind === "field" && isScalarKind(key.name)) for (const step of steps) asked[step.index]?.add(key.name);
+      for (const [place, step] of steps.entries()) {
+        const posting = groupKind(key, place);
+        if (posting) asked[step.index]?.add(posting);
+      }
   }
   return asked;
 }
 
-export function isScalarKind(name: string): name is "identity" | "account" | "task" {
-  return name === "identity" || name === "account" || name === "task";
+/** Fields of ours that never change after the step is kept; postings by others would lose it. */
+const steadyFields: ReadonlySet<string> = new Set(
+  "identity account task session target command clientaddress address grantid onbehalfof".split(" "),
+);
+
+/** @returns what to look a group up by, or null. A name that is not ours is a field of a plain event, which is complete. */
+export function groupKind(key: GroupKey, place: number): PostingKind | null {
+  if (key.kind !== "field") return key.kind === "lineage" ? "lineage" : "field identity";
+  const field = key.fields[place] ?? key.name;
+  if (field === "resource") return "touches";
+  if (field === "writes") return "writes";
+  return steadyFields.has(field) || fieldNamed(field) === undefined ? `field ${field}` : null;
 }
 
 /** The table of a place, or `everywhere` for a schema or a target. */
@@ -87,16 +102,13 @@ export class Postings {
 
 function keysOf(kind: PostingKind, step: Step): readonly string[] {
   switch (kind) {
-    case "identity":
-    case "account":
-    case "task": {
-      const value = step.subject[kind];
-      return value === undefined ? [] : [value];
-    }
     case "lineage":
       return step.lineage.map(tableOf);
     case "writes":
     case "touches":
-      return resources(step, kind).map(tableOf);
+      // An event of another product may have a field of such a name, of any form.
+      return step.effects[0]?.effect instanceof NoEffect ? [everywhere] : resources(step, kind).map(tableOf);
+    default:
+      return fieldTexts(step, kind.slice("field ".length));
   }
 }

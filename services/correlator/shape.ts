@@ -2,7 +2,7 @@
  * What rules have in common: rules that differ only in timespan, in how many different values they ask for, or in their
  * gate are asked as one, with the loosest of these. Where that finds nothing, none of them has a chain.
  */
-import { type ChainRule, canBeLast } from "../../infra/rules/rule-set.ts";
+import { type ChainRule, canBeLast, formsOf } from "../../infra/rules/rule-set.ts";
 
 export interface Shape {
   /** In rule order. */
@@ -16,7 +16,7 @@ export type Endings = ReadonlyMap<number, readonly Shape[]>;
 
 export function endingsOf(rules: readonly ChainRule[]): Endings {
   const endings = new Map<number, Shape[]>();
-  for (const shape of shapesOf(rules)) {
+  for (const shape of shapesOf(rules.flatMap(formsOf))) {
     const rule = shape.rules[0];
     if (rule === undefined) continue;
     const last = rule.steps.filter((_, place) => canBeLast(rule, place));
@@ -32,10 +32,19 @@ export function endingsOf(rules: readonly ChainRule[]): Endings {
 function shapesOf(rules: readonly ChainRule[]): readonly Shape[] {
   const shapes = new Map<string, ChainRule[]>();
   for (const rule of rules) {
-    const { type, steps, groupBy, groupNull, links, absences, count } = rule;
-    const absent = absences.map(({ detection, between, fields }) => [detection.index, between, fields]);
+    const { type, steps, written, groupBy, groupNull, links, absences, count } = rule;
+    const absent = absences.map(({ scope, detection, between, fields }) => [scope, detection.index, between, fields]);
     const alone = count === null ? null : rule.index;
-    const key = JSON.stringify([alone, type, steps.map(({ index }) => index), groupBy, groupNull, links, absent]);
+    const key = JSON.stringify([
+      alone,
+      type,
+      steps.map(({ index }) => index),
+      written,
+      groupBy,
+      groupNull,
+      links,
+      absent,
+    ]);
     const alike = shapes.get(key);
     if (alike === undefined) shapes.set(key, [rule]);
     else alike.push(rule);

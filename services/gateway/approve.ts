@@ -153,7 +153,7 @@ const unconfirmed: Verdict = {
 
 function used(question: Question, sofar: Verdict, asked: Asked): Verdict {
   question.approval = asked.id;
-  question.approved = chainsOf(sofar);
+  question.approved = chainsOf(sofar, question.intent);
   return {
     ruling: sofar.masks.length > 0 ? "mask" : "allow",
     stage: "approve",
@@ -166,10 +166,11 @@ function used(question: Question, sofar: Verdict, asked: Asked): Verdict {
 }
 
 /** So that COMMIT is not asked again about the chains that people knew. */
-function chainsOf({ chains }: Verdict): NonNullable<Question["approved"]> {
+function chainsOf({ chains }: Verdict, intent: Question["intent"]): NonNullable<Question["approved"]> {
   const [first, ...also] = (chains ?? []).map(({ rule, steps }) => ({
     rule,
-    before: steps.slice(0, -1).map((step) => step.event),
+    // Where steps may come in any order, the one that completes the chain stands anywhere in it.
+    before: steps.filter((step) => step.event !== intent).map((step) => step.event),
   }));
   if (first === undefined) return { rule: "", before: [] };
   return also.length > 0 ? { ...first, also } : first;

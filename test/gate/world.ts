@@ -151,7 +151,7 @@ export function createWorld(options: WorldOptions = {}): World {
   };
   log.fold((entry) => {
     if (entry.type !== "command.intended") return;
-    const given = world.answer(entry.data, entry.id);
+    const given = completedBy(entry.id, world.answer(entry.data, entry.id));
     if (given === null) return;
     const data = { intent: entry.id, ruling: "allow" as const, enforced: [], observed: [], excluded: [], sentence: "" };
     correlator.append({ type: "command.answered", subject: entry.subject, data: { ...data, ...given } });
@@ -221,9 +221,11 @@ export function command(session: Session, text: string, what: Reading, change: P
 export const deletes = (resolution = "r0"): Reading =>
   reading([effect("delete", [], [staging], true)], { resolution, statements: ["DELETE"] });
 
-/** A chain by the rule `chain`: these identities took the steps before the last. */
+const completing = "completing";
+
+/** A chain by the rule `chain`: these identities took the steps before the last, which is the intent that is answered. */
 export function evidence(rule: string, ...events: string[]): ChainEvidence {
-  const steps = [...events, "last"].map((event) => ({
+  const steps = [...events, completing].map((event) => ({
     rule: "step",
     event,
     command: event,
@@ -237,6 +239,14 @@ export function evidence(rule: string, ...events: string[]): ChainEvidence {
   }));
   const about = { title: rule, level: "high", mode: "enforce", action: "hold", strength: "strong" } as const;
   return { id: `${rule}:${events.join()}`, rule, ...about, steps, links: [], sentence: `${rule} would be complete.` };
+}
+
+function completedBy(intent: string, answer: Answer | null): Answer | null {
+  const enforced = answer?.enforced?.map((chain) => ({
+    ...chain,
+    steps: chain.steps.map((step) => (step.event === completing ? { ...step, event: intent } : step)),
+  }));
+  return enforced === undefined ? answer : { ...answer, enforced };
 }
 
 export function answers(

@@ -1,0 +1,34 @@
+/** What answers are worked out from, and the places that a completing step may take. */
+import { type ChainRule, canBeLast } from "../../infra/rules/rule-set.ts";
+import { Firings } from "./firings.ts";
+import type { Budget, Ground } from "./ground.ts";
+import { type Evidence, Links } from "./links.ts";
+import type { Endings } from "./shape.ts";
+import type { Step } from "./step.ts";
+import type { Steps } from "./steps.ts";
+import type { Tallies } from "./tallies.ts";
+
+export interface Asking {
+  readonly steps: Steps;
+  readonly evidence: Evidence;
+  readonly endings: Endings;
+  /** Candidates looked at before the rest counts as not known. */
+  readonly looksMax: number;
+  /** What is remembered from question to question where history only grows. */
+  readonly memory?: { readonly firings: Firings; readonly tallies: Tallies };
+}
+
+/** Where in the rule the completing step may stand. */
+export function placesOf(rule: ChainRule, last: Step): readonly number[] {
+  return rule.steps.flatMap((step, place) => (canBeLast(rule, place) && last.hits.includes(step.index) ? [place] : []));
+}
+
+export function budgetOf({ looksMax }: Asking): Budget {
+  return { left: looksMax, spent: false };
+}
+
+export function groundOf({ steps, evidence, memory }: Asking, budget: Budget): Ground {
+  const { clusters, tasks } = evidence;
+  const firings = memory?.firings ?? new Firings();
+  return { steps, links: new Links(evidence), clusters, tasks, budget, firings, tallies: memory?.tallies ?? null };
+}
