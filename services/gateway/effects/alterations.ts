@@ -5,7 +5,7 @@
 import type { AlterTableCmd, AlterTableStmt, Node, RangeVar } from "../../../infra/sql/grammar.ts";
 import { createEnv } from "./analysis.ts";
 import { targetTable } from "./assignments.ts";
-import { familyOf, type Relation } from "./catalog.ts";
+import { descendantsOf, familyOf, type Relation } from "./catalog.ts";
 import { uris } from "./consequences.ts";
 import type { EffectDraft } from "./draft.ts";
 import { type Analysis, type Env, nameParts } from "./env.ts";
@@ -44,7 +44,8 @@ function readCommand(command: AlterTableCmd, relation: Relation, env: Env) {
       return;
     case "AT_AddColumn":
       if (command.def && "ColumnDef" in command.def) {
-        effect.write([columnUri(relation.uri, columnName(command))]);
+        const name = columnName(command);
+        effect.write(withDescendants(relation, env.analysis).map((one) => columnUri(one.uri, name)));
       }
       checkExpressions(command.def, env);
       return generate(relation, columnName(command), command.def, env);
@@ -132,15 +133,19 @@ function tellForeignKey(definition: Node | undefined, relation: Relation, analys
   analysis.draft.reveal(relation.columns.filter((column) => names.includes(column.name)));
 }
 
-/** GENERATED … AS fills the new column from others of the row, now and later. */
+/** GENERATED … AS fills the new column from others of the row, now and later; in all that inherits it too. */
 function generate(relation: Relation, name: string, definition: Node | undefined, env: Env) {
   const from = [...env.effect.reads];
   if (from.length === 0 || definition === undefined) return;
-  const sink = columnUri(relation.uri, name);
+  const sinks = withDescendants(relation, env.analysis).map((one) => columnUri(one.uri, name));
   const move = env.analysis.draft.add("transform");
   move.read(from);
-  move.write([sink]);
-  move.flow(from, [sink]);
+  move.write(sinks);
+  move.flow(from, sinks);
+}
+
+function withDescendants(relation: Relation, { catalog }: Analysis): readonly Relation[] {
+  return [relation, ...descendantsOf(catalog, relation)];
 }
 
 /** What a generated column was made of is its own content from now on. */

@@ -103,5 +103,8 @@ function firstName(query: SelectStmt): string | undefined {
 
 /** `SVFOP_CURRENT_TIMESTAMP_N` is written `current_timestamp(n)`. */
 function clockName(operation: string): string {
-  return operation.replace(/^SVFOP_/, "").replace(/_N$/, "").toLowerCase();
+  return operation
+    .replace(/^SVFOP_/, "")
+    .replace(/_N$/, "")
+    .toLowerCase();
 }

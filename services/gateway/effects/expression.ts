@@ -7,7 +7,7 @@ import type { A_Indirection, ColumnRef, FuncCall, Node, SubLink } from "../../..
 import { callFunction, callOperator, castTo } from "./calls.ts";
 import type { Source } from "./catalog.ts";
 import { type Env, kindOf, nameParts } from "./env.ts";
-import { columnOf, findColumn, findTable, rowOf, type ScopeColumn, type ScopeTable } from "./scope.ts";
+import { columnOf, findColumn, findTable, isListed, rowOf, type ScopeColumn, type ScopeTable } from "./scope.ts";
 
 /** Kinds that mean no more than their parts. */
 const plainKinds = new Set(
@@ -133,9 +133,11 @@ export function resolveReference(reference: ColumnRef, env: Env): ScopeColumn | 
 
 function bareReference(name: string, env: Env): ScopeColumn | null {
   const column = findColumn(env.scope, name);
-  if (column) return column;
+  if (column && isListed(env.scope, name)) return column;
+  // A function's rows may have a column of that name; if not, it is the whole row of the table.
   const table = findTable(env.scope, null, name);
-  if (table) return rowColumn(name, rowOf(table));
+  if (table) return rowColumn(name, new Set([...rowOf(table), ...(column?.from ?? [])]));
+  if (column) return column;
   if (systemColumns.has(name) || env.parameters?.has(name)) return rowColumn(name, []);
   return null;
 }

@@ -76,6 +76,14 @@ export function findColumn(scope: Scope | null, name: string): ScopeColumn | nul
   return open.length > 0 ? mergeColumns(name, open) : null;
 }
 
+/** Whether a column is known by that name, not only possible. */
+export function isListed(scope: Scope | null, name: string): boolean {
+  for (let level = scope; level !== null; level = level.parent) {
+    if (level.columns.some((column) => column.name === name)) return true;
+  }
+  return false;
+}
+
 export function findTable(scope: Scope | null, schema: string | null, alias: string): ScopeTable | null {
   for (let level = scope; level !== null; level = level.parent) {
     const found = level.tables.find((table) => table.alias === alias && (schema === null || table.schema === schema));
