@@ -57,7 +57,8 @@ function openBrowser(url: string): void {
 
 const offline: OfflineParts = {
   async testRules(files) {
-    const named = files.length > 0 ? files.map((file) => resolve(file)) : await rulesIn(shippedRules);
+    const asked = await Promise.all(files.map((file) => rulesAt(resolve(file))));
+    const named = files.length > 0 ? asked.flat() : await rulesIn(shippedRules);
     // Rules name rules of other files: their neighbours are loaded too, but only what was named is tried.
     const folders = [...new Set(named.map((file) => dirname(file)))];
     const neighbours = (await Promise.all(folders.map(rulesIn))).flat();

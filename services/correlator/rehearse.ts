@@ -6,7 +6,7 @@
  *
  * time account operation [resources] [-> resources] [key=value …]; resources are joined by commas. Besides the operations:
  * `begin`, `commit`, `rollback`. Keys: identity, onbehalfof, task, parent, session, address, role, statement, fingerprint,
- * trace, rows, outcome, ends, destroys, opaque. The identity
+ * trace, content (names for values that are shown, or that come back), rows, outcome, ends, destroys, opaque. The identity
  * is the account's name unless said otherwise; a session is an account's.
  */
 import type { Catalog } from "../../infra/catalog.ts";

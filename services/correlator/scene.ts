@@ -14,7 +14,7 @@ export interface SceneLine {
 const controls = ["begin", "commit", "rollback"] as const;
 const keysKnown = new Set([
   ...["identity", "onbehalfof", "task", "parent", "session", "address", "role"],
-  ...["statement", "fingerprint", "trace", "ends", "destroys", "opaque", "rows", "outcome"],
+  ...["statement", "fingerprint", "trace", "content", "ends", "destroys", "opaque", "rows", "outcome"],
 ]);
 const reading: ReadonlySet<string> = new Set(["read", "transfer", "execute", "connect"]);
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -16,6 +16,8 @@ export class Stage {
   readonly #fold: (entry: Entry) => void;
   /** By session: what its open transaction would make lasting. */
   readonly #open = new Map<string, CommittedEffect[]>();
+  /** What was shown, by the test's own names for the values. */
+  readonly #shown: { readonly event: string; readonly command: string; readonly values: readonly string[] }[] = [];
   #count = 0;
 
   constructor(fold: (entry: Entry) => void) {
@@ -33,9 +35,11 @@ export class Stage {
     const { facts, subject, atMs } = this.#command(line);
     const session = subject.session ?? "";
     const open = this.#open.get(session);
+    this.#bring(line, subject);
     const kind = facts.transaction.kind;
     const decided = { ...facts, ruling: "allow" as const, approval: null, intent: null };
     this.#fold({ type: "command.decided", id: this.#id(), atMs, source, role: "gateway", subject, data: decided });
+    this.#show(line, subject);
     const committed = open?.map(({ command }) => command) ?? [];
     const ended = kind === "commit" || kind === "rollback";
     const own = open === undefined && kind === "none" && line.keys.get("outcome") !== "error";
@@ -53,6 +57,7 @@ export class Stage {
   ask(line: SceneLine): void {
     this.#introduce(line);
     const { facts, subject, atMs } = this.#command(line);
+    this.#bring(line, subject);
     const commits = facts.transaction.kind === "commit" ? (this.#open.get(subject.session ?? "") ?? []) : [];
     const data = { ...facts, commits };
     this.#fold({ type: "command.intended", id: this.#id(), atMs, source, role: "gateway", subject, data });
@@ -76,6 +81,27 @@ export class Stage {
     const data = { wire: "postgres" as const, tls: false, identity, task, keyId: "", application: "", expiresAtMs: 0 };
     const about = { id: this.#id(), atMs: startMs + atMs, source, role: "gateway" as const };
     this.#fold({ type: "session.opened", ...about, subject: { session, identity: key, account }, data });
+  }
+
+  #show({ keys, reads, writes, atMs }: SceneLine, subject: Subject): void {
+    const values = keys.get("content")?.split(",") ?? [];
+    if (values.length === 0 || reads.length === 0 || writes.length > 0) return;
+    const event = this.#id();
+    this.#shown.push({ event, command: subject.command ?? "", values });
+    const about = { id: event, atMs: startMs + atMs, source, role: "gateway" as const, subject };
+    this.#fold({ type: "content.shown", ...about, data: { epoch: 0, tags: ["pii"], hashes: "" } });
+  }
+
+  /** As if there were enough values under each name to tell. */
+  #bring({ keys, writes, atMs }: SceneLine, subject: Subject): void {
+    const values = keys.get("content")?.split(",") ?? [];
+    if (values.length === 0 || writes.length === 0) return;
+    const from = this.#shown
+      .filter((shown) => shown.values.some((value) => values.includes(value)))
+      .map(({ event, command }) => ({ event, command, shared: 100 }));
+    if (from.length === 0) return;
+    const about = { id: this.#id(), atMs: startMs + atMs, source, role: "gateway" as const, subject };
+    this.#fold({ type: "content.brought", ...about, data: { from, values: 100, tags: ["pii"] } });
   }
 
   #finish(line: SceneLine, subject: Subject, proof: Pick<EventData["command.finished"], "undone" | "lasted">): void {
@@ -121,7 +147,7 @@ export class Stage {
 function detailsOf(keys: SceneLine["keys"], operation: string): CommandDetails {
   const { role, trace } = Object.fromEntries(keys);
   return {
-    statements: (keys.get("statement") ?? operation.toUpperCase()).split(","),
+    statements: (keys.get("statement") ?? operation.toUpperCase()).replaceAll("_", " ").split(","),
     fingerprint: keys.get("fingerprint") ?? "",
     ...(role === undefined ? {} : { role }),
     ...(trace === undefined ? {} : { trace }),
