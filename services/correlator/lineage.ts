@@ -184,12 +184,16 @@ export class Lineage implements Edges {
   }
 
   #isNews({ to, from }: Pick<Move, "to" | "from">): boolean {
-    const { members, tags } = this.taggedNow(from);
     const carried = this.#carried.get(to);
     const known = carried?.losses === this.#losses ? carried.known : new Set<string>();
-    if (members.every((name) => known.has(name)) && tags.every((tag) => known.has(` ${tag}`))) return false;
-    for (const member of members) known.add(member);
-    for (const tag of tags) known.add(` ${tag}`);
+    const isKnown = ({ members, tags }: Tagged) =>
+      members.every((name) => known.has(name)) && tags.every((tag) => known.has(` ${tag}`));
+    if (isKnown(this.taggedNow(from))) return false;
+    // Not all that is there comes along: a later effect of the same command may have brought it.
+    const there = this.taggedAt([to], now);
+    if (isKnown(there)) return false;
+    for (const member of there.members) known.add(member);
+    for (const tag of there.tags) known.add(` ${tag}`);
     this.#carried.set(to, { losses: this.#losses, known });
     this.#version += 1;
     return true;

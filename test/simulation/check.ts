@@ -20,7 +20,7 @@ export function check(truth: Truth, rulings: readonly Ruling[]): Outcome {
   once(truth, reading);
   answers(truth, reading);
   blocks(truth);
-  const overtaken = tags(truth);
+  tags(truth);
   const count = (type: string) => new Set(truth.steps.filter((row) => row.type === type).map(({ id }) => id)).size;
   const facts = truth.facts.map(({ kind, atMs, command, by, gateway }) => [kind, atMs, command, by, gateway]);
   const rows = truth.steps.map(({ offset, source, sequence, type, atMs }) => [offset, source, sequence, type, atMs]);
@@ -30,7 +30,6 @@ export function check(truth: Truth, rulings: readonly Ruling[]): Outcome {
     steps: truth.steps.length,
     held: count("command.held"),
     used: count("approval.used"),
-    overtaken,
     digest: createHash("sha256")
       .update(JSON.stringify([facts, rows, truth.breaches]))
       .digest("hex")
@@ -128,20 +127,7 @@ function blocks(truth: Truth): void {
   }
 }
 
-/**
- * 9: tags that travel are known at every gateway that can act before the data lasts.
- * @returns how often data had come to where it was taken from by a command that stands later in the log
- */
-function tags(truth: Truth): number {
-  const places = new Map<string, number>();
-  for (const [place, { type, subject }] of truth.steps.entries())
-    if (type === "command.intended" || (type === "command.decided" && !places.has(subject.command ?? "")))
-      places.set(subject.command ?? "", place);
-  const placeOf = (command: string) => places.get(command) ?? Number.POSITIVE_INFINITY;
-  let overtaken = 0;
-  for (const fact of truth.facts)
-    for (const { what, after } of fact.unaware)
-      if (after.some((command) => placeOf(command) > placeOf(fact.command))) overtaken += 1;
-      else truth.breach(9, `${toldOf(fact)}, before ${what}`);
-  return overtaken;
+/** 9: tags that travel are known at every gateway that can act before the data lasts. */
+function tags(truth: Truth): void {
+  for (const fact of truth.facts) for (const what of fact.unaware) truth.breach(9, `${toldOf(fact)}, before ${what}`);
 }

@@ -22,11 +22,11 @@ const planted = bugs.filter((bug: Bug) => values.bug.includes(bug));
 console.log(`simulate: seed=${first} runs=${runs} seconds=${seconds}${planted.map((bug) => ` bug=${bug}`).join("")}`);
 
 let broken = 0;
-const sum = { facts: 0, steps: 0, held: 0, used: 0, overtaken: 0 };
+const sum = { facts: 0, steps: 0, held: 0, used: 0 };
 for (let seed = first; seed < first + runs; seed += 1) {
   const plan = randomPlan(seed, seconds);
   const outcome = await playOut(plan, planted);
-  for (const name of ["facts", "steps", "held", "used", "overtaken"] as const) sum[name] += outcome[name];
+  for (const name of ["facts", "steps", "held", "used"] as const) sum[name] += outcome[name];
   const { facts, steps, held, used, breaches, digest } = outcome;
   const what = `acts=${plan.acts.length} faults=${plan.faults.length} steps=${steps} effects=${facts} held=${held} used=${used}`;
   console.log(`seed=${seed} ${what} broken=${breaches.length} ${digest}`);

@@ -234,7 +234,7 @@ export class Play implements Around {
     const unaware = this.#able().flatMap(({ machine, serving }) =>
       news
         .filter(({ place, tags }) => !tags.every((tag) => serving.feed.tags.of(place).includes(tag)))
-        .map(({ place, after }) => ({ what: `${machine.name} knew that ${place} gets tagged data`, after })),
+        .map(({ place }) => `${machine.name} knew that ${place} gets tagged data`),
     );
     const cutOff = of.serving?.isFresh === false;
     const known = { missing, unaware, cutOff };

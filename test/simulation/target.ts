@@ -20,9 +20,6 @@ export type Said = { readonly status: "I" | "T" | "E"; readonly ok: boolean };
 export interface Brought {
   readonly place: string;
   readonly tags: readonly string[];
-  /** The command that brings it, and those by which it had come to where it is taken from. */
-  readonly by: string;
-  readonly after: readonly string[];
 }
 
 interface Done {
@@ -92,7 +89,7 @@ export class Target {
   }
 
   /** What it moves of what it sees: what lasts, and what its own transaction has done. */
-  #bringsOf({ effects, command: by }: Told, own: readonly Done[]): Brought[] {
+  #bringsOf({ effects }: Told, own: readonly Done[]): Brought[] {
     const seen = [...this.#there, ...own.flatMap(({ brings }) => brings)];
     const brings: Brought[] = [];
     for (const { operation, reads, writes, flows } of effects) {
@@ -100,7 +97,7 @@ export class Target {
       const pairs = flows ?? reads.flatMap((from) => writes.map((to) => [from, to] as const));
       const fresh = pairs.map(([from, place]) => {
         const there = [...seen, ...brings].filter((one) => overlaps(one.place, from));
-        return { place, tags: this.#tagsAt(from, there), by, after: there.map((one) => one.by) };
+        return { place, tags: this.#tagsAt(from, there) };
       });
       brings.push(...fresh.filter(({ tags }) => tags.length > 0));
     }

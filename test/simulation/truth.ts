@@ -27,7 +27,7 @@ export interface Fact {
   /** When the target did it; of what is shown that is earlier than `atMs`. */
   readonly ranMs: number;
   /** Gateways that could act then and did not know that tagged data was coming to a place. */
-  readonly unaware: readonly { readonly what: string; readonly after: readonly string[] }[];
+  readonly unaware: readonly string[];
 }
 
 export interface Breach {
