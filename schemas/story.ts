@@ -52,6 +52,7 @@ function finished(data: EventData["command.finished"]): string {
 const stories: Stories = {
   "identity.logged_in": (d) => `${d.identity.name} logged in (${d.method})`,
   "identity.login_failed": (d) => `Login failed for ${d.claimed}: ${d.reason}`,
+  "identity.unlinked": (d) => `${d.identities.join(" and ")} are not taken to be one any more${because(d.reason)}`,
   "identity.linked": (d) => `${d.identities.join(" and ")} linked (${d.strength})`,
   "grant.issued": (d) => `${d.identity.name} may act as ${d.account} on ${d.target}: ${d.task.justification}`,
   "grant.revoked": (d) => `Grant revoked${because(d.reason)}`,
@@ -65,6 +66,9 @@ const stories: Stories = {
   "command.decided": decided,
   "command.finished": finished,
   "output.masked": (d) => `Masked ${d.columns.map((c) => `${c.resource} (${count(c.count, "value")})`).join(", ")}`,
+  "content.shown": (d) => `Showed values of ${d.tags.join(", ")}`,
+  "content.brought": (d) =>
+    `Brings ${count(d.values, "value")} that ${d.from.length === 1 ? "another command" : `${d.from.length} others`} showed (${d.tags.join(", ")})`,
   "approval.asked": (d) => `Asks ${d.approvers.join(" or ")} for ${count(d.humans, "approval")}${because(d.sentence)}`,
   "approval.answered": (d) => `${d.byName} ${d.answer === "approve" ? "approved" : "refused"}${because(d.reason)}`,
   "approval.expired": () => "Approval expired unanswered",

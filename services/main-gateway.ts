@@ -22,6 +22,7 @@ import type { Operating } from "./main-operations.ts";
 import { PolicyInForce, readPolicyFiles } from "./main-policy.ts";
 import { openReaders, type Readers } from "./main-readers.ts";
 import { createReload } from "./main-reload.ts";
+import { openSketchKeys, type SketchKeys } from "./main-sketch-keys.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
 
 const tickMs = 1_000;
@@ -58,7 +59,8 @@ async function serve(parts: GatewayParts): Promise<Process> {
   const { appender } = log;
   const keys = await openKeysFor(config, around.now);
   const counts = newGatewayCounts();
-  const gate = watchGate(await openGate({ ...parts, keys }), counts, operating);
+  const sketchKeys = await openSketchKeys(keys, config.tenant, around);
+  const gate = watchGate(await openGate({ ...parts, keys, sketchKeys }), counts, operating);
   const targets = new Map(config.targets.map((target) => [target.name, target]));
   const sessions: SessionParts = {
     appender,
@@ -92,7 +94,7 @@ async function serve(parts: GatewayParts): Promise<Process> {
     fault: around.fault,
     now: around.now,
   });
-  const stopTicking = tick(gate, log, around);
+  const stopTicking = tick([log, gate, sketchKeys], around);
   const reload = createReload({ config, inForce, appender, notes: operating.notes, engine: engineVersion });
   watchGateway({ config, counts, operating, feed, readers, log, entry, inForce, reload, now: around.now });
   return {
@@ -122,9 +124,19 @@ function refusals(appender: Appender, { fault }: Surroundings): (data: Refusal, 
 
 interface GateNeeds extends GatewayParts {
   readonly keys: Keys;
+  readonly sketchKeys: SketchKeys;
 }
 
-async function openGate({ config, inForce, around, log, feed, readers, keys }: GateNeeds): Promise<RunningGate> {
+async function openGate({
+  config,
+  inForce,
+  around,
+  log,
+  feed,
+  readers,
+  keys,
+  sketchKeys,
+}: GateNeeds): Promise<RunningGate> {
   let files = inForce.files;
   let rules = chainRules(files.rules);
   const { mode, waitSeconds, approvers, perIdentityMax = limits.holdsPerIdentityMax } = config.holds;
@@ -144,6 +156,7 @@ async function openGate({ config, inForce, around, log, feed, readers, keys }: G
     readerOf: readers.loaded,
     blobs: openBlobsFor(config, around.now),
     tenantKey: await keys.tenantKey(config.tenant),
+    sketchKeys: sketchKeys.now,
     targetOf: (name) => targets.get(name) ?? { opaque: "block", mode: "enforce" },
     holds: { mode, waitMs: waitSeconds * 1000, approvers },
     addressOf: (approval) => `${config.api.url}/approvals/${approval}`,
@@ -158,11 +171,10 @@ async function openGate({ config, inForce, around, log, feed, readers, keys }: G
 }
 
 /** Once a second: what time ends is said, and that this gateway is here. */
-function tick(gate: RunningGate, log: GatewayLog, { fault }: Surroundings): () => void {
+function tick(parts: readonly { tick(): void }[], { fault }: Surroundings): () => void {
   const timer = setInterval(() => {
     try {
-      log.tick();
-      gate.tick();
+      for (const part of parts) part.tick();
     } catch (error) {
       // A full disk: time goes on when there is room again; anything else ends the process by itself.
       fault(error);

@@ -16,6 +16,7 @@ const neededTypes: ReadonlySet<EventType> = new Set<EventType>([
   "command.finished",
   "command.answered",
   "output.masked",
+  "content.shown",
   "approval.refused",
   "recording.gap",
   "session.closed",

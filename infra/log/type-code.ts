@@ -59,6 +59,9 @@ const codes: { readonly [T in EventType]: number } = {
   "gateway.followed": 52,
   "alert.given_up": 53,
   "policy.refused": 54,
+  "content.shown": 60,
+  "content.brought": 61,
+  "identity.unlinked": 70,
 };
 
 const types: ReadonlyMap<number, EventType> = new Map(

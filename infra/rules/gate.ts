@@ -6,7 +6,7 @@
 import type { Effect } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
 import type { CommandFacts, CommittedEffect } from "../../schemas/event-data.ts";
-import { type Seen, touches } from "./field.ts";
+import { contentFields, type FieldValue, isContentField, type Seen, touches, unknown } from "./field.ts";
 import type { Detection, Gate, RuleSet } from "./rule-set.ts";
 import { gates } from "./rule-set.ts";
 import { no } from "./tri.ts";
@@ -16,7 +16,7 @@ import { no } from "./tri.ts";
  * @param tagsOf tags of a resource by catalog and travel, with ancestors
  */
 export type MustAsk = (
-  facts: Pick<CommandFacts, "kind" | "effects" | "opaque" | "undoable">,
+  facts: Pick<CommandFacts, "kind" | "effects" | "opaque" | "undoable" | "details">,
   subject: Subject,
   tagsOf: (resource: string) => readonly string[],
   commits?: readonly CommittedEffect[],
@@ -34,13 +34,16 @@ export function anySteps(rules: RuleSet): MustAsk {
   return matching([...new Set(rules.rules.flatMap((rule) => rule.steps))]);
 }
 
-function matching(detections: readonly Detection[]): MustAsk {
+function matching(all: readonly Detection[]): MustAsk {
+  const detections = all.filter(({ category }) => category === "command");
   return (facts, subject, tagsOf, commits = []) => {
     if (detections.length === 0) return false;
     const opaque = facts.opaque !== null;
+    // Of a COMMIT they are those of the commands inside.
+    const details = commits.length > 0 ? unknown : (facts.details ?? unknown);
     const asksOver = (effect: Effect, isOpaque: boolean, touched: readonly string[]): boolean => {
       const tags = () => [...new Set(touched.flatMap((resource) => tagsOf(resource)))];
-      const seen = see(effect, facts, subject, isOpaque, tags);
+      const seen = see(effect, { ...facts, details }, subject, isOpaque, tags);
       return detections.some((detection) => passes(detection, seen) && detection.test(seen) !== no);
     };
     const asks = (effect: Effect, isOpaque: boolean): boolean => asksOver(effect, isOpaque, touches(effect));
@@ -54,6 +57,17 @@ function matching(detections: readonly Detection[]): MustAsk {
   };
 }
 
+/** @returns whether a rule asks for what was shown and comes back (DETECTION §2.7): else no value is looked at. */
+export function asksContent({ rules }: RuleSet): boolean {
+  const asks = ({ fields }: Detection) => [...fields].some(isContentField);
+  return rules.some(
+    ({ links, steps, absences }) =>
+      links.some(({ by }) => by.includes("content")) ||
+      steps.some(asks) ||
+      absences.some(({ detection }) => asks(detection)),
+  );
+}
+
 /** A cheap look before the test itself. */
 export function passes(detection: Detection, { effect, opaque }: Seen): boolean {
   if (opaque) return true;
@@ -63,13 +77,33 @@ export function passes(detection: Detection, { effect, opaque }: Seen): boolean 
 
 function see(
   effect: Effect,
-  facts: Pick<CommandFacts, "kind" | "undoable">,
+  facts: Pick<CommandFacts, "kind" | "undoable"> & Pick<Seen, "details">,
   subject: Subject,
   opaque: boolean,
   tags: () => readonly string[],
 ): Seen {
-  const { kind, undoable } = facts;
-  return { subject, kind, opaque, undoable, effect, late: null, more: null, tagsMayBeGone: true, tags };
+  const { kind, undoable, details } = facts;
+  return {
+    subject,
+    kind,
+    opaque,
+    undoable,
+    effect,
+    late: null,
+    details,
+    more: opaque || mayBring(effect) ? contentUnknown : null,
+    tagsMayBeGone: true,
+    tags,
+  };
+}
+
+/** What a command brings is counted by the correlator, from the log: here it may be anything. */
+const contentUnknown: Readonly<Record<string, FieldValue>> = Object.fromEntries(
+  contentFields.map((field) => [field, unknown]),
+);
+
+function mayBring({ operation }: Effect): boolean {
+  return operation === "write" || operation === "transform";
 }
 
 /** @returns the terms of a rule's gate by its name, as `command.answered` names it; null when there is none. */

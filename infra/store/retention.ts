@@ -42,6 +42,8 @@ const activity = new Set<string>([
   "command.decided",
   "command.finished",
   "output.masked",
+  "content.shown",
+  "content.brought",
   "file.transferred",
   "recording.started",
   "recording.gap",

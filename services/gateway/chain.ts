@@ -7,7 +7,7 @@
  */
 import type { Appender } from "../../infra/log/log.ts";
 import { humansOf, mergeNeeds } from "../../infra/policy/quorum.ts";
-import { anySteps, gateOf, gateSteps, type MustAsk } from "../../infra/rules/gate.ts";
+import { anySteps, asksContent, gateOf, gateSteps, type MustAsk } from "../../infra/rules/gate.ts";
 import { actionOf, type Gate, type RuleSet } from "../../infra/rules/rule-set.ts";
 import { allowed, type HoldTerms, type Need, type Verdict } from "../../schemas/verdict.ts";
 import type { Answer, Feed } from "./feed.ts";
@@ -22,6 +22,8 @@ export interface ChainRules {
   readonly gateOf: (rule: string) => Gate | null;
   /** The strictest of all gated rules: which of them would have answered is not known without the correlator. */
   readonly unavailable: Gate["unavailable"];
+  /** Whether values that are shown and come back are looked at. */
+  readonly asksContent?: boolean;
 }
 
 export function chainRules(rules: RuleSet): ChainRules {
@@ -33,6 +35,7 @@ export function chainRules(rules: RuleSet): ChainRules {
     mayStep: anySteps(rules),
     gateOf: (rule) => gateOf(rules, rule),
     unavailable,
+    asksContent: asksContent(rules),
   };
 }
 

@@ -11,6 +11,7 @@ import { type KeptPeople, People } from "../../infra/policy/people.ts";
 import type { BlockScope, EventData } from "../../schemas/event-data.ts";
 import type { Tenant } from "../../schemas/identity.ts";
 import { type Answered, Approvals, type KeptApprovals } from "./approvals.ts";
+import { ContentIndex, type KeptContent } from "./content-index.ts";
 import { Grants, type KeptGrants } from "./grants.ts";
 import { type KeptTags, Tags } from "./tags.ts";
 
@@ -34,6 +35,7 @@ export interface KeptFeed {
   readonly approvals: KeptApprovals;
   readonly tags: KeptTags;
   readonly blocks: readonly StandingBlock[];
+  readonly content: KeptContent;
 }
 
 /** By the log's time: a gateway whose clock is ahead, or that lies, ends nothing early. */
@@ -49,6 +51,8 @@ export class Feed {
   readonly people = new People();
   readonly approvals = new Approvals(this.people);
   readonly tags: Tags;
+  /** Values that were shown, by their hashes. */
+  readonly content = new ContentIndex();
   /** Log time of the last record folded. */
   atMs = 0;
   /** Standing blocks, oldest first. */
@@ -84,23 +88,25 @@ export class Feed {
 
   /** All that was folded, as plain data. @param sinceMs Grants that ended before are left out */
   kept(sinceMs: number): KeptFeed {
-    const { grants, people, approvals, tags, blocks } = this;
+    const { grants, people, approvals, tags, blocks, content } = this;
     return {
       grants: grants.kept(sinceMs),
       people: people.kept(),
       approvals: approvals.kept(),
       tags: tags.kept(),
       blocks,
+      content: content.kept(),
     };
   }
 
   /** Into an empty one: then it stands where the other stood. */
-  restore({ grants, people, approvals, tags, blocks }: KeptFeed): void {
+  restore({ grants, people, approvals, tags, blocks, content }: KeptFeed): void {
     this.grants.restore(grants);
     this.people.restore(people);
     this.approvals.restore(approvals);
     this.tags.restore(tags);
     this.blocks = blocks;
+    this.content.restore(content);
   }
 
   listen(listener: FeedListener): () => void {
@@ -131,6 +137,7 @@ export class Feed {
   #foldRest(entry: Entry): void {
     this.people.fold(entry);
     this.tags.fold(entry);
+    this.content.fold(entry);
     const answered = this.approvals.fold(entry);
     this.grants.fold(entry);
     for (const listener of this.#listeners) {

@@ -6,6 +6,7 @@
 import type { Blobs } from "../../infra/blobs/blobs.ts";
 import type { Appender, Ticket } from "../../infra/log/log.ts";
 import type { Policy } from "../../infra/policy/policy.ts";
+import type { SketchKey } from "../../infra/sketch/sketch.ts";
 import type { Command, Reading } from "../../schemas/command.ts";
 import type { TargetConfig } from "../../schemas/config.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
@@ -16,6 +17,7 @@ import { approve } from "./approve.ts";
 import { Awaited, goesByData, mattersElsewhere, travelOf } from "./awaited.ts";
 import { block, blockFor } from "./block.ts";
 import { type After, type ChainRules, chain } from "./chain.ts";
+import { Content } from "./content.ts";
 import type { Reader } from "./effects/reader.ts";
 import type { Feed } from "./feed.ts";
 import { Judged } from "./judged.ts";
@@ -82,6 +84,8 @@ export interface Gate {
   isDurable(session: Session, ticket: Ticket): boolean;
   /** Called after each sync of the log; one listener per session. @returns stops the calls */
   onDurable(listener: () => void): () => void;
+  /** Looks at the values that a command shows and brings; null where no rule in force asks for them. */
+  readonly content: Content | null;
   /** Whether errors and notices of this command may carry values that its identity may not see. */
   scrubs(session: Session, reading: Reading): boolean;
 }
@@ -96,6 +100,8 @@ export interface GateParts {
   readonly readerOf: (target: string) => Pick<Reader, "resources" | "canRead"> | null;
   readonly blobs: Blobs;
   readonly tenantKey: Uint8Array;
+  /** Of the epochs in use, the present one first; absent: values that are shown and come back are not looked at. */
+  readonly sketchKeys?: () => readonly SketchKey[];
   readonly targetOf: (target: string) => Pick<TargetConfig, "opaque" | "mode">;
   readonly holds: {
     readonly mode: "wait" | "retry";
@@ -170,6 +176,7 @@ export function createGate(parts: GateParts): RunningGate {
   const policyVersion = () => parts.policy().version;
   const recorder = new Recorder({ ...parts, policyVersion, eventBytesMax: limits.eventBytesMax });
   const stages = stagesOf(parts, judged, recorder);
+  const content = contentOf(parts);
   const awaited = new Awaited(appender, parts.shared);
   /** By which tags each judgement was made, and of which the correlator was asked. */
   const versions = new WeakMap<Judgement, number>();
@@ -190,6 +197,7 @@ export function createGate(parts: GateParts): RunningGate {
       judged.count(session, command);
       const question = judged.question(session, command, commits, inTransaction);
       try {
+        content?.bring(session, command);
         const settled = run(stages, record, question, allowed);
         return settled instanceof Promise ? settled.catch((error) => unrecorded(question, error)) : settled;
       } catch (error) {
@@ -226,10 +234,18 @@ export function createGate(parts: GateParts): RunningGate {
         for (const stop of stops) stop?.();
       };
     },
+    content,
     scrubs: (session, reading) => judged.scrubs(session, reading),
     tick: () => sweep(parts, parts.now()),
     commandsOf: (session) => judged.commandsOf(session),
   };
+}
+
+function contentOf({ appender, feed, rules, now, sketchKeys }: GateParts): Content | null {
+  if (sketchKeys === undefined) return null;
+  const isAsked = () => rules().asksContent === true;
+  const follow = (append: () => void) => following(append);
+  return new Content({ appender, index: feed.content, keys: sketchKeys, isAsked, now, follow });
 }
 
 /** Right after the record was said: what it must reach before anything of it leaves or lasts. */

@@ -139,6 +139,7 @@ export class FakeGate implements Gate {
   readonly judged: { command: Command; commits: readonly CommittedEffect[]; inTransaction: boolean }[] = [];
   readonly done: { text: string; id: string; outcome: Outcome }[] = [];
   readonly failed: Command[] = [];
+  readonly content = null;
   readonly maskCounts: EventData["output.masked"]["columns"][] = [];
   readonly #listeners = new Set<() => void>();
   #last: Ticket = 0;

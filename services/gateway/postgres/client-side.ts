@@ -7,6 +7,7 @@
  */
 import { ThroughlineError } from "../../../schemas/errors.ts";
 import type { Conversation } from "./conversation.ts";
+import { CopyBrought } from "./copy-brought.ts";
 import { extended } from "./extended.ts";
 import { Scanner, clientTypes as types } from "./frames.ts";
 import { refuseLarge } from "./judged.ts";
@@ -127,7 +128,7 @@ export class ClientSide {
   #message(): Done {
     const { talk } = this.#parts;
     const { type, bytes, start, end, whole } = this.#scanner;
-    if (type === types.CopyData) return talk.replies.skipping ? undefined : talk.outlet.add(bytes, start, end);
+    if (type === types.CopyData) return talk.replies.skipping ? undefined : this.#copyData(bytes, start, end);
     if (type === types.Terminate) return this.#terminate();
     if (type === types.Sync) return this.#sync(bytes, start, end);
     if (type === types.Flush) return this.#flush();
@@ -162,6 +163,17 @@ export class ClientSide {
   #flush(): void {
     const { talk } = this.#parts;
     if (talk.replies.head?.run?.copying !== true) talk.outlet.urge();
+  }
+
+  /** What it brings is looked at as it passes by, also what is sent before the target has asked for it. */
+  #copyData(bytes: Buffer, start: number, end: number): void {
+    const { talk } = this.#parts;
+    const run = talk.replies.newest;
+    if (run !== undefined && talk.gate.content !== null) {
+      run.brought ??= new CopyBrought(talk.gate.content, talk.session, run);
+      run.brought.frames(bytes, start, end);
+    }
+    talk.outlet.add(bytes, start, end);
   }
 
   /** CopyDone makes it last (outside a transaction): not before its record is durable. */

@@ -8,7 +8,7 @@ import type { Conversation } from "./conversation.ts";
 import { clientTypes as types } from "./frames.ts";
 import { remembered, resolved, usedBy } from "./handles.ts";
 import { judged, previewRefused, refuse } from "./judged.ts";
-import { maskedExecute } from "./masked-execute.ts";
+import { known, maskedExecute } from "./masked-execute.ts";
 import type { Portal, Statement } from "./prepared.ts";
 import { isReserved } from "./refusal.ts";
 import type { Run } from "./run.ts";
@@ -144,6 +144,7 @@ function execute(talk: Conversation, { bytes, start, end }: Frame): Done {
   const own = portal?.text == null ? null : names.read(portal.text);
   if (isReserved(own?.handle?.name ?? "")) return refuse(talk, types.Execute, reservedError());
   const forward = (run: Run): void => {
+    if (run.shown !== null) Object.assign(run.shown, { formats: portal?.resultFormats ?? [], columns: known(portal) });
     const ran = run.judgement.command.reading;
     const undo = remembered(ran, portal?.cursor === true ? ran : (own ?? ran), text, prepared, names);
     talk.replies.push(undo === undefined ? { kind: "execute", run } : { kind: "execute", run, undo });

@@ -24,6 +24,7 @@ import {
 } from "./refusal.ts";
 import type { Reply } from "./replies.ts";
 import { Run } from "./run.ts";
+import { ShownRows } from "./shown-rows.ts";
 
 type Done = void | Promise<void>;
 
@@ -134,7 +135,9 @@ function start(talk: Conversation, request: Request, judgement: Judgement): Done
 }
 
 function forward(talk: Conversation, request: Request, judgement: Judgement): Done {
-  const done = request.forward(new Run(judgement, talk.parts.now()));
+  const run = new Run(judgement, talk.parts.now());
+  run.shown = ShownRows.of(talk.gate.content, talk.session, judgement.command, talk.parts.tagsOf);
+  const done = request.forward(run);
   if (done instanceof Promise) return done.finally(() => unasked(talk));
   unasked(talk);
 }

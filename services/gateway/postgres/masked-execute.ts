@@ -75,7 +75,8 @@ async function ask(
   return described.columns;
 }
 
-function known(portal: Portal | null): readonly Column[] | null {
+/** @returns the columns of its result, where they were described */
+export function known(portal: Portal | null): readonly Column[] | null {
   if (portal === null) return null;
   if (portal.columns !== null) return portal.columns;
   const told = portal.statement?.columns ?? null;

@@ -48,6 +48,11 @@ export class Replies {
     return this.#queue[this.#first];
   }
 
+  /** The command that was forwarded last and is not answered yet. */
+  get newest(): Run | undefined {
+    return this.#queue.findLast(({ run }) => run !== undefined)?.run;
+  }
+
   get empty(): boolean {
     return this.#first === this.#queue.length;
   }

@@ -30,6 +30,7 @@ export class Reports {
 
   /** It has run, or failed; whether it lasts is not known yet. */
   ran(run: Run, settled: Settled): void {
+    run.shown?.say(true);
     this.#ran.push(run);
     this.settle(settled);
   }
@@ -64,6 +65,7 @@ export class Reports {
   /** The connection is over: nothing more will be proven about these. */
   abandon(running: readonly Run[]): void {
     for (const run of this.#ran) this.#report(run, nothing, "known");
+    for (const run of running) run.shown?.say(true);
     for (const run of running) this.#report(run, nothing, "unknown");
     this.#ran = [];
   }

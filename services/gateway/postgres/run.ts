@@ -1,6 +1,8 @@
 /** A judged command while it runs at the target: what is counted, and the outcome that is reported. */
 import type { Judgement, Outcome } from "../gate.ts";
+import type { CopyBrought } from "./copy-brought.ts";
 import type { MaskPlan } from "./rows.ts";
+import type { ShownRows } from "./shown-rows.ts";
 import type { Settled, Step } from "./transaction.ts";
 
 /** Ids in one command.finished: more are reported in further ones, so that no event grows without bound. */
@@ -32,6 +34,10 @@ export class Run {
   #untouched = false;
   /** COPY FROM STDIN takes data. */
   copying = false;
+  /** Looks at what is shown; null: nobody asks. */
+  shown: ShownRows | null = null;
+  /** Looks at what COPY FROM STDIN brings, once something came. */
+  brought: CopyBrought | null = null;
 
   constructor(judgement: Judgement, startedMs: number) {
     this.judgement = judgement;

@@ -21,6 +21,7 @@ import { Reports } from "./reports.ts";
 import { maskRow, readColumns } from "./rows.ts";
 import type { Run } from "./run.ts";
 import { scrubbed, withoutPayload } from "./scrub.ts";
+import type { ShownRows } from "./shown-rows.ts";
 import type { Status, Transaction } from "./transaction.ts";
 import type { Outbox } from "./withhold.ts";
 
@@ -64,6 +65,7 @@ export class TargetSide {
       if (scanner.type === types.DataRow || scanner.type === types.CopyData) this.#stream();
       else this.#message();
     }
+    this.#parts.replies.head?.run?.shown?.say(false);
     this.#parts.outbox.release();
     this.#parts.party.stir();
   }
@@ -71,7 +73,8 @@ export class TargetSide {
   /** Rows of the head are needed whole when they are ours or masked. Call when the head may have changed. */
   attend(): void {
     const head = this.#parts.replies.head;
-    const whole = head !== undefined && (head.asked !== undefined || (head.run?.plan ?? null) !== null);
+    const whole =
+      head !== undefined && (head.asked !== undefined || (head.run?.plan ?? head.run?.shown ?? null) !== null);
     if (whole === this.#wholeRows) return;
     this.#wholeRows = whole;
     this.#scanner.deliver(types.DataRow, whole ? "whole" : "stream");
@@ -90,11 +93,19 @@ export class TargetSide {
     run.bytes += end - start;
     if (type === types.DataRow) run.rows += count;
     if (!run.maskKnown || (type === types.CopyData && run.masks)) throw unmaskable();
+    if (run.shown !== null) this.#remember(run, run.shown);
     if (run.plan === null) {
       this.#parts.outbox.add(bytes, start, end);
       this.betweenMessages = last;
     } else if (!whole) throw unmaskable();
     else this.#parts.outbox.add(maskRow(bytes, start, end, run.plan));
+  }
+
+  /** A row that is too large to be had whole is not looked at. */
+  #remember({ statement, plan }: Run, shown: ShownRows): void {
+    const { type, bytes, start, end, whole } = this.#scanner;
+    if (type === types.CopyData) shown.copy(bytes, start, end);
+    else if (whole) shown.row(bytes, start, end, statement, plan);
   }
 
   /** @throws ThroughlineError `result.outdated` */
@@ -235,6 +246,7 @@ export class TargetSide {
     if (head.described !== undefined) head.described.columns = columns;
     const run = head.run;
     if (run === undefined || head.kind !== "query") return;
+    if (run.shown !== null) run.shown.columns = columns;
     const { verdict, command } = run.judgement;
     if (verdict.masks.length === 0) return;
     const answer = this.#parts.masking.plan(columns, verdict.masks, command.reading.outputs[run.statement]);
