@@ -74,6 +74,8 @@ interface Loss {
 export interface EventData {
   "identity.logged_in": { identity: Identity; method: "browser" | "device" | "token"; roles: string[] };
   "identity.login_failed": { reason: string; claimed: string };
+  /** A person rejects a link: what these events said, or, when none is named, all that ties these identities so far. */
+  "identity.unlinked": { identities: string[]; links: string[]; by: string; reason: string };
   "identity.linked": { identities: string[]; strength: "strong" | "weak"; evidence: string[] };
   "grant.issued": {
     grant: string;

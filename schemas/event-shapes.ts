@@ -78,6 +78,7 @@ const bySomebody = { by: text, reason: text };
 const shapes = {
   "identity.logged_in": open({ identity, method: text, roles: texts }),
   "identity.login_failed": open({ reason: text, claimed: text }),
+  "identity.unlinked": open({ identities: texts, links: texts, by: text, reason: text }),
   "identity.linked": open({ identities: texts, strength: text, evidence: texts }),
   "grant.issued": open({ grant: text, identity, account: text, target: text, task, ...grantTimes }),
   "grant.revoked": open({ grant: text, ...bySomebody }),

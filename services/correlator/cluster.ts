@@ -1,44 +1,194 @@
 /**
- * Who is the same actor. Strong evidence (`act` chains, strong links) merges identities; weak evidence only ties a pair.
- * Evaluated at the completing event's position: clusters only ever are what the log has said so far.
+ * Who is the same actor. Strong evidence (`act` chains, strong links) merges identities; weak evidence only ties a pair. Kept
+ * are the links with their evidence (event ids), so that a person can reject one: then what it alone held together falls
+ * apart. Evaluated at the completing event's position: clusters only ever are what the log has said so far.
  */
 export interface Clusters {
-  merge(identities: readonly string[]): void;
-  tie(identities: readonly string[]): void;
+  /** @param event whose word it is */
+  merge(identities: readonly string[], event: string): void;
+  tie(identities: readonly string[], event: string): void;
+  /**
+   * Rejects evidence: that of these events, or all that there is between these identities when none are named.
+   * @returns whether anything was known by it
+   */
+  split(identities: readonly string[], events: readonly string[]): boolean;
   /** The cluster's name: its smallest identity. */
   rootOf(identity: string): string;
   /** Everybody in the identity's cluster, itself included, sorted. */
   membersOf(identity: string): readonly string[];
   /** Whether weak evidence ties the two. */
   tied(one: string, other: string): boolean;
-  /** Identities that weak evidence ties to this one. */
+  /** Identities that weak evidence ties to this one, sorted. */
   tiedTo(identity: string): readonly string[];
+  /** Events by which the two are one actor or tied, one per link on the shortest way; [] when nothing connects them. */
+  evidence(one: string, other: string): readonly string[];
   facts(): string[];
+  kept(): KeptClusters;
+  restore(kept: KeptClusters): void;
 }
 
+/** One word of evidence about these identities, said by the events. */
+interface Link {
+  readonly identities: readonly string[];
+  readonly strong: boolean;
+  /** Enough of those that said it to show; `said` counts all. */
+  readonly events: string[];
+  said: number;
+}
+
+export interface KeptClusters {
+  readonly links: readonly Link[];
+}
+
+/** Evidence kept by name of one link. What said the same beyond that is rejected with the link as a whole. */
+const eventsKept = 16;
+
 export function createClusters(): Clusters {
-  const clusters = new Map<string, readonly string[]>();
-  const ties = new Map<string, Set<string>>();
-  const membersOf = (identity: string) => clusters.get(identity) ?? [identity];
-  return {
-    membersOf,
-    rootOf: (identity) => membersOf(identity)[0] ?? identity,
-    merge(identities) {
-      if (new Set(identities.map((identity) => membersOf(identity)[0])).size <= 1) return;
-      const merged = [...new Set(identities.flatMap(membersOf))].sort();
-      for (const identity of merged) clusters.set(identity, merged);
-    },
-    tie(identities) {
-      for (const one of identities)
-        for (const other of identities) if (one !== other) ties.set(one, (ties.get(one) ?? new Set()).add(other));
-    },
-    tied: (one, other) => ties.get(one)?.has(other) === true,
-    tiedTo: (identity) => [...(ties.get(identity) ?? [])],
-    facts: () => {
-      const tied = [...ties].map(([one, others]) => `${one} ~ ${[...others].sort().join(" ")}`);
-      return [...new Set([...clusters.values()].map((members) => members.join(" "))), ...tied].sort();
-    },
-  };
+  return new Links();
+}
+
+class Links implements Clusters {
+  readonly #links = new Map<string, Link>();
+  readonly #byIdentity = new Map<string, Set<Link>>();
+  /** Identity → its cluster: one shared list, sorted. Absent = alone. */
+  readonly #clusters = new Map<string, readonly string[]>();
+
+  merge(identities: readonly string[], event: string): void {
+    const link = this.#learn(identities, event, true);
+    if (link === null || new Set(link.identities.map((one) => this.rootOf(one))).size === 1) return;
+    const merged = [...new Set(link.identities.flatMap((one) => this.membersOf(one)))].sort();
+    for (const identity of merged) this.#clusters.set(identity, merged);
+  }
+
+  tie(identities: readonly string[], event: string): void {
+    this.#learn(identities, event, false);
+  }
+
+  #learn(identities: readonly string[], event: string, strong: boolean): Link | null {
+    const sorted = [...new Set(identities)].sort();
+    if (sorted.length < 2) return null;
+    const key = JSON.stringify([strong, sorted]);
+    let link = this.#links.get(key);
+    if (link === undefined) {
+      link = { identities: sorted, strong, events: [], said: 0 };
+      this.#links.set(key, link);
+      for (const identity of sorted) {
+        const links = this.#byIdentity.get(identity) ?? new Set();
+        this.#byIdentity.set(identity, links.add(link));
+      }
+    }
+    link.said += 1;
+    if (link.events.length < eventsKept) link.events.push(event);
+    return link;
+  }
+
+  split(identities: readonly string[], events: readonly string[]): boolean {
+    const about = new Set(identities);
+    const near = new Set([...about].flatMap((identity) => [...(this.#byIdentity.get(identity) ?? [])]));
+    const gone: Link[] = [];
+    let known = false;
+    for (const link of near) {
+      if (events.length === 0 && link.identities.every((one) => about.has(one))) gone.push(link);
+      else if (events.length > 0) known = this.#reject(link, events, gone) || known;
+    }
+    for (const link of gone) this.#forget(link);
+    const left = new Set(gone.flatMap((link) => (link.strong ? link.identities : [])));
+    for (const cluster of new Set([...left].map((one) => this.#clusters.get(one))))
+      if (cluster) this.#fallApart(cluster);
+    return known || gone.length > 0;
+  }
+
+  #reject(link: Link, events: readonly string[], gone: Link[]): boolean {
+    const kept = link.events.filter((event) => !events.includes(event));
+    const rejected = link.events.length - kept.length;
+    if (rejected === 0) return false;
+    link.events.splice(0, link.events.length, ...kept);
+    link.said -= rejected;
+    if (link.said === 0) gone.push(link);
+    return true;
+  }
+
+  #forget(link: Link): void {
+    this.#links.delete(JSON.stringify([link.strong, link.identities]));
+    for (const identity of link.identities) {
+      const links = this.#byIdentity.get(identity);
+      links?.delete(link);
+      if (links?.size === 0) this.#byIdentity.delete(identity);
+    }
+  }
+
+  /** Only those who were together are looked at again. */
+  #fallApart(cluster: readonly string[]): void {
+    for (const identity of cluster) this.#clusters.delete(identity);
+    for (const identity of cluster) {
+      if (this.#clusters.has(identity)) continue;
+      const together = [...this.#from(identity).keys()].sort();
+      if (together.length > 1) for (const one of together) this.#clusters.set(one, together);
+    }
+  }
+
+  /** Everybody whom strong links reach from here → the link by which, and from whom. */
+  #from(start: string, goal?: string): Map<string, { readonly link: Link; readonly from: string } | null> {
+    const reached = new Map<string, { readonly link: Link; readonly from: string } | null>([[start, null]]);
+    for (const from of reached.keys()) {
+      if (from === goal) return reached;
+      for (const link of this.#byIdentity.get(from) ?? [])
+        for (const one of link.strong ? link.identities : []) if (!reached.has(one)) reached.set(one, { link, from });
+    }
+    return reached;
+  }
+
+  evidence(one: string, other: string): readonly string[] {
+    if (one === other) return [];
+    if (this.rootOf(one) !== this.rootOf(other))
+      return this.#ties(one).flatMap(({ identities, events }) =>
+        identities.includes(other) ? events.slice(0, 1) : [],
+      );
+    const reached = this.#from(one, other);
+    const way: string[] = [];
+    for (let step = reached.get(other); step; step = reached.get(step.from))
+      way.unshift(...step.link.events.slice(0, 1));
+    return way;
+  }
+
+  rootOf(identity: string): string {
+    return this.#clusters.get(identity)?.[0] ?? identity;
+  }
+
+  membersOf(identity: string): readonly string[] {
+    return this.#clusters.get(identity) ?? [identity];
+  }
+
+  #ties(identity: string): Link[] {
+    return [...(this.#byIdentity.get(identity) ?? [])].filter(({ strong }) => !strong);
+  }
+
+  tied(one: string, other: string): boolean {
+    return one !== other && this.#ties(one).some(({ identities }) => identities.includes(other));
+  }
+
+  tiedTo(identity: string): readonly string[] {
+    const others = this.#ties(identity).flatMap(({ identities }) => identities);
+    return [...new Set(others)].filter((one) => one !== identity).sort();
+  }
+
+  facts(): string[] {
+    return [...this.#links].map(([key, { events, said }]) => `${key} ${said} ${events.join(" ")}`).sort();
+  }
+
+  kept(): KeptClusters {
+    return { links: [...this.#links.values()] };
+  }
+
+  restore({ links }: KeptClusters): void {
+    for (const { identities, strong, events, said } of links) {
+      for (const event of events)
+        if (strong) this.merge(identities, event);
+        else this.tie(identities, event);
+      const link = this.#links.get(JSON.stringify([strong, identities]));
+      if (link !== undefined) link.said = said;
+    }
+  }
 }
 
 /** Which task belongs to which; as the gateway and the api signed it. */
@@ -49,6 +199,8 @@ export interface Tasks {
   /** The task, its ancestors and all that belong to it. */
   relatives(task: string): readonly string[];
   facts(): string[];
+  /** Task and parent, in the order in which they were learned. */
+  kept(): readonly (readonly [string, string])[];
 }
 
 /** Longer chains of tasks are not followed. */
@@ -85,5 +237,6 @@ export function createTasks(): Tasks {
       return [...new Set(found)];
     },
     facts: () => [...parents].map(([task, parent]) => `${task} ${parent}`).sort(),
+    kept: () => [...parents],
   };
 }

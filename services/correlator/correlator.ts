@@ -20,6 +20,7 @@ import type { Identity, Task } from "../../schemas/identity.ts";
 import type { Limits } from "../../schemas/limits.ts";
 import type { Ruling } from "../../schemas/verdict.ts";
 import { type Answer, answerFor, type Completion } from "./answer.ts";
+import { approvalStep } from "./approval-step.ts";
 import type { Asking } from "./asking.ts";
 import { createClusters, createTasks } from "./cluster.ts";
 import { ContentEvidence } from "./content.ts";
@@ -177,9 +178,11 @@ class Fold implements Correlator {
     else if (entry.type === "session.closed") this.#close(entry);
     else if (entry.type === "service.started") this.#restart(entry);
     else if (entry.type === "clock.ticked") this.#tick(entry);
-    else if (entry.type === "grant.issued" || entry.type === "session.opened") this.#learn(entry.data);
+    else if (entry.type === "grant.issued" || entry.type === "session.opened") this.#learn(entry.id, entry.data);
     else if (entry.type === "identity.linked") this.#link(entry);
+    else if (entry.type === "identity.unlinked") this.#clusters.split(entry.data.identities, entry.data.links);
     else if (entry.type === "resource.untagged") this.#untag(entry);
+    else if (entry.type === "approval.asked" || entry.type === "approval.answered") this.#notice(entry);
   }
 
   /** Another replica said what this fold does not make: one of the two is broken, or not ours. Said once an hour for each. */
@@ -233,14 +236,14 @@ class Fold implements Correlator {
   }
 
   /** Who acts for whom, and which task belongs to which: as the api and the gateway signed it. */
-  #learn({ identity, task }: { readonly identity: Identity; readonly task: Task }): void {
-    this.#clusters.merge([identity.key, ...identity.onBehalfOf]);
+  #learn(id: string, { identity, task }: { readonly identity: Identity; readonly task: Task }): void {
+    this.#clusters.merge([identity.key, ...identity.onBehalfOf], id);
     this.#tasks.learn(task.id, task.parent);
   }
 
-  #link({ data: { identities, strength } }: EntryOf<"identity.linked">): void {
-    if (strength === "strong") this.#clusters.merge(identities);
-    else this.#clusters.tie(identities);
+  #link({ id, data: { identities, strength } }: EntryOf<"identity.linked">): void {
+    if (strength === "strong") this.#clusters.merge(identities, id);
+    else this.#clusters.tie(identities, id);
   }
 
   #untag({ data: { resource, tags } }: EntryOf<"resource.untagged">): void {
@@ -287,6 +290,15 @@ class Fold implements Correlator {
     const answer = mayEnd ? this.#answer(step) : null;
     this.#tell(step, this.#timeline.allow(step));
     if (answer !== null) this.#complete(step, answer, "allow");
+  }
+
+  /** Approvals are steps of their own: who asks with one account and answers with another makes a chain. */
+  #notice(entry: EntryOf<"approval.asked" | "approval.answered">): void {
+    const step = approvalStep(entry, this.#at);
+    this.#steps.match(step);
+    if (step.hits.length === 0) return;
+    if (this.#own) this.#complete(step, this.#answer(step), "allow");
+    this.#steps.add(step, false);
   }
 
   #answer(step: Step): Answer {

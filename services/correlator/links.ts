@@ -58,7 +58,7 @@ export class Links {
     const [one, other] = [a.subject.identity, b.subject.identity];
     if (kind !== "actor" || one === undefined || other === undefined || !this.#of.clusters.tied(one, other))
       return null;
-    return { by: kind, strength: "weak", evidence: [one, other] };
+    return { by: kind, strength: "weak", evidence: this.#of.clusters.evidence(one, other).slice(0, evidenceMax) };
   }
 
   /** Data ties them only by way of an opaque command. */
@@ -115,8 +115,9 @@ export class Links {
   #actor({ subject: a }: Step, { subject: b }: Step): readonly string[] {
     if (a.identity === undefined || b.identity === undefined) return [];
     const { clusters } = this.#of;
+    if (a.identity === b.identity) return [a.identity];
     if (clusters.rootOf(a.identity) !== clusters.rootOf(b.identity)) return [];
-    return [...new Set([a.identity, b.identity])];
+    return clusters.evidence(a.identity, b.identity);
   }
 
   #task({ subject: a }: Step, { subject: b }: Step): readonly string[] {

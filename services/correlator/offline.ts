@@ -97,9 +97,9 @@ export class Offline {
     return firings;
   }
 
-  #know({ subject }: Step, parentTask: string | null): void {
+  #know({ id, subject }: Step, parentTask: string | null): void {
     const linked = subject.identity !== undefined && subject.onbehalfof !== undefined;
-    if (linked) this.#clusters.merge([subject.identity, ...subject.onbehalfof.split(" ")]);
+    if (linked) this.#clusters.merge([subject.identity, ...subject.onbehalfof.split(" ")], id);
     const related = subject.task !== undefined && parentTask !== null;
     if (related) this.#tasks.learn(subject.task, parentTask);
     if (!linked && !related) return;

@@ -57,7 +57,7 @@ export class Simulation {
   readonly #correlator: Correlator;
   readonly #sessions: Session[];
   readonly #events: Event[] = [];
-  readonly #clusters = new Map<string, string>();
+  #links: { readonly id: string; readonly identities: readonly string[] }[] = [];
   readonly #untags: Untag[] = [];
   readonly #tagsOf: (resource: string) => readonly string[];
   #count = 0;
@@ -94,7 +94,8 @@ export class Simulation {
     const session = this.#sessions[dice(this.#sessions.length)]!;
     const what = dice(24);
     if (what === 0) this.#restart();
-    else if (what === 1) this.#link();
+    else if (what === 1 && dice(3) > 0) this.#link();
+    else if (what === 1) this.#unlink();
     else if (what === 2 && dice(3) === 0) this.#untag();
     else if (what < 6 && session.running) this.#advance(session);
     else {
@@ -137,22 +138,39 @@ export class Simulation {
     this.#untags.push({ at: this.#count, resource, tags: ["pii"] });
   }
 
+  #unlink(): void {
+    const identities = [`i${this.#dice(3)}`, `i${this.#dice(3)}`];
+    const links = this.#links.filter(() => this.#dice(3) === 0).map(({ id }) => id);
+    const data = { identities, links, by: "olga", reason: "dice" };
+    this.#fold({ type: "identity.unlinked", role: "api", source: "api/a", subject: {}, data } as never);
+    this.#links = this.#links.filter((link) =>
+      links.length > 0
+        ? !links.includes(link.id) || !link.identities.some((one) => identities.includes(one))
+        : !link.identities.every((one) => identities.includes(one)),
+    );
+  }
+
   #link(): void {
     const identities = [`i${this.#dice(3)}`, `i${this.#dice(3)}`].sort();
-    this.#fold({
+    const id = this.#fold({
       type: "identity.linked",
       role: "api",
       source: "api/a",
       subject: {},
       data: { identities, strength: "strong", evidence: [] },
     } as never);
-    const roots = identities.map((identity) => this.#clusterOf(identity));
-    for (const identity of ["i0", "i1", "i2"])
-      if (roots.includes(this.#clusterOf(identity))) this.#clusters.set(identity, [...roots].sort()[0]!);
+    this.#links.push({ id, identities });
   }
 
+  /** The smallest of all that links lead to. */
   #clusterOf(identity: string): string {
-    return this.#clusters.get(identity) ?? identity;
+    const reached = new Set([identity]);
+    for (let before = 0; before < reached.size; ) {
+      before = reached.size;
+      for (const { identities } of this.#links)
+        if (identities.some((one) => reached.has(one))) for (const one of identities) reached.add(one);
+    }
+    return [...reached].sort()[0]!;
   }
 
   #command(session: Session, kind: "none" | "begin" | "commit" | "rollback", effects: readonly Effect[]): void {

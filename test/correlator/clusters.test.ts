@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Entry } from "../../infra/log/entry.ts";
+import { createClusters } from "../../services/correlator/cluster.ts";
+import { chainRule, type Played, play } from "./play.ts";
+
+const byActor = chainRule(`
+links:
+  - { from: pii_read, to: pii_transform, by: [actor] }
+  - { from: pii_transform, to: destructive, by: [flow, lineage] }
+gate: { action: block, approvers: [data-owners] }
+`);
+const night = `
+0s   extract    read       orders/public.customers
+60s  transform  transform  orders/public.customers -> orders/public.staging`;
+
+function say(played: Played, id: string, type: "identity.linked" | "identity.unlinked", data: object): void {
+  const atMs = Date.UTC(2026, 0, 1);
+  played.fold({ type, id, atMs, source: "api/a", role: "api", subject: {}, data } as Entry);
+}
+
+const link = (played: Played, id: string, identities: string[], strength = "strong") =>
+  say(played, id, "identity.linked", { identities, strength, evidence: [] });
+const unlink = (played: Played, identities: string[], links: string[]) =>
+  say(played, `no ${links.join(" ")}`, "identity.unlinked", { identities, links, by: "olga", reason: "two people" });
+
+/** @returns ruling and the evidence of the first link */
+function end(played: Played): readonly [string, readonly string[]] {
+  const { ruling, enforced } = played.ask("9m load delete orders/public.staging");
+  return [ruling, enforced[0]?.links[0]?.evidence ?? []];
+}
+
+test("an actor link names the events by which two identities are one, however many there are between them", () => {
+  const played = play(byActor);
+  link(played, "one", ["extract", "laptop"]);
+  link(played, "two", ["laptop", "transform"]);
+  played.run(night);
+  assert.deepEqual(end(played), ["block", ["one", "two"]]);
+});
+
+test("a link that a person rejects holds nothing together any more; what else does still counts", () => {
+  const played = play(byActor);
+  link(played, "one", ["extract", "transform"]);
+  link(played, "two", ["extract", "transform"]);
+  played.run(night);
+  unlink(played, ["extract", "transform"], ["one"]);
+  assert.deepEqual(end(played), ["block", ["two"]]);
+  unlink(played, ["extract", "transform"], ["two"]);
+  assert.equal(end(played)[0], "allow");
+  link(played, "three", ["extract", "transform"]);
+  assert.deepEqual(end(played), ["block", ["three"]], "what is said later is new evidence");
+});
+
+test("rejecting without naming events rejects all that ties these identities, and nobody else's", () => {
+  const played = play(byActor);
+  link(played, "one", ["extract", "transform"]);
+  link(played, "weak", ["extract", "transform"], "weak");
+  played.run(night);
+  unlink(played, ["extract", "transform"], []);
+  assert.equal(end(played)[0], "allow");
+  link(played, "round", ["extract", "laptop"]);
+  link(played, "about", ["laptop", "transform"]);
+  unlink(played, ["extract", "transform"], []);
+  assert.equal(end(played)[0], "block", "they are one by way of a third");
+});
+
+test("weak evidence ties a pair and names its event; rejected, it ties nobody", () => {
+  const played = play(byActor);
+  link(played, "weak", ["extract", "transform"], "weak");
+  played.run(night);
+  assert.deepEqual(end(played), ["hold", ["weak"]]);
+  unlink(played, ["extract"], ["weak"]);
+  assert.equal(end(played)[0], "allow");
+});
+
+test("a cluster falls into the parts that its other links hold together", () => {
+  const clusters = createClusters();
+  for (let index = 0; index < 100; index += 1) clusters.merge([`i${index}`, `i${index + 1}`], `e${index}`);
+  assert.equal(clusters.membersOf("i7").length, 101);
+  assert.equal(clusters.split(["i50", "i51"], ["e50"]), true);
+  assert.equal(clusters.membersOf("i7").length, 51);
+  assert.equal(clusters.membersOf("i100").length, 50);
+  assert.equal(clusters.split(["i50", "i51"], ["e50"]), false);
+  const again = createClusters();
+  again.restore(clusters.kept());
+  assert.deepEqual(again.facts(), clusters.facts());
+  assert.deepEqual(again.membersOf("i100"), clusters.membersOf("i100"));
+});
