@@ -53,6 +53,11 @@ test-all: ## everything that is promised: test, check, browser, broken promises,
 	@$(MAKE) --no-print-directory simulate ARGS="--seconds=120"
 	@$(MAKE) --no-print-directory chaos
 
+.PHONY: pages
+pages: node_modules/.installed ## what is made from the schemas: the fields of rules, the schema for editors, the rule library's page
+	@$(node) test/rules/pages.ts
+	@$(node) test/library/page.ts > schemas/LIBRARY.md
+
 check: node_modules/.installed ## types, style, layers, circles, dead code, sizes
 	@$(node) node_modules/typescript/bin/tsc
 	@$(node) node_modules/@biomejs/biome/bin/biome check --error-on-warnings .

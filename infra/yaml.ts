@@ -2,7 +2,7 @@
  * The only file that knows the YAML library. A parsed text keeps its places, so that every later complaint can say
  * file:line. Refuses duplicate keys and anything that is not plain data (no custom tags, no unbounded aliases).
  */
-import { isCollection, isNode, LineCounter, parseDocument } from "yaml";
+import { type Document, isCollection, isNode, LineCounter, parseDocument } from "yaml";
 import { type ErrorCode, ThroughlineError } from "../schemas/errors.ts";
 
 export interface Place {
@@ -31,7 +31,7 @@ export function parseYaml(text: string, file: string, code: ErrorCode = "config.
     );
   }
   return {
-    value: document.toJS({ maxAliasCount: 100 }),
+    value: toData(document, file, code),
     at(path) {
       for (let depth = path.length; depth >= 0; depth -= 1) {
         const offset = startOf(document.getIn(path.slice(0, depth), true), document.contents, depth);
@@ -43,6 +43,15 @@ export function parseYaml(text: string, file: string, code: ErrorCode = "config.
       return { line: 1, column: 1 };
     },
   };
+}
+
+/** A text of few bytes can stand for millions of values by aliases of aliases. */
+function toData(document: Document.Parsed, file: string, code: ErrorCode): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw new ThroughlineError(code, `${file}:1:1: ${error instanceof Error ? error.message : String(error)}`, error);
+  }
 }
 
 function startOf(node: unknown, root: unknown, depth: number): number | null {

@@ -11,25 +11,33 @@ import {
 } from "../../schemas/rule.ts";
 import { compileDetection, type Logs } from "./detection.ts";
 import { refuseForeign } from "./head.ts";
-import { readLogsource } from "./logsource.ts";
+import { categoryOf, readLogsource } from "./logsource.ts";
 import { DetectionError } from "./predicate.ts";
 import { type Named, resolveRules } from "./resolve.ts";
 import type { Detection, RuleSet } from "./rule-set.ts";
-import { checkShape, type RuleFile, readDocuments, type Source } from "./source.ts";
+import { checkShape, type RuleFile, readDocuments, type Source, shapeOf } from "./source.ts";
+
+const detectionShape = shapeOf(detectionRuleSchema);
+const correlationShape = shapeOf(correlationRuleSchema);
 
 export interface LoadOptions {
   /** `any`: rules about other products' logs load too, and name the fields they like (`throughline rules run`). */
   readonly logs?: Logs;
+  /** Tests may pass fewer. */
+  readonly rulesMax?: number;
 }
 
 /** @throws ThroughlineError `rule.invalid` or `rule.unsupported`, with `file:line: key: what` */
-export function loadRules(files: readonly RuleFile[], { logs = "commands" }: LoadOptions = {}): RuleSet {
+export function loadRules(
+  files: readonly RuleFile[],
+  { logs = "commands", rulesMax = limits.rulesMax }: LoadOptions = {},
+): RuleSet {
   const detections = new Map<string, Detection>();
   const named: Named[] = [];
   for (const file of files) {
     for (const document of readDocuments(file)) {
-      if (named.length >= limits.rulesMax)
-        throw document.wrong([], `more than ${limits.rulesMax} rules: combine those that differ in a value only`);
+      if (named.length >= rulesMax)
+        throw document.wrong([], `more than ${rulesMax} rules: combine those that differ in a value only`);
       named.push(read(document, detections, logs));
     }
   }
@@ -43,12 +51,12 @@ function read(document: Source, detections: Map<string, Detection>, logs: Logs):
   refuseForeign(document, value, logs);
   if ("correlation" in value) {
     if ("detection" in value) throw document.wrong(["detection"], "a correlation has no detection of its own");
-    checkShape(document, correlationRuleSchema);
+    checkShape(document, correlationShape);
     const correlation = value as CorrelationFile;
     const name = correlation.name ?? correlation.id ?? correlation.title;
     return { document, name, id: correlation.id ?? null, correlation, detection: null };
   }
-  checkShape(document, detectionRuleSchema);
+  checkShape(document, detectionShape);
   const file = value as DetectionFile;
   const name = file.name ?? file.id ?? file.title;
   const said = JSON.stringify([file.logsource, file.detection]);
@@ -56,13 +64,18 @@ function read(document: Source, detections: Map<string, Detection>, logs: Logs):
     ...compile(document, file, logs),
     index: detections.get(said)?.index ?? detections.size,
     name,
+    category: logs === "commands" ? categoryOf(file) : "command",
     firing: null,
   };
   if (!detections.has(said)) detections.set(said, rule);
   return { document, name, id: file.id ?? null, correlation: null, detection: { file, rule } };
 }
 
-function compile(document: Source, file: DetectionFile, logs: Logs): Omit<Detection, "index" | "name" | "firing"> {
+function compile(
+  document: Source,
+  file: DetectionFile,
+  logs: Logs,
+): Omit<Detection, "index" | "name" | "category" | "firing"> {
   const about = readLogsource(document, file, logs);
   try {
     return { ...compileDetection(file.detection, logs, about), title: file.title, level: file.level ?? "medium" };

@@ -1,6 +1,7 @@
 /** A rule file's documents with their places, and the one way to complain about one. */
 import { type ErrorCode, ThroughlineError } from "../../schemas/errors.ts";
-import { findings, type TSchema } from "../../schemas/shape.ts";
+import { limits } from "../../schemas/limits.ts";
+import { checker, findings, type TSchema } from "../../schemas/shape.ts";
 import { parseYaml, type YamlText } from "../yaml.ts";
 
 export interface RuleFile {
@@ -20,14 +21,18 @@ export interface Source {
 
 /** Splits at `---`; lines keep their numbers. @throws ThroughlineError `rule.invalid` */
 export function readDocuments({ name, text }: RuleFile): Source[] {
+  if (Buffer.byteLength(text) > limits.ruleFileBytesMax)
+    throw new ThroughlineError(
+      "rule.invalid",
+      `${name}:1: larger than ${limits.ruleFileBytesMax} bytes: split the file`,
+    );
   const sources: Source[] = [];
   const lines = text.split("\n");
-  const starts = [0, ...lines.flatMap((line, index) => (/^---(\s|$)/.test(line) ? [index + 1] : []))];
+  const starts = [0, ...lines.flatMap((line, index) => (index > 0 && /^---(\s|$)/.test(line) ? [index] : []))];
   for (const [index, start] of starts.entries()) {
-    const end = (starts[index + 1] ?? lines.length + 1) - 1;
-    const body = lines.slice(start, end).join("\n");
-    const parsed = parseFrom(name, body, start);
-    if (parsed.value !== null && parsed.value !== undefined) sources.push(source(name, parsed, start));
+    const body = lines.slice(start, starts[index + 1]).join("\n");
+    const { value } = parseFrom(name, body, start);
+    if (value !== null && value !== undefined) sources.push(source(name, value, body, start));
   }
   return sources;
 }
@@ -43,21 +48,34 @@ function parseFrom(file: string, body: string, start: number): YamlText {
   }
 }
 
-function source(file: string, parsed: YamlText, start: number): Source {
+/** Places are found by reading the text again, when there is something to complain about: kept for each rule they fill the memory. */
+function source(file: string, value: unknown, body: string, start: number): Source {
   return {
     file,
-    value: parsed.value,
-    wrong: (path, message, code = "rule.invalid") =>
-      new ThroughlineError(code, `${file}:${parsed.at(path).line + start}: ${path.join(".") || "rule"}: ${message}`),
+    value,
+    wrong: (path, message, code = "rule.invalid") => {
+      const { line } = parseFrom(file, body, start).at(path);
+      return new ThroughlineError(code, `${file}:${line + start}: ${path.join(".") || "rule"}: ${message}`);
+    },
   };
 }
 
+export interface Shape {
+  readonly schema: TSchema;
+  /** Made once; what is wrong is looked for only where it says no. */
+  readonly holds: (value: unknown) => boolean;
+}
+
+export function shapeOf(schema: TSchema): Shape {
+  return { schema, holds: checker(schema) };
+}
+
 /** @throws ThroughlineError `rule.invalid` with the first finding */
-export function checkShape(document: Source, schema: TSchema): void {
+export function checkShape(document: Source, { schema, holds }: Shape): void {
+  if (holds(document.value)) return;
   const found = findings(schema, document.value);
   const first = found.find(({ known }) => known.length > 0) ?? found[0];
-  if (first === undefined) return;
-  const path = first.path.map((key) => (/^[0-9]+$/.test(key) ? Number(key) : key));
-  const known = first.known.length > 0 ? `; known here: ${first.known.join(", ")}` : "";
-  throw document.wrong(path, `${first.message}${known}`);
+  const path = (first?.path ?? []).map((key) => (/^[0-9]+$/.test(key) ? Number(key) : key));
+  const known = first !== undefined && first.known.length > 0 ? `; known here: ${first.known.join(", ")}` : "";
+  throw document.wrong(path, `${first?.message ?? "is not a rule"}${known}`);
 }
