@@ -76,7 +76,7 @@ export const fields = [
     type: texts,
     from: command,
     known: "intent",
-    about: "SQL command tags of the text, such as GRANT, REVOKE, SET",
+    about: "SQL command tags of the text, such as GRANT, REVOKE, SET; of an approval ASK, APPROVE, REFUSE",
   },
   { name: "fingerprint", type: text, from: command, known: "intent", about: "digest of the text without its literals" },
   { name: "role", type: text, from: command, known: "intent", about: "the role in force at the target (SET ROLE)" },

@@ -117,7 +117,8 @@ class Resolver {
     const firing = this.ruleOf(entry, depth + 1);
     const lasts = [...new Set([...firing.lasts].flatMap((at) => firing.steps[at] ?? []))];
     const { name, title, level } = firing;
-    const detection = { ...anyOf(lasts), index: this.detections.length, name, title, level, firing };
+    const category = lasts[0]?.category ?? "command";
+    const detection = { ...anyOf(lasts), index: this.detections.length, name, title, level, category, firing };
     this.detections.push(detection);
     this.#firings.set(entry, detection);
     return detection;
@@ -142,7 +143,9 @@ class Resolver {
   }
 }
 
-function anyOf(parts: readonly Detection[]): Omit<Detection, "index" | "name" | "title" | "level" | "firing"> {
+function anyOf(
+  parts: readonly Detection[],
+): Omit<Detection, "index" | "name" | "title" | "level" | "category" | "firing"> {
   return compileTree(
     joined(
       "or",

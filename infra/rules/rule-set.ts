@@ -3,12 +3,16 @@ import type { LinkKind } from "../../schemas/chain.ts";
 import type { blockScopes, CorrelationFile, InlineTest } from "../../schemas/rule.ts";
 import type { CompiledDetection } from "./detection.ts";
 
+/** Which events a detection is about: commands, or the asking for and answering of approvals. */
+export type Category = "command" | "approval";
+
 export interface Detection extends CompiledDetection {
   /** Place in RuleSet.detections; the same for detections that say the same. */
   readonly index: number;
   readonly name: string;
   readonly title: string;
   readonly level: string;
+  readonly category: Category;
   /** Set where this stands for the firings of a correlation: then `test` is a first look, and the search asks the rule. */
   readonly firing: ChainRule | null;
 }

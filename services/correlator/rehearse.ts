@@ -5,7 +5,7 @@
  *     60s  transform  transform  orders/public.customers -> orders/public.staging
  *
  * time account operation [resources] [-> resources] [key=value …]; resources are joined by commas. Besides the operations:
- * `begin`, `commit`, `rollback`. Keys: identity, onbehalfof, task, parent, session, address, role, statement, fingerprint,
+ * `begin`, `commit`, `rollback`, and of an approval `ask`, `approve`, `refuse`. Keys: identity, onbehalfof, task, parent, session, address, role, statement, fingerprint,
  * trace, content (names for values that are shown, or that come back), rows, outcome, ends, destroys, opaque. The identity
  * is the account's name unless said otherwise; a session is an account's.
  */

@@ -5,13 +5,16 @@ import { ThroughlineError } from "../../schemas/errors.ts";
 export interface SceneLine {
   readonly atMs: number;
   readonly account: string;
-  readonly operation: Operation | "begin" | "commit" | "rollback";
+  readonly operation: Operation | (typeof controls)[number] | (typeof approvals)[number];
   readonly reads: readonly ResourceUri[];
   readonly writes: readonly ResourceUri[];
   readonly keys: ReadonlyMap<string, string>;
 }
 
 const controls = ["begin", "commit", "rollback"] as const;
+/** What is done with an approval, which stands where a resource would. */
+const approvals = ["ask", "approve", "refuse"] as const;
+const words = [...operations, ...controls, ...approvals];
 const keysKnown = new Set([
   ...["identity", "onbehalfof", "task", "parent", "session", "address", "role"],
   ...["statement", "fingerprint", "trace", "content", "ends", "destroys", "opaque", "rows", "outcome"],
@@ -37,12 +40,9 @@ function wrong(line: string, what: string): ThroughlineError {
 
 function readLine(line: string): SceneLine {
   const [time = "", account = "", word = "", ...rest] = line.split(/\s+/);
-  const operation = [...operations, ...controls].find((known) => known === word);
+  const operation = words.find((known) => known === word);
   if (operation === undefined || account === "")
-    throw wrong(
-      line,
-      `write: time account operation resources; operations: ${[...operations, ...controls].join(", ")}`,
-    );
+    throw wrong(line, `write: time account operation resources; operations: ${words.join(", ")}`);
   const names: ResourceUri[][] = [[]];
   const keys = new Map<string, string>();
   for (const part of rest) {

@@ -1,6 +1,6 @@
 /** Plays the lines of a scene as the records that a gateway would write: intents, decisions, finishes, transactions. */
 import type { Entry } from "../../infra/log/entry.ts";
-import type { Effect, TransactionControl } from "../../schemas/command.ts";
+import { type Effect, operations, type TransactionControl } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
 import type { CommandDetails, CommittedEffect, EventData } from "../../schemas/event-data.ts";
 import type { IdentityKey, TaskId } from "../../schemas/identity.ts";
@@ -32,6 +32,7 @@ export class Stage {
   /** Allowed, and finished at once. */
   run(line: SceneLine): void {
     this.#introduce(line);
+    if (this.#ofApproval(line)) return;
     const { facts, subject, atMs } = this.#command(line);
     const session = subject.session ?? "";
     const open = this.#open.get(session);
@@ -56,11 +57,39 @@ export class Stage {
   /** Only asked. */
   ask(line: SceneLine): void {
     this.#introduce(line);
+    if (this.#ofApproval(line)) return;
     const { facts, subject, atMs } = this.#command(line);
     this.#bring(line, subject);
     const commits = facts.transaction.kind === "commit" ? (this.#open.get(subject.session ?? "") ?? []) : [];
     const data = { ...facts, commits };
     this.#fold({ type: "command.intended", id: this.#id(), atMs, source, role: "gateway", subject, data });
+  }
+
+  /** @returns whether the line was about an approval: it is asked for, or answered */
+  #ofApproval({ account, operation, writes, keys, atMs }: SceneLine): boolean {
+    if (operation !== "ask" && operation !== "approve" && operation !== "refuse") return false;
+    const identity = keys.get("identity") ?? account;
+    const [address, task] = [keys.get("address"), keys.get("task")];
+    const subject: Subject = {
+      identity,
+      ...(operation === "ask" ? { account, session: keys.get("session") ?? account } : {}),
+      ...(address === undefined ? {} : { clientaddress: `${address}:1` }),
+      ...(task === undefined ? {} : { task }),
+    };
+    const about = { id: this.#id(), atMs: startMs + atMs, subject };
+    const approval = { approval: writes[0] ?? "", binding: "" };
+    if (operation === "ask") {
+      const text = { bytes: 0, hash: "" };
+      const rest = { approvers: [], humans: 1, excluded: [], escalate: [], expiresAtMs: 0, sentence: "", because: [] };
+      const more = { chains: [], text, statements: [], resources: [] };
+      const data = { ...approval, ...rest, ...more };
+      this.#fold({ type: "approval.asked", role: "gateway", source, ...about, data });
+    } else {
+      const who = { by: identity, byName: identity, kind: "person" as const, groups: [], reason: "" };
+      const data = { ...approval, answer: operation, ...who };
+      this.#fold({ type: "approval.answered", role: "api", source: "api/rehearsal", ...about, data });
+    }
+    return true;
   }
 
   /** For whom somebody acts and to what a task belongs is said when a session opens. */
@@ -131,7 +160,8 @@ export class Stage {
     const control = operation === "begin" || operation === "commit" || operation === "rollback";
     const transaction: TransactionControl = { kind: control ? operation : "none" };
     const destroys = keys.has("destroys") ? keys.get("destroys") === "true" : operation === "delete" || ends.length > 0;
-    const effects: Effect[] = control ? [] : [{ operation, reads, writes, ends, destroys }];
+    const done = operations.find((known) => known === operation);
+    const effects: Effect[] = done === undefined ? [] : [{ operation: done, reads, writes, ends, destroys }];
     const opaque = keys.get("opaque") === "true" ? "written so in the test" : null;
     const facts = { kind: "query", effects, opaque, transaction, undoable: true, details: detailsOf(keys, operation) };
     return { facts, subject, atMs: startMs + atMs };

@@ -57,6 +57,9 @@ export interface Step {
   sure: readonly number[];
 }
 
+/** The kind of steps that are no commands: somebody asked for an approval, or answered. */
+export const approvalKind = "approval";
+
 /** `write transform delete define grant`: gone when they did not last. The others: gone when nothing was shown. */
 const lastingOperations: ReadonlySet<Operation> = new Set(["write", "transform", "delete", "define", "grant"]);
 
@@ -87,8 +90,8 @@ export function operationsOf(step: Step): readonly Operation[] {
 }
 
 function seen(step: Step, { effect, tags, details: own }: StepEffect): Seen {
-  const { subject, kind, opaque, undoable, late, more, details } = step;
-  return { subject, kind, opaque, undoable, effect, late, more, details: own ?? details, tags: () => tags };
+  const { subject, kind, opaque, undoable, late, more, details, atMs: timeMs } = step;
+  return { subject, kind, opaque, undoable, effect, late, timeMs, more, details: own ?? details, tags: () => tags };
 }
 
 /** @returns how one effect answers one detection */

@@ -3,11 +3,11 @@
  * number; what is evicted leaves a mark, so that a gate that depends on it answers hold instead of knowing less.
  */
 import { Matcher } from "../../infra/rules/matcher.ts";
-import type { Detection, RuleSet } from "../../infra/rules/rule-set.ts";
+import type { Category, Detection, RuleSet } from "../../infra/rules/rule-set.ts";
 import type { Limits } from "../../schemas/limits.ts";
 import { insert, lastUnder } from "./order.ts";
 import { kindsAsked, Postings } from "./postings.ts";
-import { isLive, rematch, type Step } from "./step.ts";
+import { approvalKind, isLive, rematch, type Step } from "./step.ts";
 
 export type StepLimits = Pick<Limits, "stepsKeptMax" | "spareStepsKeptMax">;
 
@@ -16,7 +16,7 @@ export class Steps {
   #spare: Step[] = [];
   #byDetection: Step[][] = [];
   #postings: readonly Postings[] = [];
-  #matcher = new Matcher([]);
+  #matchers: Readonly<Record<Category, Matcher>> = { command: new Matcher([]), approval: new Matcher([]) };
   readonly #limits: StepLimits;
   readonly #perIdentity = new Map<string, number>();
   /** By detection: log time of the latest step that was evicted for want of room. */
@@ -60,18 +60,22 @@ export class Steps {
 
   /** Looks again at one step whose effects, tags or late fields changed. */
   refresh(step: Step): void {
-    if (!rematch(step, this.#matcher)) return;
+    if (!rematch(step, this.#matcherFor(step))) return;
     this.#list(step);
   }
 
   /** The same, of one to which something came after it had begun: it may be found by more than before. */
   grew(step: Step): void {
-    rematch(step, this.#matcher);
+    rematch(step, this.#matcherFor(step));
     if (step.hits.length === 0) return;
     const before = this.#all.length;
     insert(this.#all, step);
     if (this.#all.length > before) this.#charge(step, 1);
     this.#list(step);
+  }
+
+  #matcherFor({ kind }: Step): Matcher {
+    return this.#matchers[kind === approvalKind ? "approval" : "command"];
   }
 
   /** Its late fields are known now: what was certain without them stays as it was. */
@@ -87,7 +91,7 @@ export class Steps {
   }
 
   match(step: Step): void {
-    rematch(step, this.#matcher);
+    rematch(step, this.#matcherFor(step));
   }
 
   /** Steps after a position, oldest first. */
@@ -99,7 +103,8 @@ export class Steps {
   reload(rules: RuleSet, tag: (step: Step) => void): void {
     const { detections } = rules;
     const kept = [...new Set([...this.#all, ...this.#spare])].sort((a, b) => a.at - b.at);
-    this.#matcher = new Matcher(detections);
+    const about = (wanted: Category) => new Matcher(detections.filter(({ category }) => category === wanted));
+    this.#matchers = { command: about("command"), approval: about("approval") };
     this.#byDetection = detections.map(() => []);
     this.#postings = kindsAsked(rules).map((kinds) => new Postings(kinds));
     this.#all = [];
