@@ -370,6 +370,17 @@ export const exportQuerySchema = closed({
   withText: Type.Optional(Type.Boolean({ description: "Adds the keys that open recorded text; recorded as such" })),
 });
 
+/**
+ * GET /api/lineage: NDJSON; every line but the last is an OpenLineage run event (schemas/openlineage.ts), the last is
+ * `{"manifest": {format, count, sha256}}`.
+ */
+export const lineageQuerySchema = closed({
+  since: Type.Optional(required("RFC 3339 or milliseconds, inclusive", 40)),
+  until: Type.Optional(required("RFC 3339 or milliseconds, exclusive", 40)),
+  session: Type.Optional(required("Only of this session", 200)),
+  command: Type.Optional(required("Only this command", 200)),
+});
+
 /** GET /readyz */
 export const readySchema = closed({
   ready: Type.Boolean(),

@@ -31,6 +31,7 @@ import type { Desk } from "./desk.ts";
 import { exportRoutes } from "./export.ts";
 import { grantRoutes } from "./grants.ts";
 import { createHttp, type Http } from "./http.ts";
+import { lineageRoutes } from "./lineage.ts";
 import { loginPages } from "./login.ts";
 import { gatewayOf, meRoutes, metaOf } from "./me.ts";
 import { Permits } from "./permits.ts";
@@ -163,6 +164,7 @@ function routesOf(desk: Desk, parts: ApiParts, couriers: readonly Courier[]): Ro
     ...blockRoutes(desk),
     ...alertRoutes(desk, couriers),
     ...exportRoutes(desk, { from, keys, store }),
+    ...lineageRoutes(desk, { from, version: parts.version, targets: config.targets }),
   ];
 }
 

@@ -96,7 +96,7 @@ async function keysOf(
 }
 
 /** `until` is exclusive here and inclusive in the log's range. @throws ThroughlineError `request.invalid` */
-function rangeOf(since: string | undefined, until: string | undefined): ExportRange {
+export function rangeOf(since: string | undefined, until: string | undefined): ExportRange {
   const sinceMs = momentOf(since);
   const untilMs = momentOf(until);
   if (sinceMs !== null && untilMs !== null && untilMs <= sinceMs)

@@ -223,11 +223,14 @@ function blockCommands(program: Command, start: Start): void {
 function evidenceCommands(program: Command, start: Start): void {
   program
     .command("export")
-    .description("the exact records, with what verify needs")
+    .description("the exact records, with what verify needs; or what commands moved, as OpenLineage")
     .requiredOption("--since <moment>", "15m, 2h, 3d, or 2026-01-31T03:00:00Z")
     .option("--until <moment>", "the same (default: now)")
-    .requiredOption("--out <folder>", "gets records.ndjson and manifest.json")
+    .requiredOption("--out <folder>", "gets records.ndjson or openlineage.ndjson, and manifest.json")
     .option("--with-text", "add the keys that open recorded text; recorded as such")
+    .option("--format <format>", "records, or openlineage: run events with column lineage", "records")
+    .option("--session <id>", "openlineage: only of this session")
+    .option("--command <id>", "openlineage: only this command")
     .action((options: ExportOptions) => exportLog(start(), options));
   program
     .command("verify <folder>")

@@ -1,6 +1,7 @@
 /**
  * `throughline export`: the exact records of the log into a folder, records.ndjson and manifest.json (with text keys.json
- * too), as the api streams them. An export that broke off is left as `.partial` and fails: half an export must not look like one.
+ * too), as the api streams them; with `--format openlineage` what commands moved, for a catalog of data, as
+ * openlineage.ndjson. An export that broke off is left as `.partial` and fails: half an export must not look like one.
  */
 
 import { once } from "node:events";
@@ -8,7 +9,7 @@ import { createWriteStream } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Context, done } from "./context.ts";
-import { failed } from "./failure.ts";
+import { failed, misused } from "./failure.ts";
 import { momentOf } from "./moment.ts";
 
 export interface ExportOptions {
@@ -16,6 +17,9 @@ export interface ExportOptions {
   readonly until?: string;
   readonly out: string;
   readonly withText?: boolean;
+  readonly format: string;
+  readonly session?: string;
+  readonly command?: string;
 }
 
 interface Ending {
@@ -25,21 +29,33 @@ interface Ending {
 }
 
 export async function exportLog(context: Context, options: ExportOptions): Promise<void> {
+  const { out, format, session, command } = options;
+  const isLineage = format === "openlineage";
+  if (!isLineage && format !== "records") throw misused(`"${format}" is no format.`, "Write records or openlineage.");
+  if (isLineage ? options.withText : session || command)
+    throw misused(
+      "That does not go with this format.",
+      "--with-text is of records, --session and --command of openlineage.",
+    );
   const api = await context.api();
   const now = context.parts.now();
-  const lines = api.lines("/api/export", {
+  const lines = api.lines(isLineage ? "/api/lineage" : "/api/export", {
     since: momentOf(options.since, now),
     ...(options.until ? { until: momentOf(options.until, now) } : {}),
     ...(options.withText ? { withText: true } : {}),
+    ...{ session, command },
   });
-  const { out } = options;
   await mkdir(out, { recursive: true, mode: 0o700 });
-  const partial = join(out, "records.ndjson.partial");
+  const name = isLineage ? "openlineage.ndjson" : "records.ndjson";
+  const partial = join(out, `${name}.partial`);
   const { ending, count } = await store(lines, partial);
   await writeJson(join(out, "manifest.json"), ending.manifest);
   if (ending.keys !== undefined) await writeJson(join(out, "keys.json"), ending.keys);
-  await rename(partial, join(out, "records.ndjson"));
-  const sentence = `${count.toLocaleString("en-US")} records in ${out}. Check them: throughline verify ${out} --key FILE`;
+  await rename(partial, join(out, name));
+  const many = count.toLocaleString("en-US");
+  const sentence = isLineage
+    ? `${many} run events in ${join(out, name)}. Send each line to your catalog's /api/v1/lineage.`
+    : `${many} records in ${out}. Check them: throughline verify ${out} --key FILE`;
   done(context, { out, records: count, manifest: ending.manifest }, sentence);
 }
 
@@ -73,6 +89,6 @@ function endingOf(line: string | null): Ending {
   throw failed(
     "export.damaged",
     "The export broke off before its manifest.",
-    "Run it again; the part that came is in records.ndjson.partial.",
+    "Run it again; the part that came is in the file that ends in .partial.",
   );
 }

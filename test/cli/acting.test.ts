@@ -150,6 +150,18 @@ test("alerts are listed, acknowledged, resolved with a reason, and given up for 
   assert.match(given.out, /^done {2}soc does not get alert al-1 any more\.$/);
 });
 
+test("what commands moved is exported as OpenLineage, of one session if asked, never with text", async () => {
+  const out = join(desk.folder, "lineage");
+  api.exported = ['{"eventType":"COMPLETE"}', '{"manifest":{"count":1}}'];
+  const lineage = ["export", "--format", "openlineage", "--since", "1h", "--out", out];
+  assert.equal((await desk.run(...lineage, "--session", "s-load")).code, 0);
+  assert.equal(await readFile(join(out, "openlineage.ndjson"), "utf8"), '{"eventType":"COMPLETE"}\n');
+  assert.match(api.asked.at(-1) ?? "", /^GET \/api\/lineage\?since=\d+&session=s-load$/);
+  assert.equal((await desk.run(...lineage, "--with-text")).code, 2);
+  assert.equal((await desk.run("export", "--since", "1h", "--out", out, "--format", "csv")).code, 2);
+  assert.equal((await desk.run("export", "--since", "1h", "--out", out, "--command", "c1")).code, 2);
+});
+
 test("an export becomes records and manifest; one that broke off fails and leaves no records.ndjson", async () => {
   const out = join(desk.folder, "export");
   api.exported = ['{"position":"1"}', '{"position":"2"}', '{"manifest":{"records":2}}'];

@@ -42,7 +42,7 @@ export interface Double {
   me: Me | null;
   /** Answers every request with this problem until it is null again. */
   failure: { status: number; code: string; detail: string; hint: string } | null;
-  /** Lines of GET /api/export. */
+  /** Lines of GET /api/export and /api/lineage. */
   exported: readonly string[];
   close(): Promise<void>;
 }
@@ -95,7 +95,7 @@ async function serve(double: Double, request: IncomingMessage, response: ServerR
   if (!meta && double.me === null) return problem(response, 401, "login.expired", "You are not logged in.", "Log in.");
   if (double.failure && !meta)
     return problem(response, double.failure.status, double.failure.code, double.failure.detail, double.failure.hint);
-  if (url.pathname === "/api/export") {
+  if (url.pathname === "/api/export" || url.pathname === "/api/lineage") {
     response.writeHead(200, { "content-type": "application/x-ndjson" }).end(`${double.exported.join("\n")}\n`);
     return;
   }
