@@ -77,6 +77,11 @@ simulate: node_modules/.installed ## many machines in virtual time, by seed; ARG
 chaos: test-tools node_modules/.installed $(console) ## machines killed, stopped, cut and filled while chains run; ARGS="--seconds=N --chains=N --seed=N --naive"
 	@$(node) test/chaos/run.ts $(ARGS)
 
+corpus: node_modules/.installed ## labelled chains in ten million commands: recall by kind of link, false holds; ARGS="--quick --seed=N --chains=N --library --out=FILE"
+	@$(node) test/corpus/main.ts $(ARGS)
+
+.PHONY: corpus
+
 bench: node_modules/.installed ## speed as ratios from interleaved slices; ONLY=P2,P6 runs some; writes bench/latest.json
 	@$(node) test/bench/main.ts $(if $(ONLY),--only=$(ONLY))
 
