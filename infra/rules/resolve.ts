@@ -89,14 +89,22 @@ class Resolver {
     const { document, name, correlation } = entry;
     if (correlation === null) throw document.wrong([], "is no correlation");
     this.#open.add(entry);
-    const resolve = (reference: string, complain: Complain) => this.#step(reference, complain, correlation, depth);
+    const resolve = (reference: string, complain: Complain) => this.#step(reference, complain, depth);
     const rule: ChainRule = { ...buildRule(document, name, correlation, resolve, this.versionOf(entry)), index: -1 };
     this.#open.delete(entry);
     this.#built.set(entry, rule);
+    if (correlation.generate === true) this.#generate(document, correlation);
     return rule;
   }
 
-  #step(reference: string, complain: Complain, by: CorrelationFile, depth: number): Detection {
+  #generate(document: Source, { correlation }: CorrelationFile): void {
+    for (const reference of referencesOf(document, correlation)) {
+      const found = this.#byName.get(reference);
+      if (found !== undefined) this.#generated.add(found);
+    }
+  }
+
+  #step(reference: string, complain: Complain, depth: number): Detection {
     const found = this.#byName.get(reference);
     if (found === undefined) throw complain(`no rule has the name or id "${reference}"`);
     if (this.#open.has(found)) {
@@ -106,7 +114,6 @@ class Resolver {
     if (depth >= limits.ruleDepthMax)
       throw complain(`more than ${limits.ruleDepthMax} correlations inside one another`, true);
     this.#used.add(found);
-    if (by.generate === true) this.#generated.add(found);
     return found.detection?.rule ?? this.#firing(found, depth);
   }
 

@@ -10,7 +10,9 @@ export function presence(name: string): Test<Seen> {
   const isOurs = fieldNamed(name) !== undefined;
   return (seen) => {
     if (!isOurs || seen.effect instanceof NoEffect) {
-      if (seen.more !== null && Object.hasOwn(seen.more, name)) return yes;
+      // A late field is null on every plain event that does not have it.
+      if (seen.more !== null && Object.hasOwn(seen.more, name))
+        return isLate(name) && seen.more[name] === null ? no : yes;
       if (!isOurs) return no;
     }
     if (name === "operation" || name === "destroys") return seen.effect instanceof NoEffect ? no : yes;

@@ -38,7 +38,7 @@ export function* firingGroups(
   if (rule.count === null) return;
   const tried = new Set<string>();
   for (const place of places) {
-    const brought = bring(rule, place, last, ground.clusters);
+    const brought = isAt(ground, rule, place, last) ? bring(rule, place, last, ground.clusters) : null;
     if (brought === null) continue;
     for (const group of choices(brought)) {
       const key = JSON.stringify(group);
@@ -64,10 +64,10 @@ function countIn(ground: Ground, question: Question): readonly Step[] | null {
   const { rule, count, group, last, most, apart } = question;
   const running = apart === undefined ? (ground.tallies?.of(rule, group, last.at) ?? null) : null;
   const tally = running?.tally ?? new Tally(count);
-  for (const step of stepsAfter(ground, question, running?.upTo ?? -1)) tally.add(countedOf(rule, count, step));
+  for (const step of stepsAfter(ground, question, running?.upTo ?? -1)) tally.add(countedOf(ground, rule, count, step));
   if (running !== null) running.upTo = last.at - 1;
   tally.forgetBefore(last.atMs - rule.timespanMs);
-  const own = countedOf(rule, count, last);
+  const own = countedOf(ground, rule, count, last);
   // A COMMIT is the same act as the commands that it makes lasting: it is not counted twice.
   if (!last.commit) tally.add(own);
   const counted = tally.holds(own) && !ground.budget.spent ? tally.latest(most) : null;
@@ -88,8 +88,7 @@ function stepsAfter(ground: Ground, { rule, group, last, apart }: Question, afte
         ground.budget.spent = true;
         return [];
       }
-      if (step.commit || apart?.has(step.command) || !step.hits.includes(detection.index)) continue;
-      if (detection.firing && !ground.firings.fires(ground, detection.firing, step, false)) continue;
+      if (step.commit || apart?.has(step.command) || !isAt(ground, rule, place, step)) continue;
       const brought = bring(rule, place, step, ground.clusters);
       if (brought !== null && meet(rule, group, brought) !== null) found.set(step, true);
     }
@@ -97,9 +96,16 @@ function stepsAfter(ground: Ground, { rule, group, last, apart }: Question, afte
   return [...found.keys()].sort((a, b) => a.at - b.at);
 }
 
-function countedOf(rule: ChainRule, { what, fields }: Count, step: Step): Counted {
+/** Whether a step matches the rule at this place; a correlation there must have fired at it. */
+function isAt(ground: Ground, rule: ChainRule, place: number, step: Step): boolean {
+  const detection = rule.steps[place];
+  if (detection === undefined || !step.hits.includes(detection.index)) return false;
+  return detection.firing === null || ground.firings.fires(ground, detection.firing, step, false);
+}
+
+function countedOf(ground: Ground, rule: ChainRule, { what, fields }: Count, step: Step): Counted {
   if (what === "events") return { step, values: [], numbers: [] };
-  const places = [...rule.steps.keys()].filter((place) => step.hits.includes(rule.steps[place]?.index ?? -1));
+  const places = [...rule.steps.keys()].filter((place) => isAt(ground, rule, place, step));
   const texts = fields.map((names) => [...new Set(places.flatMap((place) => fieldTexts(step, names[place] ?? "")))]);
   const [only = []] = texts;
   if (what === "values" || what === "share")

@@ -7,7 +7,7 @@ import { limits } from "../../schemas/limits.ts";
 
 export type Line = Readonly<Record<string, unknown>>;
 
-/** Known of a command when it has finished: a line that says nothing of them has none. */
+/** Not known until a command has finished, but a plain event is over: what it does not say it does not have. */
 const lateFields = ["rows", "outcome", "bytes", "durationUs", "shown", "tag", "code"] as const;
 
 export function isScalar(value: unknown): value is Scalar {
@@ -29,7 +29,7 @@ export function furtherFields(line: Line, own: ReadonlySet<string>): Record<stri
   const found = new Map<string, Found>();
   for (const [name, value] of Object.entries(line)) if (!own.has(name)) collect(found, name, value, 0, false);
   const more: Record<string, FieldValue> = Object.create(null);
-  if (isCommand(line)) for (const field of lateFields) more[field] = null;
+  for (const field of lateFields) more[field] = null;
   for (const [name, { values, isList }] of found) more[name] = isList ? values : (values[0] ?? null);
   return more;
 }

@@ -1,0 +1,376 @@
+/**
+ * The brute-force definition for plain events (DETECTION §6, §7): every sequence is enumerated, every set is written out.
+ * Shares nothing with the engine. History only grows here, so what was true of an event at its place stays true of it.
+ */
+export interface PlainEffect {
+  readonly operation: string;
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
+  readonly ends: readonly string[];
+  readonly destroys?: boolean;
+  readonly flows?: readonly (readonly [string, string])[];
+}
+
+export interface PlainLine {
+  readonly id: string;
+  readonly time: number;
+  readonly identity: string;
+  readonly account?: string;
+  readonly task?: string;
+  readonly parentTask?: string;
+  readonly onBehalfOf?: readonly string[];
+  readonly opaque?: boolean;
+  readonly outcome?: string;
+  readonly rows?: number;
+  /** None: an event of another product. */
+  readonly effects?: readonly PlainEffect[];
+  readonly fields: Readonly<Record<string, string | number | readonly string[]>>;
+}
+
+/** Whether one effect, or an event without effects (null), matches; `tags` of what the effect touches. */
+export type Matches = (effect: PlainEffect | null, event: PlainLine, tags: readonly string[]) => boolean;
+
+export interface OracleStep {
+  readonly name: string;
+  readonly matches: Matches | OracleRule;
+}
+
+export interface OracleRule {
+  readonly name: string;
+  readonly kind: "ordered" | "any order" | "events" | "values" | "sum" | "avg" | "percentile" | "share";
+  readonly action: "hold" | "alert";
+  readonly steps: readonly OracleStep[];
+  readonly runs: readonly number[];
+  readonly timespanMs: number;
+  /** One name per step and, last, for events of `absent`. */
+  readonly groupBy: readonly (readonly string[])[];
+  readonly groupNull: boolean;
+  readonly links: readonly { readonly from: number; readonly to: number; readonly by: readonly string[] }[];
+  readonly distinct: { readonly field: string; readonly min: number } | null;
+  readonly absent: readonly { readonly step: OracleStep; readonly between: readonly [number, number] | null }[];
+  readonly ways: readonly { readonly happens: readonly number[]; readonly never: readonly number[] }[];
+  readonly field: string;
+  readonly percentile: number;
+  readonly holds: (number: number) => boolean;
+}
+
+export type Catalog = readonly { readonly resource: string; readonly tags: readonly string[] }[];
+
+/** An event at its place, with all that §6 says of it there. */
+interface Placed extends PlainLine {
+  readonly at: number;
+  readonly live: readonly PlainEffect[];
+  readonly tags: readonly (readonly string[])[];
+  readonly lineage: readonly string[];
+  /** Earlier events whose data is where this one touches. */
+  readonly flowsFrom: ReadonlySet<number>;
+}
+
+const unique = <T>(all: readonly T[]): T[] => [...new Set(all)];
+const parts = (name: string) => name.split(/[/.#]/);
+const overlap = (a: string, b: string) => parts(a).every((part, i) => i >= parts(b).length || part === parts(b)[i]);
+const narrower = (a: string, b: string) => (parts(a).length >= parts(b).length ? a : b);
+const meet = (as: readonly string[], bs: readonly string[]) =>
+  unique(as.flatMap((a) => bs.filter((b) => overlap(a, b)).map((b) => narrower(a, b))));
+const lasting = new Set(["write", "transform", "delete", "define", "grant"]);
+const touches = (effects: readonly PlainEffect[]) =>
+  unique(effects.flatMap(({ reads, writes }) => [...reads, ...writes]));
+
+export class PlainOracle {
+  readonly #rules: readonly OracleRule[];
+  readonly #catalog: Catalog;
+  readonly #events: Placed[] = [];
+  /** place → member of origins (a place, or `@` and the number of the event whose data it is) → who brought it. */
+  readonly #origins = new Map<string, Map<string, Set<number>>>();
+  readonly #actors = new Map<string, string>();
+  readonly #parents = new Map<string, string>();
+
+  constructor(rules: readonly OracleRule[], catalog: Catalog) {
+    this.#rules = rules;
+    this.#catalog = catalog;
+  }
+
+  /** @returns the lines that `rules run` prints for this event */
+  take(line: PlainLine): { rule: string; event: string; action: string; chain: string[] }[] {
+    for (const other of line.onBehalfOf ?? []) this.#merge(line.identity, other);
+    if (line.task && line.parentTask && !this.#parents.has(line.task) && !this.#above(line.parentTask, line.task))
+      this.#parents.set(line.task, line.parentTask);
+    const event = this.#place(line);
+    if (line.effects && event.live.length === 0) return [];
+    this.#events.push(event);
+    const firings = this.#rules.flatMap((rule) => {
+      const chain = this.#fires(rule, event);
+      return chain === null
+        ? []
+        : [{ rule: rule.name, event: event.id, action: rule.action, chain: chain.map(({ id }) => id) }];
+    });
+    this.#flow(event);
+    return firings;
+  }
+
+  // ---- What is known of an event at its place
+
+  #place(line: PlainLine): Placed {
+    const kept = (line.rows ?? 0) > 0;
+    const live = (line.effects ?? []).filter(
+      ({ operation }) => line.outcome !== "error" || (!lasting.has(operation) && kept),
+    );
+    const at = this.#events.length;
+    const found = touches(live).flatMap((name) => this.#in(name));
+    const lineage = unique(found).filter((name) => this.#tagsOf(name).length > 0);
+    const flowsFrom = new Set(found.filter((name) => name.startsWith("@")).map((name) => Number(name.slice(1))));
+    return { ...line, at, live, tags: this.#tagsInOrder(line, live), lineage, flowsFrom };
+  }
+
+  /** Tags by effect; a later effect sees what an earlier one of the same command brought. */
+  #tagsInOrder(line: PlainLine, live: readonly PlainEffect[]): string[][] {
+    const brought: [string, readonly string[]][] = [];
+    const look = (name: string) => [
+      ...this.#in(name),
+      ...brought.flatMap(([to, members]) => (overlap(to, name) ? members : [])),
+    ];
+    return live.map((effect) => {
+      const tags = unique(
+        touches([effect])
+          .flatMap(look)
+          .flatMap((member) => this.#tagsOf(member)),
+      );
+      brought.push(...this.#moves(line, effect).map(([from, to]): [string, string[]] => [to, look(from)]));
+      return tags;
+    });
+  }
+
+  #tagsOf(name: string): string[] {
+    const own = this.#catalog.flatMap(({ resource, tags }) =>
+      !name.startsWith("@") && overlap(resource, name) ? tags : [],
+    );
+    return unique(own.flatMap((tag) => tag.split(".").map((_, i, all) => all.slice(0, i + 1).join("."))));
+  }
+
+  #in(place: string): string[] {
+    const found = new Set([place]);
+    for (const [other, members] of this.#origins)
+      if (overlap(other, place)) for (const member of members.keys()) found.add(member);
+    return [...found];
+  }
+
+  #moves(line: PlainLine, effect: PlainEffect): readonly (readonly [string, string])[] {
+    if (effect.operation !== "write" && effect.operation !== "transform") return [];
+    if (line.opaque && touches([effect]).some((name) => !name.includes("/"))) return [];
+    if (effect.reads.length === 0 || effect.writes.length === 0) return [];
+    return effect.flows ?? effect.reads.flatMap((from) => effect.writes.map((to) => [from, to] as const));
+  }
+
+  #flow(event: Placed): void {
+    const bring = (place: string, member: string) => {
+      const members = this.#origins.get(place) ?? new Map<string, Set<number>>();
+      this.#origins.set(place, members);
+      members.set(member, (members.get(member) ?? new Set()).add(event.at));
+    };
+    for (const effect of event.live) {
+      const news = this.#moves(event, effect).map(([from, to]) => [to, this.#in(from)] as const);
+      for (const [to, members] of news) for (const member of members) bring(to, member);
+    }
+    for (const place of unique(event.live.flatMap(({ writes }) => writes))) bring(place, `@${event.at}`);
+    if (event.opaque) return;
+    const ended = event.live.flatMap(({ ends }) => ends);
+    for (const [place, members] of this.#origins) {
+      if (!ended.some((end) => overlap(end, place) && parts(end).length <= parts(place).length)) continue;
+      for (const [member, by] of members) {
+        for (const one of by) if (one < event.at) by.delete(one);
+        if (by.size === 0) members.delete(member);
+      }
+    }
+  }
+
+  #merge(one: string, other: string): void {
+    const both = [this.#actorOf(one), this.#actorOf(other)].sort();
+    for (const name of unique([one, other, ...this.#actors.keys()]))
+      if (both.includes(this.#actorOf(name))) this.#actors.set(name, both[0]!);
+  }
+
+  #actorOf(identity: string): string {
+    return this.#actors.get(identity) ?? identity;
+  }
+
+  #above(task: string, ancestor: string): boolean {
+    for (let now: string | undefined = task; now !== undefined; now = this.#parents.get(now))
+      if (now === ancestor) return true;
+    return false;
+  }
+
+  // ---- Rules
+
+  /** `certain`: an opaque event only may match. */
+  #matches({ matches }: OracleStep, event: Placed): boolean {
+    if (typeof matches !== "function") return this.#fires(matches, event) !== null;
+    if (!event.effects) return matches(null, event, []);
+    return event.live.some((effect, index) => matches(effect, event, event.tags[index]!));
+  }
+
+  #key(rule: OracleRule, key: number, step: number, event: Placed): string[] {
+    const name = rule.groupBy[key]![step]!;
+    const found = name === "chain.lineage" ? [...event.lineage] : this.#field(name, event);
+    return found.length === 0 && rule.groupNull ? ["(none)"] : found;
+  }
+
+  #field(name: string, event: Placed): string[] {
+    if (name === "chain.actor") return [this.#actorOf(event.identity)];
+    if (name === "resource") return event.opaque ? [] : touches(event.live);
+    if (name === "tags") return unique(event.tags.flat());
+    if (name === "operation") return event.opaque ? [] : unique(event.live.map(({ operation }) => operation));
+    const own = { identity: event.identity, account: event.account, task: event.task, rows: event.rows };
+    const value = name in own ? own[name as keyof typeof own] : event.fields[name];
+    return value === undefined ? [] : unique([value].flat().map(String));
+  }
+
+  #agree(rule: OracleRule, key: number, one: readonly string[], other: readonly string[]): string[] {
+    const isUri = rule.groupBy[key]!.some((name) => name === "chain.lineage" || name === "resource");
+    return isUri ? meet(one, other) : one.filter((member) => other.includes(member));
+  }
+
+  /** @returns the chain of §3 when the rule fires at an event */
+  #fires(rule: OracleRule, event: Placed): Placed[] | null {
+    const found =
+      rule.kind === "ordered" || rule.kind === "any order" ? this.#chains(rule, event) : this.#counts(rule, event);
+    return found.reduce<Placed[] | null>((best, chain) => (best && !isLater(chain, best) ? best : chain), null);
+  }
+
+  #chains(rule: OracleRule, last: Placed): Placed[][] {
+    const before = this.#events.slice(0, last.at + 1).filter(({ time }) => last.time - time <= rule.timespanMs);
+    return rule.ways.flatMap(({ happens, never }) => {
+      const places = happens.flatMap((step) => Array<number>(rule.runs[step]!).fill(step));
+      const fitting = places.map((step) => before.filter((event) => this.#matches(rule.steps[step]!, event)));
+      const found: Placed[][] = [];
+      const extend = (chain: Placed[]) => {
+        const place = chain.length;
+        if (place === places.length) {
+          if (this.#isAdmissible(rule, places, never, chain, last)) found.push(chain);
+          return;
+        }
+        const sameRun = place > 0 && places[place] === places[place - 1];
+        for (const event of fitting[place]!)
+          if (!chain.includes(event) && ((rule.kind !== "ordered" && !sameRun) || (chain.at(-1)?.at ?? -1) < event.at))
+            extend([...chain, event]);
+      };
+      extend([]);
+      return found;
+    });
+  }
+
+  #isAdmissible(
+    rule: OracleRule,
+    places: readonly number[],
+    never: readonly number[],
+    chain: readonly Placed[],
+    last: Placed,
+  ): boolean {
+    if (!chain.includes(last)) return false;
+    const { distinct } = rule;
+    if (distinct && unique(chain.flatMap((event) => this.#field(distinct.field, event))).length < distinct.min)
+      return false;
+    for (const { from, to, by } of rule.links)
+      for (const [i, one] of chain.entries())
+        for (const [j, other] of chain.entries())
+          if (places[i] === from && places[j] === to && !by.some((kind) => this.#linked(kind, one, other)))
+            return false;
+    const common = rule.groupBy.map((_, key) =>
+      chain
+        .map((event, place) => this.#key(rule, key, places[place]!, event))
+        .reduce((one, other) => this.#agree(rule, key, one, other)),
+    );
+    if (common.some((members) => members.length === 0)) return false;
+    const free = (offenders: readonly Placed[], step: number) =>
+      combine(common).some((choice) =>
+        offenders.every((event) =>
+          choice.some(
+            (member, key) => this.#agree(rule, key, [member], this.#key(rule, key, step, event)).length === 0,
+          ),
+        ),
+      );
+    const certain = (step: OracleStep, event: Placed) => !event.opaque && this.#matches(step, event);
+    const frame = this.#events.filter(({ at, time }) => at <= last.at && last.time - time <= rule.timespanMs);
+    if (
+      !never.every((step) =>
+        free(
+          frame.filter((event) => certain(rule.steps[step]!, event)),
+          step,
+        ),
+      )
+    )
+      return false;
+    return rule.absent.every(({ step, between }) => {
+      if (between?.some((place) => !places.includes(place))) return true;
+      const ends = between ? between.map((place) => chain[places.lastIndexOf(place)]!.at) : chain.map(({ at }) => at);
+      const inside = this.#events.filter(({ at }) => at > Math.min(...ends) && at < Math.max(...ends));
+      const outsiders = inside.filter(({ identity }) => !chain.some((event) => event.identity === identity));
+      return free(
+        outsiders.filter((event) => certain(step, event)),
+        rule.steps.length,
+      );
+    });
+  }
+
+  #linked(kind: string, x: Placed, y: Placed): boolean {
+    const [a, b] = x.at < y.at ? [x, y] : [y, x];
+    if (kind === "flow") return b.flowsFrom.has(a.at);
+    if (kind === "lineage") return meet(a.lineage, b.lineage).length > 0;
+    if (kind === "resource") return meet(touches(a.live), touches(b.live)).length > 0;
+    if (kind === "actor") return this.#actorOf(a.identity) === this.#actorOf(b.identity);
+    if (kind === "task") return !!a.task && !!b.task && (this.#above(a.task, b.task) || this.#above(b.task, a.task));
+    return this.#field(kind, a).some((value) => this.#field(kind, b).includes(value));
+  }
+
+  #counts(rule: OracleRule, last: Placed): Placed[][] {
+    const fitting = (event: Placed) => rule.steps.flatMap((step, place) => (this.#matches(step, event) ? [place] : []));
+    const groups = fitting(last).flatMap((place) =>
+      combine(rule.groupBy.map((_, key) => this.#key(rule, key, place, last))),
+    );
+    const before = this.#events.slice(0, last.at + 1).filter(({ time }) => last.time - time <= rule.timespanMs);
+    return groups.flatMap((group) => {
+      const counted = before.filter((event) =>
+        fitting(event).some((place) =>
+          group.every((member, key) => this.#agree(rule, key, [member], this.#key(rule, key, place, event)).length > 0),
+        ),
+      );
+      return this.#holds(rule, counted, last) ? [counted] : [];
+    });
+  }
+
+  #holds({ kind, field, percentile, holds }: OracleRule, counted: readonly Placed[], last: Placed): boolean {
+    if (kind === "events") return holds(counted.length);
+    const values = counted.map((event) => this.#field(field, event));
+    if (kind === "values") return holds(unique(values.flat()).length);
+    const having = values.filter((own) => own.length > 0).length;
+    if (kind === "share")
+      return this.#field(field, last).some((value) =>
+        holds((100 * values.filter((own) => own.includes(value)).length) / having),
+      );
+    const numbers = values
+      .flat()
+      .filter((text) => /^-?[0-9.]+$/.test(text))
+      .map(Number);
+    const sum = numbers.reduce((one, other) => one + other, 0);
+    if (kind === "sum") return holds(sum);
+    if (numbers.length === 0) return false;
+    if (kind === "avg") return holds(sum / numbers.length);
+    const sorted = numbers.sort((a, b) => a - b);
+    const place = ((sorted.length - 1) * percentile) / 100;
+    const under = sorted[Math.floor(place)]!;
+    return holds(under + (sorted[Math.ceil(place)]! - under) * (place % 1));
+  }
+}
+
+function combine(sets: readonly (readonly string[])[]): string[][] {
+  return sets.reduce<string[][]>(
+    (made, set) => made.flatMap((choice) => set.map((member) => [...choice, member])),
+    [[]],
+  );
+}
+
+/** Latest positions, compared from the last step backwards; where one is the other's end, the longer one. */
+function isLater(one: readonly Placed[], other: readonly Placed[]): boolean {
+  const [a, b] = [one, other].map((chain) => chain.map(({ at }) => at).reverse());
+  const index = a!.findIndex((at, i) => at !== b![i]);
+  return index !== -1 && (b![index] === undefined || a![index]! > b![index]!);
+}
