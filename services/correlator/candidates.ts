@@ -3,22 +3,25 @@ import type { ChainRule, GroupKey } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, isUri } from "./group.ts";
+import type { Listing } from "./listing.ts";
 import { lastUnder } from "./order.ts";
 import { everywhere, groupKind, type PostingKind, type Postings, tableOf } from "./postings.ts";
 import { resources, type Step } from "./step.ts";
 
-type Lists = readonly (readonly Step[])[];
+type Lists = readonly Listing[];
 
+/** Where a list this long has no fewer classes, steps are looked at one by one. */
+const classesMin = 256;
 /** Merging more lists than this costs more than looking at everything. */
 const listsMax = 64;
 
 export function size(lists: Lists): number {
-  return lists.reduce((sum, list) => sum + list.length, 0);
+  return lists.reduce((sum, list) => sum + list.size, 0);
 }
 
 /** Steps under these lists before a position, latest first, each once. */
 export function* latestFirst(lists: Lists, bound: number): Generator<Step> {
-  const only = lists.length === 1 ? lists[0] : undefined;
+  const only = lists.length === 1 ? lists[0]?.steps : undefined;
   if (only !== undefined) {
     for (let index = lastUnder(only, bound); index >= 0; index -= 1) {
       const step = only[index];
@@ -26,20 +29,32 @@ export function* latestFirst(lists: Lists, bound: number): Generator<Step> {
     }
     return;
   }
-  const heads = lists.map((list) => lastUnder(list, bound));
+  const rows = lists.map(({ steps }) => steps);
+  const heads = rows.map((steps) => lastUnder(steps, bound));
   for (;;) {
     let best: Step | undefined;
-    for (const [index, list] of lists.entries()) {
-      const step = list[heads[index] ?? -1];
+    for (const [index, steps] of rows.entries()) {
+      const step = steps[heads[index] ?? -1];
       if (step !== undefined && (best === undefined || step.at > best.at)) best = step;
     }
     if (best === undefined) return;
-    for (const [index, list] of lists.entries()) {
+    for (const [index, steps] of rows.entries()) {
       const head = heads[index] ?? -1;
-      if (list[head] === best) heads[index] = head - 1;
+      if (steps[head] === best) heads[index] = head - 1;
     }
     yield best;
   }
+}
+
+/** The same, but of steps that are alike only the latest, where that is shorter. */
+export function latestOfEach(lists: Lists, bound: number, detection: number): Iterable<Step> {
+  const found = new Set<Step>();
+  for (const list of lists) {
+    const latest = list.latestOfEach(bound, detection);
+    if (latest === null && list.size >= classesMin) return latestFirst(lists, bound);
+    for (const step of latest ?? list.steps) if (step.at < bound) found.add(step);
+  }
+  return found.size < 2 ? found : [...found].sort((a, b) => b.at - a.at);
 }
 
 /** By what all steps must share, where it is known already; null when it cannot be looked up. */
@@ -76,13 +91,13 @@ export function byTies(
   ground: Ground,
   ordered: boolean,
 ): Lists | null {
-  const lists: (readonly Step[])[] = [];
+  const lists: Listing[] = [];
   for (const kind of new Set(by)) {
     const found = byTie(postings, kind, other, ground, ordered);
     if (found === null) return null;
     lists.push(...found);
   }
-  const filled = [...new Set(lists)].filter((list) => list.length > 0);
+  const filled = [...new Set(lists)].filter((list) => list.size > 0);
   return filled.length > listsMax ? null : filled;
 }
 

@@ -80,7 +80,7 @@ function stepsAfter(ground: Ground, { rule, group, last, apart }: Question, afte
   const found = new Map<Step, true>();
   const sinceMs = last.atMs - rule.timespanMs;
   for (const [place, detection] of rule.steps.entries()) {
-    const lists = narrowed(ground, rule, place, group) ?? [ground.steps.of(detection)];
+    const lists = narrowed(ground, rule, place, group) ?? [ground.steps.listing(detection)];
     for (const step of latestFirst(lists, last.at)) {
       if (step.atMs < sinceMs || step.at <= after) break;
       ground.budget.left -= 1;

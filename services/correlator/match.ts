@@ -9,9 +9,11 @@
 import type { ChainRule, Detection, LinkPair } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
 import { isAbsent } from "./absent.ts";
-import { byTies, latestFirst, narrowed, size, walkCost } from "./candidates.ts";
+import { dependsOnNoPlace } from "./alike.ts";
+import { byTies, latestFirst, latestOfEach, narrowed, size, walkCost } from "./candidates.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, bring, meet } from "./group.ts";
+import type { Listing } from "./listing.ts";
 import { fieldTexts, matchedBy, resources, type Step } from "./step.ts";
 
 export interface Question {
@@ -51,6 +53,8 @@ class Search {
   /** Different values among the chosen, until that changes. */
   #different: readonly string[] | null = null;
   readonly #pairs: readonly (readonly LinkPair[])[];
+  /** By place: whether of alike steps the latest is as good as any. */
+  readonly #placeless: readonly boolean[];
 
   readonly #asked: readonly ReadonlyMap<number, ReadonlySet<LinkKind>>[];
 
@@ -64,6 +68,8 @@ class Search {
       this.#rule.links.filter(({ from, to }) => Math.min(from, to) === place),
     );
     this.#asked = askedOf(this.#pairs);
+    const isWhole = question.apart === undefined && question.strongOnly !== true;
+    this.#placeless = this.#rule.steps.map((_, place) => isWhole && dependsOnNoPlace(this.#rule, place));
   }
 
   run(): readonly Step[] | null {
@@ -127,9 +133,12 @@ class Search {
     if (!placed && places.includes(place)) yield last;
     if (!placed && !places.some((other) => other < place)) return;
     const under = Math.min(bound, last.at, this.#nextOfRun(place));
-    const lists = this.#narrowed(place, detection, agreed) ?? [this.#ground.steps.of(detection)];
+    const lists = this.#narrowed(place, detection, agreed) ?? [this.#ground.steps.listing(detection)];
     const sinceMs = last.atMs - timespanMs;
-    for (const step of latestFirst(lists, under)) {
+    // Beside a COMMIT it matters which command of its transaction a step is.
+    const isPlaceless = this.#placeless[place] === true && !this.#chosen.some((step) => step?.commit);
+    const each = isPlaceless ? latestOfEach : latestFirst;
+    for (const step of each(lists, under, detection.index)) {
       if (step.atMs < sinceMs) return;
       if (step.hits.includes(detection.index)) yield step;
     }
@@ -143,7 +152,7 @@ class Search {
   }
 
   /** Lists that hold every step that can stand here beside what is chosen; null = all that match. */
-  #narrowed(place: number, detection: Detection, agreed: Agreement | null): readonly (readonly Step[])[] | null {
+  #narrowed(place: number, detection: Detection, agreed: Agreement | null): readonly Listing[] | null {
     const postings = this.#ground.steps.postings(detection);
     if (postings === undefined) return null;
     let best = narrowed(this.#ground, this.#rule, place, agreed);

@@ -15,14 +15,27 @@ export function lastUnder(list: readonly Placed[], at: number): number {
   return low - 1;
 }
 
-/** Puts it where it belongs; does nothing when something already stands at its place. */
-export function insert<T extends Placed>(list: T[], item: T): void {
+/** Puts it where it belongs. @returns false when something stands at its place already */
+export function insert<T extends Placed>(list: T[], item: T): boolean {
   const last = list[list.length - 1];
   if (last === undefined || last.at < item.at) {
     list.push(item);
-    return;
+    return true;
   }
   const after = lastUnder(list, item.at) + 1;
-  if (list[after]?.at === item.at) return;
+  if (list[after]?.at === item.at) return false;
   list.splice(after, 0, item);
+  return true;
+}
+
+/** @returns index of the last one older than `beforeMs` in a list in log order, -1 when there is none */
+export function lastBefore(list: readonly { readonly atMs: number }[], beforeMs: number): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((list[middle]?.atMs ?? 0) < beforeMs) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
 }

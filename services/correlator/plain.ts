@@ -87,6 +87,7 @@ function toStep(line: Line, id: string, at: number, effects: readonly StepEffect
     lineage: [],
     hits: [],
     sure: [],
+    alike: null,
   };
   for (const effect of effects) effect.withdrawn = isWithdrawn(line, effect.effect);
   return step;

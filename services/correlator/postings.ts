@@ -7,7 +7,7 @@ import { NoEffect } from "../../infra/rules/field.ts";
 import type { GroupKey, RuleSet } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
 import { fieldNamed } from "../../schemas/fields.ts";
-import { insert } from "./order.ts";
+import { Listing } from "./listing.ts";
 import { fieldTexts, resources, type Step } from "./step.ts";
 
 /** What postings are kept by. A place is a table; what is wider than a table is under every place. */
@@ -67,9 +67,11 @@ export function tableOf(name: string): string {
   return containersOf(whole).length === 2 ? whole : everywhere;
 }
 
+const empty = new Listing();
+
 export class Postings {
   readonly #kinds: ReadonlySet<PostingKind>;
-  readonly #lists = new Map<string, Step[]>();
+  readonly #lists = new Map<string, Listing>();
   #posted = 0;
 
   constructor(kinds: ReadonlySet<PostingKind>) {
@@ -77,38 +79,62 @@ export class Postings {
   }
 
   add(step: Step): void {
-    for (const kind of this.#kinds) for (const key of new Set(keysOf(kind, step))) this.#post(`${kind} ${key}`, step);
+    for (const kind of this.#kinds) for (const key of keysOf(kind, step)) this.#post(`${kind} ${key}`, step);
   }
 
   #post(key: string, step: Step): void {
-    const list = this.#lists.get(key);
-    if (list === undefined) this.#lists.set(key, [step]);
-    else insert(list, step);
+    let list = this.#lists.get(key);
+    if (list === undefined) {
+      list = new Listing();
+      this.#lists.set(key, list);
+    }
+    list.add(step);
     this.#posted += 1;
   }
 
-  of(kind: PostingKind, key: string): readonly Step[] {
-    return this.#lists.get(`${kind} ${key}`) ?? [];
+  of(kind: PostingKind, key: string): Listing {
+    return this.#lists.get(`${kind} ${key}`) ?? empty;
   }
 
-  /** Drops what is no longer kept, once that is worth it. */
-  trim(kept: readonly Step[]): void {
-    if (this.#posted < 1_000 + 8 * this.#kinds.size * kept.length) return;
+  forget(step: Step): void {
+    for (const [key, list] of this.#listsOf(step)) {
+      list.forget(step);
+      this.#posted -= 1;
+      if (list.size === 0) this.#lists.delete(key);
+    }
+  }
+
+  *#listsOf(step: Step): Generator<[string, Listing]> {
+    for (const kind of this.#kinds)
+      for (const place of keysOf(kind, step)) {
+        const key = `${kind} ${place}`;
+        const list = this.#lists.get(key);
+        if (list !== undefined) yield [key, list];
+      }
+  }
+
+  /** Builds all anew once too much stands where steps were before they changed. */
+  trim(kept: Listing): void {
+    if (this.#posted < 1_000 + 8 * this.#kinds.size * kept.size) return;
     this.#lists.clear();
     this.#posted = 0;
-    for (const step of kept) this.add(step);
+    for (const step of kept.live()) this.add(step);
   }
 }
 
 function keysOf(kind: PostingKind, step: Step): readonly string[] {
   switch (kind) {
     case "lineage":
-      return step.lineage.map(tableOf);
+      return once(step.lineage.map(tableOf));
     case "writes":
     case "touches":
       // An event of another product may have a field of such a name, of any form.
-      return step.effects[0]?.effect instanceof NoEffect ? [everywhere] : resources(step, kind).map(tableOf);
+      return step.effects[0]?.effect instanceof NoEffect ? [everywhere] : once(resources(step, kind).map(tableOf));
     default:
       return fieldTexts(step, kind.slice("field ".length));
   }
+}
+
+function once(names: readonly string[]): readonly string[] {
+  return names.length < 2 ? names : [...new Set(names)];
 }

@@ -2,6 +2,7 @@
  * A Step: a command that was allowed (or is in flight), as rules and links see it. Effects are withdrawn one by one
  * (DETECTION §2.4); what is withdrawn counts from then on as if it had never been.
  */
+
 import { accessor, type FieldValue, type Late, type Seen, touches, unknown } from "../../infra/rules/field.ts";
 import { passes } from "../../infra/rules/gate.ts";
 import { type Matcher, merged, nothingMatched } from "../../infra/rules/matcher.ts";
@@ -10,6 +11,7 @@ import { no, type Tri } from "../../infra/rules/tri.ts";
 import type { Effect, Operation } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
 import type { ApprovedChain, CommandDetails } from "../../schemas/event-data.ts";
+import type { Alike } from "./alike.ts";
 
 export interface StepEffect {
   readonly effect: Effect;
@@ -55,6 +57,8 @@ export interface Step {
   /** Detections (by index) that it matches, or may match; and those that it matches for certain. */
   hits: readonly number[];
   sure: readonly number[];
+  /** Its class among those that are kept. */
+  alike: Alike | null;
 }
 
 /** The kind of steps that are no commands: somebody asked for an approval, or answered. */

@@ -5,16 +5,21 @@
 import { Matcher } from "../../infra/rules/matcher.ts";
 import type { Category, Detection, RuleSet } from "../../infra/rules/rule-set.ts";
 import type { Limits } from "../../schemas/limits.ts";
-import { insert, lastUnder } from "./order.ts";
+import { Alikes } from "./alike.ts";
+import { Listing } from "./listing.ts";
+import { lastBefore, lastUnder } from "./order.ts";
 import { kindsAsked, Postings } from "./postings.ts";
 import { approvalKind, isLive, rematch, type Step } from "./step.ts";
 
 export type StepLimits = Pick<Limits, "stepsKeptMax" | "spareStepsKeptMax">;
 
+const none = new Listing();
+
 export class Steps {
-  #all: Step[] = [];
+  #all = new Listing();
   #spare: Step[] = [];
-  #byDetection: Step[][] = [];
+  #byDetection: Listing[] = [];
+  readonly #alikes = new Alikes();
   #postings: readonly Postings[] = [];
   #matchers: Readonly<Record<Category, Matcher>> = { command: new Matcher([]), approval: new Matcher([]) };
   readonly #limits: StepLimits;
@@ -27,11 +32,16 @@ export class Steps {
   }
 
   get all(): readonly Step[] {
-    return this.#all;
+    return this.#all.live();
   }
 
+  /** In log order; some may have left every window. */
   of(detection: Detection): readonly Step[] {
-    return this.#byDetection[detection.index] ?? [];
+    return this.listing(detection).steps;
+  }
+
+  listing(detection: Detection): Listing {
+    return this.#byDetection[detection.index] ?? none;
   }
 
   /** The same, by what links can ask for. */
@@ -52,26 +62,30 @@ export class Steps {
         this.#spare = this.#spare.slice(-this.#limits.spareStepsKeptMax);
       return;
     }
-    insert(this.#all, step);
+    this.#keep(step);
+  }
+
+  #keep(step: Step): void {
+    this.#all.add(step);
+    this.#alikes.enter(step);
     this.#charge(step, 1);
     this.#list(step);
-    if (this.#all.length > this.#limits.stepsKeptMax) this.#evict();
+    if (this.#all.size > this.#limits.stepsKeptMax) this.#evict();
   }
 
-  /** Looks again at one step whose effects, tags or late fields changed. */
+  /** Looks again at one step whose effects, tags or late fields changed: it may be found by less than before, or by more. */
   refresh(step: Step): void {
-    if (!rematch(step, this.#matcherFor(step))) return;
-    this.#list(step);
-  }
-
-  /** The same, of one to which something came after it had begun: it may be found by more than before. */
-  grew(step: Step): void {
-    rematch(step, this.#matcherFor(step));
-    if (step.hits.length === 0) return;
-    const before = this.#all.length;
-    insert(this.#all, step);
-    if (this.#all.length > before) this.#charge(step, 1);
-    this.#list(step);
+    const changed = rematch(step, this.#matcherFor(step));
+    if (step.alike === null) {
+      if (step.hits.length > 0) this.#keep(step);
+      return;
+    }
+    const moves = !this.#alikes.isRight(step);
+    if (moves) {
+      this.#alikes.leave(step);
+      this.#alikes.enter(step);
+    }
+    if (changed || moves) this.#list(step);
   }
 
   #matcherFor({ kind }: Step): Matcher {
@@ -85,7 +99,7 @@ export class Steps {
 
   #list(step: Step): void {
     for (const hit of step.hits) {
-      insert(this.#byDetection[hit] ?? [], step);
+      this.#byDetection[hit]?.add(step);
       this.#postings[hit]?.add(step);
     }
   }
@@ -96,18 +110,20 @@ export class Steps {
 
   /** Steps after a position, oldest first. */
   after(at: number): readonly Step[] {
-    return this.#all.slice(lastUnder(this.#all, at + 1) + 1);
+    const { steps } = this.#all;
+    return steps.slice(lastUnder(steps, at + 1) + 1);
   }
 
   /** New rules take over: everything kept is matched again. */
   reload(rules: RuleSet, tag: (step: Step) => void): void {
     const { detections } = rules;
-    const kept = [...new Set([...this.#all, ...this.#spare])].sort((a, b) => a.at - b.at);
+    const kept = [...new Set([...this.all, ...this.#spare])].sort((a, b) => a.at - b.at);
     const about = (wanted: Category) => new Matcher(detections.filter(({ category }) => category === wanted));
     this.#matchers = { command: about("command"), approval: about("approval") };
-    this.#byDetection = detections.map(() => []);
+    this.#byDetection = detections.map(() => new Listing());
+    this.#alikes.reload(rules.forms);
     this.#postings = kindsAsked(rules).map((kinds) => new Postings(kinds));
-    this.#all = [];
+    this.#all = new Listing();
     this.#spare = [];
     this.#perIdentity.clear();
     this.#evicted.clear();
@@ -120,16 +136,19 @@ export class Steps {
 
   /** Forgets what is older. */
   drop(beforeMs: number): void {
-    const from = this.#all.findIndex(({ atMs }) => atMs >= beforeMs);
-    const gone = this.#all.splice(0, from === -1 ? this.#all.length : from);
-    for (const step of gone) this.#charge(step, -1);
-    for (const [index, list] of this.#byDetection.entries()) {
-      const first = list.findIndex(({ atMs }) => atMs >= beforeMs);
-      list.splice(0, first === -1 ? list.length : first);
-      this.#postings[index]?.trim(list);
-    }
-    const spare = this.#spare.findIndex(({ atMs }) => atMs >= beforeMs);
-    this.#spare.splice(0, spare === -1 ? this.#spare.length : spare);
+    const old = this.#all.cut(beforeMs);
+    for (const listing of this.#byDetection) listing.cut(beforeMs);
+    for (const step of old) this.#forget(step);
+    for (const [index, postings] of this.#postings.entries()) postings.trim(this.#byDetection[index] ?? none);
+    this.#spare.splice(0, lastBefore(this.#spare, beforeMs) + 1);
+  }
+
+  /** Of what is in no list of a detection any more. */
+  #forget(step: Step): void {
+    this.#charge(step, -1);
+    for (const hit of step.hits) this.#postings[hit]?.forget(step);
+    this.#alikes.leave(step);
+    step.alike = null;
   }
 
   #charge(step: Step, by: number): void {
@@ -145,20 +164,22 @@ export class Steps {
       one[1] > most[1] || (one[1] === most[1] && one[0] < most[0]) ? one : most,
     );
     let left = Math.max(1, Math.floor((this.#perIdentity.get(identity) ?? 0) / 10));
-    const gone = new Set<Step>();
-    for (const step of this.#all) {
+    const gone: Step[] = [];
+    for (const step of this.all) {
       if (left === 0) break;
       if ((step.subject.identity ?? "") !== identity) continue;
       left -= 1;
-      gone.add(step);
-      this.#charge(step, -1);
+      gone.push(step);
       if (!isLive(step)) continue;
       for (const hit of step.hits)
         this.#evicted.set(hit, Math.max(this.#evicted.get(hit) ?? Number.NEGATIVE_INFINITY, step.atMs));
     }
-    this.#all = this.#all.filter((step) => !gone.has(step));
-    this.#byDetection = this.#byDetection.map((list) => list.filter((step) => !gone.has(step)));
-    // Postings may still hold what was evicted: a search must not find it there.
-    for (const step of gone) step.hits = [];
+    for (const step of gone) {
+      this.#all.forget(step);
+      for (const hit of step.hits) this.#byDetection[hit]?.forget(step);
+      this.#forget(step);
+      // Postings may still hold it where it was before it changed: a search must not find it there.
+      step.hits = [];
+    }
   }
 }

@@ -128,7 +128,7 @@ export class Timeline {
     const step = state?.step ?? null;
     if (step === null || fields === null) return null;
     step.more = fields;
-    this.#steps.grew(step);
+    this.#steps.refresh(step);
     return step;
   }
 
@@ -270,7 +270,7 @@ export class Timeline {
       if (!resources(step, "touches").some((name) => gained.some((place) => overlaps(name, place)))) continue;
       this.#grown.set(step, at);
       this.tag(step);
-      this.#steps.grew(step);
+      this.#steps.refresh(step);
     }
   }
 
@@ -345,6 +345,7 @@ export class Timeline {
       lineage: nothing,
       hits: nothing,
       sure: nothing,
+      alike: null,
     };
     this.#look(step);
     this.#steps.match(step);

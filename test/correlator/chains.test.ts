@@ -307,7 +307,9 @@ test("a flood evicts the flooder's own steps, and a gate that may have needed on
 test("a search that would take too long is cut short and answers hold", () => {
   const ask = (chainLooksMax: number) => {
     const played = play(chainRule(usual), { limits: { chainLooksMax } });
-    played.run(Array.from({ length: 100 }, (_, index) => `${index}s etl read orders/public.customers`).join("\n"));
+    // One account, many identities: alike steps would be looked at as one.
+    const reads = Array.from({ length: 100 }, (_, at) => `${at}s etl read orders/public.customers identity=p${at}`);
+    played.run(reads.join("\n"));
     played.run("200s etl transform orders/public.customers -> orders/public.staging");
     return played.ask("9m etl delete orders/public.staging");
   };

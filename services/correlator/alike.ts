@@ -1,0 +1,97 @@
+/** Classes of steps that agree in everything a rule may ask of them, apart from their place in the log. */
+import type { ChainRule } from "../../infra/rules/rule-set.ts";
+import type { LinkKind } from "../../schemas/chain.ts";
+import { fieldTexts, resources, type Step } from "./step.ts";
+
+export interface Alike {
+  readonly key: string;
+  steps: number;
+}
+
+/** Fields of a step that never change: a rule that asks for others is searched step by step. */
+const steady: ReadonlySet<string> = new Set([
+  "account",
+  "identity",
+  "task",
+  "session",
+  "target",
+  "clientaddress",
+  "grantid",
+  "address",
+]);
+
+/** Whether a search may look at the latest of each class only: nothing that is asked of this step depends on its place. */
+export function dependsOnNoPlace(rule: ChainRule, place: number): boolean {
+  const { type, absences, steps, written } = rule;
+  if (type !== "temporal_ordered" || absences.length > 0 || new Set(written).size < steps.length) return false;
+  if (steps.some(({ firing }) => firing !== null)) return false;
+  const kinds = rule.links.flatMap(({ from, to, by }) => (from === place || to === place ? by : []));
+  return fieldsOf(rule).every((field) => steady.has(field)) && kinds.every((kind) => classed.has(kind));
+}
+
+/** What two steps of one class are tied alike by. */
+const classed: ReadonlySet<LinkKind> = new Set([
+  "lineage",
+  "resource",
+  "actor",
+  "task",
+  "account",
+  "identity",
+  "address",
+]);
+
+/** Fields that the steps of a rule are compared by. */
+function fieldsOf({ groupBy, distinct, links }: ChainRule): readonly string[] {
+  const grouped = groupBy.flatMap((key) => (key.kind === "field" ? key.fields : []));
+  const linked = links.flatMap(({ by }) => by.filter((kind) => steady.has(kind)));
+  return [...grouped, ...linked, ...(distinct === null ? [] : [distinct.field])];
+}
+
+export class Alikes {
+  readonly #classes = new Map<string, Alike>();
+  #fields: readonly string[] = [];
+  #lineage = false;
+  #touches = false;
+
+  /** @param rules all that is searched for */
+  reload(rules: readonly ChainRule[]): void {
+    const kinds = new Set(rules.flatMap(({ links }) => links.flatMap(({ by }) => by)));
+    this.#fields = [...new Set(["identity", ...rules.flatMap(fieldsOf)])].filter((field) => steady.has(field));
+    this.#lineage = kinds.has("lineage") || rules.some(({ groupBy }) => groupBy.some(({ kind }) => kind === "lineage"));
+    this.#touches = kinds.has("resource");
+    this.#classes.clear();
+  }
+
+  /** Puts a step into its class. */
+  enter(step: Step): void {
+    const key = this.#keyOf(step);
+    let found = this.#classes.get(key);
+    if (found === undefined) {
+      found = { key, steps: 0 };
+      this.#classes.set(key, found);
+    }
+    found.steps += 1;
+    step.alike = found;
+  }
+
+  leave({ alike }: Step): void {
+    if (alike === null) return;
+    alike.steps -= 1;
+    if (alike.steps === 0 && this.#classes.get(alike.key) === alike) this.#classes.delete(alike.key);
+  }
+
+  /** Whether it is still where it belongs, after something about it changed. */
+  isRight(step: Step): boolean {
+    return step.alike?.key === this.#keyOf(step);
+  }
+
+  #keyOf(step: Step): string {
+    let key = step.opaque ? "opaque" : "";
+    // A COMMIT is compared by its command.
+    if (step.commit) key += step.at;
+    for (const field of this.#fields) key += `\n${fieldTexts(step, field).join(" ")}`;
+    if (this.#lineage && step.lineage.length > 0) key += `\n<${step.lineage.join(" ")}`;
+    if (this.#touches) key += `\n>${resources(step, "touches").join(" ")}`;
+    return key;
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Steps in log order that come at the end and leave at the front, and, once somebody asks, the classes of alike ones among
+ * them: steps that no rule can tell apart but by their place. Of these the latest is always as good as any before it
+ * (it is inside every window that an earlier one is in), so a search that looks at one of each class misses nothing.
+ */
+
+import type { Alike } from "./alike.ts";
+import { insert, lastUnder } from "./order.ts";
+import type { Step } from "./step.ts";
+
+/** Shorter lists are looked through one by one. */
+const classedFrom = 16;
+/** What has left is cut off when it is this much, and half of what is there. */
+const goneMin = 32;
+const straysMin = 32;
+
+export class Listing {
+  readonly #steps: Step[] = [];
+  /** How many at the front have left. */
+  #gone = 0;
+  #classes: Map<Alike | null, Listing> | null = null;
+  /** Steps that stand in a class which is no longer theirs as well. */
+  #strays = 0;
+
+  /** In log order; those at the front may have left every window. */
+  get steps(): readonly Step[] {
+    return this.#steps;
+  }
+
+  get size(): number {
+    return this.#steps.length - this.#gone;
+  }
+
+  /** Without those that have left. */
+  live(): readonly Step[] {
+    return this.#steps.slice(this.#gone);
+  }
+
+  /** Adds it; or, where it is here, puts it into the class that is now its own. */
+  add(step: Step): void {
+    const first = this.#steps[this.#gone];
+    if (this.#gone > 0 && first !== undefined && step.at < first.at) this.#cutOff();
+    if (!insert(this.#steps, step)) this.#strays += 1;
+    if (this.#classes === null) return;
+    this.#class(this.#classes, step);
+    if (this.#strays < straysMin || 4 * this.#strays < this.size) return;
+    this.#classes = null;
+  }
+
+  forget(step: Step): void {
+    if (this.#steps[this.#gone] === step) this.#gone += 1;
+    else {
+      const at = lastUnder(this.#steps, step.at + 1);
+      if (this.#steps[at] !== step || at < this.#gone) return;
+      this.#steps.splice(at, 1);
+    }
+    const alike = this.#classes?.get(step.alike);
+    alike?.forget(step);
+    if (alike?.size === 0) this.#classes?.delete(step.alike);
+    if (this.#gone < goneMin || 2 * this.#gone < this.#steps.length) return;
+    this.#cutOff();
+  }
+
+  #cutOff(): void {
+    this.#steps.splice(0, this.#gone);
+    this.#gone = 0;
+  }
+
+  /** Forgets what is older. @returns that */
+  cut(beforeMs: number): readonly Step[] {
+    const old: Step[] = [];
+    for (;;) {
+      const step = this.#steps[this.#gone];
+      if (step === undefined || step.atMs >= beforeMs) return old;
+      this.forget(step);
+      old.push(step);
+    }
+  }
+
+  /**
+   * @param detection by index: only steps that match it
+   * @returns the latest of each class before a position, in no order; null when that is hardly shorter than the list
+   */
+  latestOfEach(bound: number, detection: number): readonly Step[] | null {
+    if (this.size < classedFrom) return null;
+    const classes = this.#classes ?? this.#classify();
+    if (2 * classes.size > this.size) return null;
+    const found: Step[] = [];
+    for (const [alike, list] of classes) {
+      for (let at = lastUnder(list.#steps, bound); at >= list.#gone; at -= 1) {
+        const step = list.#steps[at];
+        if (step === undefined || step.alike !== alike || !step.hits.includes(detection)) continue;
+        found.push(step);
+        break;
+      }
+    }
+    return found;
+  }
+
+  #classify(): Map<Alike | null, Listing> {
+    const classes = new Map<Alike | null, Listing>();
+    this.#classes = classes;
+    this.#strays = 0;
+    for (let at = this.#gone; at < this.#steps.length; at += 1) {
+      const step = this.#steps[at];
+      if (step !== undefined) this.#class(classes, step);
+    }
+    return classes;
+  }
+
+  #class(classes: Map<Alike | null, Listing>, step: Step): void {
+    let alike = classes.get(step.alike);
+    if (alike === undefined) {
+      alike = new Listing();
+      classes.set(step.alike, alike);
+    }
+    insert(alike.#steps, step);
+  }
+}
