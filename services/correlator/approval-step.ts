@@ -39,5 +39,6 @@ export function approvalStep(entry: EntryOf<"approval.asked" | "approval.answere
     lineage: [],
     hits: [],
     sure: [],
+    alike: null,
   };
 }
