@@ -88,6 +88,27 @@ function written({ fields, effects, ...rest }: PlainLine, dice: Dice): string {
   return JSON.stringify({ ...rest, time, ...fields, ...(only ?? (effects ? { effects } : {})) });
 }
 
+/** What both read: events as the oracle has them, and as lines. */
+export interface PlainFile {
+  readonly catalog: Catalog;
+  readonly events: readonly PlainLine[];
+  readonly lines: readonly string[];
+}
+
+export function randomFile(dice: Dice): PlainFile {
+  const catalog = pick(dice, catalogs);
+  const events: PlainLine[] = [];
+  const lines: string[] = [];
+  let time = Date.UTC(2026, 0, 1);
+  for (let number = 0; number < 4 + dice(9); number += 1) {
+    time += pick(dice, [0, 0, 500, 1_000, 1_000, 2_500, 12_000]);
+    const event = line(dice, number, time);
+    events.push(event);
+    lines.push(written(event, dice));
+  }
+  return { catalog, events, lines };
+}
+
 /** Plays several files against one set of rules. @returns answers compared: one per rule and event. @throws AssertionError */
 export function playPlainCase(dice: Dice, files = 4): { compared: number; fired: number } {
   const { text, rules } = randomRules(dice);
@@ -95,21 +116,17 @@ export function playPlainCase(dice: Dice, files = 4): { compared: number; fired:
   let compared = 0;
   let fired = 0;
   for (let file = 0; file < files; file += 1) {
-    const catalog = pick(dice, catalogs);
+    const { catalog, events, lines } = randomFile(dice);
     const engine = new Offline(loaded, createCatalog(catalog));
     const oracle = new PlainOracle(rules, catalog);
-    const lines: string[] = [];
-    let time = Date.UTC(2026, 0, 1);
-    for (let number = 0; number < 4 + dice(9); number += 1) {
-      time += pick(dice, [0, 0, 500, 1_000, 1_000, 2_500, 12_000]);
-      const event = line(dice, number, time);
-      lines.push(written(event, dice));
+    for (const [number, event] of events.entries()) {
       const expected = oracle.take(event);
-      const found = engine.take(lines.at(-1)!, number + 1, assert.fail);
+      const found = engine.take(lines[number] ?? "", number + 1, assert.fail);
       compared += rules.length;
       fired += expected.length;
       const same = JSON.stringify(found) === JSON.stringify(expected);
-      if (!same) assert.deepEqual(found, expected, `${text}\n${JSON.stringify(catalog)}\n${lines.join("\n")}`);
+      const seen = lines.slice(0, number + 1);
+      if (!same) assert.deepEqual(found, expected, `${text}\n${JSON.stringify(catalog)}\n${seen.join("\n")}`);
     }
   }
   return { compared, fired };

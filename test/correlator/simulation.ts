@@ -64,6 +64,8 @@ export class Simulation {
   #atMs = 1_000;
   /** How many answers named a chain: a run that never finds one proves nothing. */
   found = 0;
+  /** Answers compared with the oracle's. */
+  compared = 0;
 
   constructor(dice: Dice, rule: RandomRule, catalog: (typeof catalogs)[number]) {
     this.#dice = dice;
@@ -338,6 +340,7 @@ export class Simulation {
 
   /** @returns the chain that holds, or null. Fails when engine and oracle differ. */
   #compare(asked: Event, intent: string, open: readonly OpenPart[]): Event[] | null {
+    this.compared += 1;
     const answer = this.outputs.findLast((output) => output.type === "command.answered");
     assert.ok(answer?.type === "command.answered" && answer.data.intent === intent);
     const all = allChains(this.#world, this.#rule.oracle, asked);
@@ -380,6 +383,7 @@ export class Simulation {
   }
 
   #compareTold(made: Event, before: number): void {
+    this.compared += 1;
     const told = this.outputs.slice(before).flatMap((output) => (output.type === "chain.completed" ? [output] : []));
     const all = allChains(this.#world, this.#rule.oracle, made);
     const strong =
