@@ -1,10 +1,11 @@
 /** What happens in a log of the corpus, in order of time, with what is known about it that no rule can see: the label. */
+import { createHash } from "node:crypto";
 import type { Subject } from "../../schemas/event.ts";
 import { target } from "./company.ts";
 import type { Spoken } from "./reading.ts";
 
 export const strongLinks = ["flow", "lineage", "task", "actor"] as const;
-export const weakLinks = ["address", "tie", "opaque"] as const;
+export const weakLinks = ["address", "trace", "tie", "opaque"] as const;
 export const linkTypes = [...strongLinks, ...weakLinks] as const;
 export type LinkType = (typeof linkTypes)[number];
 
@@ -36,6 +37,8 @@ export interface CommandAct {
   readonly spoken: Spoken;
   readonly rows: number;
   readonly failed: boolean;
+  /** Trace id that the client wrote into a comment, 32 hex. */
+  readonly trace: string | null;
   /** Null = everyday work. */
   readonly label: Label | null;
 }
@@ -88,9 +91,24 @@ export function command(
   atMs: number,
   subject: Subject,
   spoken: Spoken,
-  more: Partial<Pick<CommandAct, "rows" | "failed" | "label">> = {},
+  more: Partial<Pick<CommandAct, "rows" | "failed" | "trace" | "label">> = {},
 ): CommandAct {
-  return { kind: "command", atMs: Math.round(atMs), subject, spoken, rows: 1, failed: false, label: null, ...more };
+  return {
+    kind: "command",
+    atMs: Math.round(atMs),
+    subject,
+    spoken,
+    rows: 1,
+    failed: false,
+    trace: null,
+    label: null,
+    ...more,
+  };
 }
 
 export const byTime = (a: Act, b: Act): number => a.atMs - b.atMs;
+
+/** A trace id of its own for every name. */
+export function traceOf(name: string): string {
+  return createHash("sha256").update(name).digest("hex").slice(0, 32);
+}

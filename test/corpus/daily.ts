@@ -1,7 +1,7 @@
 /** What people and applications do by day. Applications make most of the commands, people most of what looks like a chain. */
 import type { Subject } from "../../schemas/event.ts";
 import type { Dice } from "../correlator/dice.ts";
-import { type Act, command } from "./act.ts";
+import { type Act, command, traceOf } from "./act.ts";
 import { managed, plain, scratchName, tagged } from "./company.ts";
 import type { Book, Spoken } from "./reading.ts";
 import type { Person, Staff } from "./staff.ts";
@@ -86,8 +86,14 @@ export function peopleOn(book: Book, staff: Staff, dice: Dice, day: number, dayM
   }
   for (const person of staff.agents) {
     const [reading, writing] = [person.on("agent_reader", day), person.on("agent_writer", day)];
-    for (let count = 0; count < 50; count += 1) say(reading, question(dice));
-    for (let count = 0; count < 25; count += 1) say(writing, repair(dice));
+    for (let count = 0; count < 25; count += 1) {
+      const [atMs, trace] = [at(), traceOf(`${person.name} ${day} ${count}`)];
+      const also = (subject: Subject, text: string, laterMs: number) =>
+        acts.push(command(atMs + laterMs, subject, book.read(text), { rows: 20, trace }));
+      also(reading, question(dice), 0);
+      also(reading, question(dice), 400);
+      also(writing, repair(dice), 900);
+    }
   }
   if (day % 30 === 17) handOver(staff, say, dice, day, at());
   return acts;

@@ -79,7 +79,7 @@ export function plainOf(
   undone: boolean,
   parents: ReadonlyMap<string, string>,
 ): CorpusEvent["event"] {
-  const { subject, spoken, failed, rows } = act;
+  const { subject, spoken, failed, rows, trace } = act;
   const { effects, opaque, kind } = spoken.facts;
   const parent = parents.get(subject.task ?? "");
   const isBroken = failed || undone;
@@ -96,7 +96,8 @@ export function plainOf(
     clientaddress: subject.clientaddress,
     kind,
     opaque: opaque !== null,
-    text: spoken.text,
+    text: trace === null ? spoken.text : `/* traceparent='00-${trace}-0000000000000001-01' */ ${spoken.text}`,
+    ...(trace === null ? {} : { trace }),
     ...(effects.length === 1 ? effects[0] : { effects }),
     rows: failed ? 0 : rows,
     outcome: isBroken ? "error" : "ok",

@@ -30,7 +30,7 @@ const { values } = parseArgs({
 const seed = Number(values.seed);
 const companies = 2;
 const chains = Math.ceil(Number(values.chains ?? (values.quick ? 84 : 1_008)) / companies);
-const size = { days: values.quick ? 34 : 45, chains, commands: chains * 10_000 };
+const size = { days: values.quick ? 34 : 36, chains, commands: chains * 10_000 };
 
 if (values.out !== undefined) await write(values.out);
 else await play();

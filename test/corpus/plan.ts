@@ -3,7 +3,7 @@
  * link; a decoy is the same but for one thing, which its label names. The people of a plan are in no other plan.
  */
 import type { Dice } from "../correlator/dice.ts";
-import { type Act, command, type LinkType, type Plan, subjectOf } from "./act.ts";
+import { type Act, command, type LinkType, type Plan, subjectOf, traceOf } from "./act.ts";
 import { scratchTables, tagged } from "./company.ts";
 import { staffScratch } from "./daily.ts";
 import type { Book } from "./reading.ts";
@@ -22,6 +22,7 @@ export const decoys: Readonly<Record<LinkType, readonly string[]>> = {
   lineage: ["announced", "nothing tagged"],
   task: ["one account", "other data", "too late", "other task", "wrong order", "untagged"],
   actor: ["one account", "other data", "too late", "other actor", "wrong order"],
+  trace: ["one account", "other data", "too late", "other trace", "wrong order"],
   address: ["one identity", "other data", "too late", "other address", "wrong order"],
   tie: ["one account", "other data", "too late", "other actor"],
   opaque: [],
@@ -119,6 +120,7 @@ export class Planner {
           command(atMs, cast.subject(by, index, last), book.read(text), {
             rows: 1_000,
             failed: failed === true,
+            trace: cast.trace(index),
             label: { ...label, last: last && place === texts.length - 1 },
           }),
         );
@@ -208,6 +210,12 @@ class Cast {
     const address = link === "address" && this.#isTied() ? this.#home : (this.#addresses[by] ?? "");
     const behalf = link === "actor" && this.#kind === 1 && this.#isTied() ? { onBehalfOf: [`${id}-boss`] } : {};
     return subjectOf({ identity, account: this.#account(by), task: this.#task(index, last), address, ...behalf });
+  }
+
+  /** One for all steps, or each its own. */
+  trace(index: number): string | null {
+    const { link, id } = this.#plan;
+    return link === "trace" ? traceOf(this.#isTied() ? id : `${id} ${index}`) : null;
   }
 
   unrelated(by: number) {

@@ -7,7 +7,7 @@ import { createCatalog, parseCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
 import { gateSteps, type MustAsk } from "../../infra/rules/gate.ts";
 import type { Subject } from "../../schemas/event.ts";
-import type { CommittedEffect, EventData } from "../../schemas/event-data.ts";
+import type { CommandFacts, CommittedEffect, EventData } from "../../schemas/event-data.ts";
 import type { Identity, Task } from "../../schemas/identity.ts";
 import { limits } from "../../schemas/limits.ts";
 import type { Ruling } from "../../schemas/verdict.ts";
@@ -93,13 +93,13 @@ export class Player {
   }
 
   #command(act: CommandAct): Asked {
-    const { facts } = act.spoken;
+    const facts = factsOf(act);
     this.#count += 1;
     const subject: Subject = { ...act.subject, command: `c${this.#count}` };
     const session = act.subject.session ?? "";
     const open = this.#open.get(session);
     const commits = facts.transaction.kind === "commit" ? (open?.commits ?? []) : [];
-    const asked = this.#ask(act, subject, commits);
+    const asked = this.#ask(facts, subject, commits);
     const isHeld = asked.ruling !== null && asked.ruling !== "allow";
     const refused = isHeld && act.label?.last === true && act.label.plan.decoy === null;
     const ruling: Ruling = refused ? "block" : "allow";
@@ -109,7 +109,7 @@ export class Player {
     return asked;
   }
 
-  #ask({ spoken: { facts } }: CommandAct, subject: Subject, commits: readonly CommittedEffect[]): Asked {
+  #ask(facts: CommandFacts, subject: Subject, commits: readonly CommittedEffect[]): Asked {
     if (!this.#mustAsk(facts, subject, this.#tags.of, commits)) return notAsked;
     this.#answer = null;
     this.#fold({ type: "command.intended", subject, data: { ...facts, commits: [...commits] } });
@@ -167,4 +167,11 @@ export class Player {
     if (entry.type === "resource.tagged") this.#tags.fold(entry);
     this.#correlator.fold(entry);
   }
+}
+
+/** The role in force is the account's, and what the client claims stands beside what was read. */
+function factsOf({ spoken: { facts }, subject, trace }: CommandAct): CommandFacts {
+  const { statements = [], fingerprint = "" } = facts.details ?? {};
+  const details = { statements, fingerprint, role: subject.account ?? "", ...(trace === null ? {} : { trace }) };
+  return { ...facts, details };
 }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { startPostgres } from "../../infra/deploy/postgres.ts";
 import type { CommandFacts } from "../../schemas/event-data.ts";
+import { detailsOf } from "../../services/gateway/details.ts";
 import type { NameContext, Reader } from "../../services/gateway/effects/reader.ts";
 import { createReader } from "../../services/gateway/postgres/read-target.ts";
 import { ddl, scratchTables, target } from "./company.ts";
@@ -35,8 +36,10 @@ export class Book {
   read(text: string): Spoken {
     let spoken = this.#known.get(text);
     if (spoken === undefined) {
-      const { effects, opaque, transaction, undoable } = this.#reader.read(text, names);
-      spoken = { text, facts: { kind: "query", effects, opaque, transaction, undoable } };
+      const reading = this.#reader.read(text, names);
+      const { effects, opaque, transaction, undoable } = reading;
+      const details = detailsOf(reading, "", text);
+      spoken = { text, facts: { kind: "query", effects, opaque, transaction, undoable, details } };
       this.#known.set(text, spoken);
     }
     return spoken;

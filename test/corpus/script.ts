@@ -119,10 +119,11 @@ function reading(wanted: Wanted): Script {
   const text = readText(table, dice);
   const read: Line = { by: 0, texts: isUndone ? ["BEGIN", text, "ROLLBACK"] : [text] };
   const copied = link === "opaque" ? hidden(wanted) : hops(wanted, table, 1, accounts - 2);
-  const destroys = decoy === null && link !== "address" && accounts > 2 && accounts % 2 === 0;
+  const onlyExports = link === "address" || link === "trace";
+  const destroys = decoy === null && !onlyExports && accounts > 2 && accounts % 2 === 0;
   const byTask = link === "task" || link === "opaque";
-  const rule =
-    link === "address" ? "address_export" : `${byTask ? "task" : "actor"}_${destroys ? "destroy" : "export"}`;
+  const tie = onlyExports ? link : byTask ? "task" : "actor";
+  const rule = `${tie}_${destroys ? "destroy" : "export"}`;
   const by = accounts - 1;
   const end = (place: string): Line => ({ by, texts: [destroys ? destroyText(place, dice) : exportText(place, dice)] });
   if (decoy === "other data") return { rule, lines: [read, end(other)] };
