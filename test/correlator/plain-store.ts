@@ -7,8 +7,7 @@ export type PlainLine = Readonly<Record<string, unknown>>;
 
 const lasting = new Set(["write", "transform", "delete", "define", "grant"]);
 const structural = new Set([
-  "id",
-  "time",
+  "onBehalfOf",
   "operation",
   "reads",
   "writes",
@@ -53,19 +52,28 @@ function commandRow(line: PlainLine, at: number, ms: number): string {
   return `(${at}, ${ms}, ${quoted(String(line.id))}, ${opaque}, 0, ${at}, ${at}, ${at + stride - 1}, map(${texts.join(", ")}), map(${numbers.join(", ")}))`;
 }
 
+/** As events write numbers. */
+const number = /^\s*[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\s*$/;
+
 function numberOf(value: unknown): number {
-  return typeof value === "number" ? value : typeof value === "string" && value !== "" ? Number(value) : Number.NaN;
+  if (typeof value === "number") return value;
+  return typeof value === "string" && number.test(value) ? Number(value) : Number.NaN;
 }
 
 function fieldsOf(line: PlainLine): Record<string, unknown[]> {
   const fields: Record<string, unknown[]> = {};
+  const own = isCommand(line) ? structural : new Set(["onBehalfOf"]);
   for (const [name, value] of Object.entries(line))
-    if (!structural.has(name) && value !== null && value !== undefined) fields[name] = [value].flat();
-  fields.opaque = [line.opaque === true];
+    if (!own.has(name) && value !== null && value !== undefined) fields[name] = [value].flat();
+  if (isCommand(line)) fields.opaque = [line.opaque === true];
   const behalf = [line.onBehalfOf ?? line.onbehalfof ?? []].flat();
-  delete fields.onBehalfOf;
   if (behalf.length > 0) fields.onbehalfof = behalf;
   return fields;
+}
+
+/** An event of another product has no operation. */
+function isCommand(line: PlainLine): boolean {
+  return (line.operation !== undefined && line.operation !== null) || Array.isArray(line.effects);
 }
 
 interface PlainEffect {
@@ -78,11 +86,14 @@ interface PlainEffect {
   readonly renamed: string[];
 }
 
+const none: PlainEffect = { operation: "", reads: [], writes: [], ends: [], destroys: false, moves: [], renamed: [] };
+
 /** Those that count: of an error only what it has shown. */
 function effectsOf(line: PlainLine): PlainEffect[] {
+  if (!isCommand(line)) return [none];
   const parts: PlainLine[] = Array.isArray(line.effects)
     ? (line.effects as PlainLine[])
-    : [line.operation ?? []].flat().map((operation) => ({ ...line, operation }));
+    : [line.operation].flat().map((operation) => ({ ...line, operation }));
   const failed = line.outcome === "error";
   const shown = typeof line.rows === "number" && line.rows > 0;
   return parts

@@ -25,6 +25,9 @@ export const catalogs = [
   ],
 ];
 
+/** So tight that what is short in these streams is put in short all the time. */
+export const tight = { ...limits, sweepRecordsEvery: 3, flowsSettledEvery: 1 };
+
 interface Running {
   readonly event: Event;
   /** Asked and allowed, not decided yet. */
@@ -71,7 +74,7 @@ export class Simulation {
     this.#dice = dice;
     this.#rule = rule;
     this.#tagsOf = createCatalog(catalog).tagsOf;
-    this.#correlator = createCorrelator({ emit: (output) => this.#emit(output), limits });
+    this.#correlator = createCorrelator({ emit: (output) => this.#emit(output), limits: tight });
     this.#correlator.goLive();
     this.#sessions = [0, 1, 2, 3].map((n) => ({
       id: `s${n}`,

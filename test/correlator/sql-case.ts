@@ -1,5 +1,4 @@
-/** One random stream of plain events, asked twice: by the engine and by SQL in ClickHouse (in this process). */
-import assert from "node:assert/strict";
+/** One random file of plain events, asked three times: the engine, the oracle, and SQL in ClickHouse (in this process). */
 import { createCatalog } from "../../infra/catalog.ts";
 import { hunt, prepareHunt } from "../../infra/hunt/hunt.ts";
 import { createStatements, dropStatements, tablesOf } from "../../infra/hunt/tables.ts";
@@ -7,17 +6,23 @@ import { loadRules } from "../../infra/rules/load.ts";
 import { openChdb } from "../../infra/store/chdb.ts";
 import { type Engine, openEngine } from "../../infra/store/engine.ts";
 import type { Firing } from "../../schemas/rule.ts";
-import { runRules } from "../../services/correlator/offline.ts";
+import { Offline } from "../../services/correlator/offline.ts";
 import type { Dice } from "./dice.ts";
-import { fillPlain, type PlainLine } from "./plain-store.ts";
+import { Disagreement, differenceOf, type Play } from "./disagreement.ts";
+import { randomFile } from "./plain-case.ts";
+import { PlainOracle } from "./plain-oracle.ts";
+import { randomRules } from "./plain-rules.ts";
+import { fillPlain } from "./plain-store.ts";
 import { randomEffects } from "./random-effects.ts";
 import { randomRule } from "./random-rule.ts";
 import { catalogs } from "./simulation.ts";
 
-export interface PlainCase {
+type Catalog = readonly { readonly resource: string; readonly tags: readonly string[] }[];
+
+interface Case {
   readonly rules: string;
-  readonly catalog: readonly { readonly resource: string; readonly tags: readonly string[] }[];
-  readonly lines: readonly PlainLine[];
+  readonly catalog: Catalog;
+  readonly lines: readonly string[];
 }
 
 const tables = tablesOf("proof");
@@ -27,62 +32,83 @@ export async function openHunter(folder: string): Promise<Engine> {
   return openEngine({ connection: await openChdb(folder) });
 }
 
-export function randomPlainCase(dice: Dice): PlainCase {
+/** Rules that hold and block over commands with several effects: what `random-rule.ts` makes for live records. */
+function randomCommands(dice: Dice): Case {
   const catalog = catalogs[dice(catalogs.length)] ?? [];
+  const { text: rules } = randomRule(dice);
   const count = 5 + dice(36);
   let ms = Date.UTC(2026, 0, 1);
   const lines = Array.from({ length: count }, (_, index) => {
     ms += [0, 0, 400, 1_000, 2_500][dice(5)] ?? 0;
-    return randomLine(dice, `e${index}`, ms);
+    return JSON.stringify({
+      id: `e${index}`,
+      time: new Date(ms).toISOString(),
+      identity: `i${dice(3)}`,
+      account: `acc${dice(3)}`,
+      task: `task${dice(4)}`,
+      effects: randomEffects(dice),
+      ...(dice(8) === 0 ? { parentTask: `task${dice(4)}` } : {}),
+      ...(dice(8) === 0 ? { onBehalfOf: [`i${dice(3)}`] } : {}),
+      ...(dice(10) === 0 ? { opaque: true } : {}),
+      ...(dice(6) === 0 ? { outcome: "error", ...(dice(2) === 0 ? { rows: 3 } : {}) } : {}),
+    });
   });
-  return { rules: randomRule(dice).text, catalog, lines };
+  return { rules, catalog, lines };
 }
 
-function randomLine(dice: Dice, id: string, ms: number): PlainLine {
-  return {
-    id,
-    time: new Date(ms).toISOString(),
-    identity: `i${dice(3)}`,
-    account: `acc${dice(3)}`,
-    task: `task${dice(4)}`,
-    effects: randomEffects(dice),
-    ...(dice(8) === 0 ? { parentTask: `task${dice(4)}` } : {}),
-    ...(dice(8) === 0 ? { onBehalfOf: [`i${dice(3)}`] } : {}),
-    ...(dice(10) === 0 ? { opaque: true } : {}),
-    ...(dice(6) === 0 ? { outcome: "error", ...(dice(2) === 0 ? { rows: 3 } : {}) } : {}),
-  };
+const load = (rules: string) => loadRules([{ name: "r.yml", text: rules }], { logs: "any" });
+
+function engineFirings({ rules, catalog, lines }: Case): Firing[] {
+  const engine = new Offline(load(rules), createCatalog(catalog));
+  return lines.flatMap((line, index) =>
+    engine.take(line, index + 1, (warning) => {
+      throw new Error(warning);
+    }),
+  );
 }
 
-export async function engineFirings({ rules, catalog, lines }: PlainCase): Promise<Firing[]> {
-  const run = runRules({
-    rules: [{ name: "r.yml", text: rules }],
-    catalog: { name: "catalog.yaml", text: JSON.stringify(catalog) },
-    events: lines.map((line) => JSON.stringify(line)),
-  });
-  const firings: Firing[] = [];
-  for await (const firing of run) firings.push(firing);
-  return firings;
-}
-
-export async function sqlFirings(engine: Engine, { rules, catalog, lines }: PlainCase): Promise<Firing[]> {
+async function sqlFirings(engine: Engine, { rules, catalog, lines }: Case): Promise<Firing[]> {
   for (const statement of [...dropStatements(tables), ...createStatements(tables, "Memory")])
     await engine.command(statement);
-  await fillPlain(engine, tables, lines);
+  await fillPlain(
+    engine,
+    tables,
+    lines.map((line) => JSON.parse(line)),
+  );
   await prepareHunt(engine, tables, createCatalog(catalog));
-  const found = await hunt(engine, tables, loadRules([{ name: "r.yml", text: rules }], { logs: "any" }));
+  const found = await hunt(engine, tables, load(rules));
   return found.map(({ rule, event, action, chain }) => ({ rule, event, action, chain }));
 }
 
-export interface Compared {
-  /** Answers: one per event and rule. */
-  readonly cases: number;
-  readonly found: number;
+async function compare(engine: Engine, one: Case, expected: readonly Firing[], by: string): Promise<void> {
+  const told = (found: readonly unknown[]) => found.map((firing) => JSON.stringify(firing));
+  const rules = `${one.rules}\ncatalog: ${JSON.stringify(one.catalog)}`;
+  const found = await sqlFirings(engine, one).catch((error: unknown) => {
+    throw new Disagreement(rules, one.lines, error instanceof Error ? (error.cause ?? error) : error);
+  });
+  const [mine, theirs] = [told(found), told(expected)];
+  if (mine.join("\n") === theirs.join("\n")) return;
+  const only = (some: readonly string[], others: readonly string[]) => some.filter((line) => !others.includes(line));
+  throw new Disagreement(rules, one.lines, `SQL and ${by}:\n${differenceOf(only(mine, theirs), only(theirs, mine))}`);
 }
 
-/** @throws AssertionError where SQL and engine differ */
-export async function playSqlCase(engine: Engine, dice: Dice): Promise<Compared> {
-  const one = randomPlainCase(dice);
-  const [expected, found] = [await engineFirings(one), await sqlFirings(engine, one)];
-  assert.deepEqual(found, expected);
-  return { cases: one.lines.length, found: found.length };
+/** Every firing that SQL finds against the engine's and, where it has one, the oracle's. One answer per event and rule. */
+export function sqlPlay(engine: Engine): Play {
+  return async (dice) => {
+    if (dice(3) === 0) {
+      const one = randomCommands(dice);
+      await compare(engine, one, engineFirings(one), "engine");
+      return one.lines.length;
+    }
+    const { text: rules, rules: oracleRules } = randomRules(dice);
+    const { catalog, events, lines } = randomFile(dice);
+    const one = { rules, catalog, lines };
+    const oracle = new PlainOracle(oracleRules, catalog);
+    const expected = events.flatMap((event) => oracle.take(event) as Firing[]);
+    const found = engineFirings(one);
+    if (JSON.stringify(found) !== JSON.stringify(expected))
+      throw new Disagreement(rules, lines, `engine and oracle:\n${differenceOf(found, expected)}`);
+    await compare(engine, one, expected, "oracle");
+    return lines.length * oracleRules.length;
+  };
 }
