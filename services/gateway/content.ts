@@ -43,8 +43,8 @@ export interface Showing {
 export interface Bringing {
   value(text: string): void;
   row(): void;
-  /** @returns whether enough of it was shown to others to be said */
-  say(): boolean;
+  /** @param command that brings it @returns whether enough of it was shown to others to be said */
+  say(command: Command): boolean;
 }
 
 /** Different sets of tags of one result; more are taken together. */
@@ -126,16 +126,16 @@ export class Content {
     const { keys, index } = this.#parts;
     const { epochs } = index;
     const used = keys().filter(({ epoch }) => epochs.includes(epoch));
-    const bringing = this.#bringing(session, command, used);
+    const bringing = this.#bringing(session, used);
     literalsIn(command.text, bringing.value);
     for (const parameter of command.parameters) if (parameter !== null) parameterTexts(parameter, bringing.value);
-    bringing.say();
+    bringing.say(command);
   }
 
   /** Of COPY FROM STDIN, which may begin before anything is shown. @returns null when nobody asks */
-  bringing(session: Session, command: Command): Bringing | null {
+  bringing(session: Session): Bringing | null {
     const { keys, isAsked } = this.#parts;
-    return isAsked() && keys().length > 0 ? this.#bringing(session, command, keys()) : null;
+    return isAsked() && keys().length > 0 ? this.#bringing(session, keys()) : null;
   }
 
   #isOn(): boolean {
@@ -143,7 +143,7 @@ export class Content {
     return !index.isEmpty && keys().length > 0 && isAsked();
   }
 
-  #bringing(session: Session, command: Command, keys: readonly SketchKey[]): Bringing {
+  #bringing(session: Session, keys: readonly SketchKey[]): Bringing {
     const { index } = this.#parts;
     const sketches = keys.map((key) => ({ key, sketch: new Sketch(key, 2 * this.#bounds.contentHashesMax) }));
     return {
@@ -153,7 +153,7 @@ export class Content {
       row() {
         for (const { sketch } of sketches) sketch.rows += 1;
       },
-      say: () => {
+      say: (command) => {
         const found = new Map<Shown, Set<number>>();
         for (const { key, sketch } of sketches)
           for (const hash of sketch.take())

@@ -109,11 +109,11 @@ x-chain:
 `;
 
 /** The operator's rules and catalog: the shipped ones, and one more rule with the tag it needs. */
-async function writeRules(folder: string): Promise<void> {
+async function writeRules({ folder, rules }: FileFacts): Promise<void> {
   const names = await generated(folder);
   await mkdir(join(folder, "rules"), { recursive: true });
   const shipped = join(root, "schemas/rules");
-  for (const file of await readdir(shipped)) await copyFile(join(shipped, file), join(folder, "rules", file));
+  for (const file of rules ?? (await readdir(shipped))) await copyFile(join(shipped, file), join(folder, "rules", file));
   const rule = join(folder, "rules", `${names.rule}.yml`);
   if (!existsSync(rule)) await writeFile(rule, generatedRule(names));
   const catalog = await readFile(join(root, "infra/deploy/demo/catalog.yaml"), "utf8");
@@ -131,6 +131,8 @@ export interface FileFacts {
   readonly drainSeconds?: number;
   readonly traces?: string;
   readonly policy?: string;
+  /** Of the shipped rule files; absent: all. */
+  readonly rules?: readonly string[];
 }
 
 /** @returns the path of throughline.yaml */
@@ -141,7 +143,7 @@ export async function writeFiles(facts: FileFacts): Promise<string> {
     await writeFile(join(folder, "secrets", account), secrets.accounts[account], { mode: 0o600 });
   }
   await writeFile(join(folder, "secrets", "webhook"), secrets.webhook, { mode: 0o600 });
-  await writeRules(folder);
+  await writeRules(facts);
   const file = join(folder, "throughline.yaml");
   await writeFile(file, configText(facts));
   return file;

@@ -48,6 +48,8 @@ export interface WorldOptions {
   readonly traces?: string;
   /** In place of the demo's policy. */
   readonly policy?: string;
+  /** Of the shipped rule files; absent: all. */
+  readonly rules?: readonly string[];
   /** PostgreSQL does not log statements: for benches. */
   readonly quietTarget?: boolean;
   /** Processes that a test does not need. */
@@ -77,6 +79,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     ...(options.drainSeconds === undefined ? {} : { drainSeconds: options.drainSeconds }),
     ...(options.traces === undefined ? {} : { traces: options.traces }),
     ...(options.policy === undefined ? {} : { policy: options.policy }),
+    ...(options.rules === undefined ? {} : { rules: options.rules }),
   });
   const alerts = await receiveAlerts(ports.alerts, secrets.webhook);
   const children = new Map<ProcessName, ChildProcess>();

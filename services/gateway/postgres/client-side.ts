@@ -8,6 +8,7 @@
 import { ThroughlineError } from "../../../schemas/errors.ts";
 import type { Conversation } from "./conversation.ts";
 import { CopyBrought } from "./copy-brought.ts";
+import { copyEnd } from "./copy-end.ts";
 import { extended } from "./extended.ts";
 import { Scanner, clientTypes as types } from "./frames.ts";
 import { refuseLarge } from "./judged.ts";
@@ -133,7 +134,7 @@ export class ClientSide {
     if (type === types.Sync) return this.#sync(bytes, start, end);
     if (type === types.Flush) return this.#flush();
     if (talk.replies.skipping) return;
-    if (type === types.CopyDone || type === types.CopyFail) return this.#copyEnd(type, bytes, start, end);
+    if (type === types.CopyDone || type === types.CopyFail) return copyEnd(talk, type, bytes.subarray(start, end));
     if (talk.replies.head?.run?.copying === true) throw misplaced();
     if (!whole) return this.#large(type);
     if (type === types.Query) return simpleQuery(talk, bytes, start, end);
@@ -170,24 +171,10 @@ export class ClientSide {
     const { talk } = this.#parts;
     const run = talk.replies.newest;
     if (run !== undefined && talk.gate.content !== null) {
-      run.brought ??= new CopyBrought(talk.gate.content, talk.session, run);
+      run.brought ??= new CopyBrought(talk.gate.content, talk.session);
       run.brought.frames(bytes, start, end);
     }
     talk.outlet.add(bytes, start, end);
-  }
-
-  /** CopyDone makes it last (outside a transaction): not before its record is durable. */
-  #copyEnd(type: number, bytes: Buffer, start: number, end: number): Done {
-    const { talk } = this.#parts;
-    const run = talk.replies.head?.run;
-    const go = (): void => {
-      if (talk.replies.skipping) return;
-      if (run !== undefined) run.copying = false;
-      if (!talk.replies.empty) talk.replies.push({ kind: "copy-end" });
-      talk.outlet.add(bytes, start, end);
-    };
-    const wait = type === types.CopyDone && run !== undefined ? talk.durable(run.judgement.ticket) : null;
-    return wait === null ? go() : wait.then(go);
   }
 }
 

@@ -200,6 +200,8 @@ export function execute(portal: string, rowsMax = 0): Buffer {
 export const sync = (): Buffer => frame(clientTypes.Sync);
 export const flush = (): Buffer => frame(clientTypes.Flush);
 export const terminate = (): Buffer => frame(clientTypes.Terminate);
+/** @param reason stands in the target's error and log */
+export const copyFail = (reason: string): Buffer => frame(clientTypes.CopyFail, cstring(reason));
 export const copyDone = (): Buffer => frame(clientTypes.CopyDone);
 
 export function passwordMessage(password: string): Buffer {

@@ -38,6 +38,10 @@ export class Run {
   shown: ShownRows | null = null;
   /** Looks at what COPY FROM STDIN brings, once something came. */
   brought: CopyBrought | null = null;
+  /** Judged again at the end of their data: they end as it does. */
+  readonly copies: Run[] = [];
+  /** Leaves in the place of the target's error. */
+  refusal: Buffer | null = null;
 
   constructor(judgement: Judgement, startedMs: number) {
     this.judgement = judgement;
@@ -50,6 +54,7 @@ export class Run {
   nextStatement(): void {
     this.statement += 1;
     this.copying = false;
+    this.brought = null;
     this.plan = null;
     this.maskKnown = !this.masks;
   }

@@ -237,6 +237,10 @@ export class TargetSide {
     const step = run.step();
     this.#parts.party.ran(run.judgement.command.reading);
     this.#reports.ran(run, this.#parts.transaction.ran(step, run.tag));
+    for (const copy of run.copies) {
+      Object.assign(copy, { rows: run.rows, tag: run.tag });
+      this.#reports.ran(copy, this.#parts.transaction.ran(copy.step(), run.tag));
+    }
     if (step.control.kind === "commit" || step.control.kind === "rollback") this.#parts.names.ended();
   }
 
@@ -273,7 +277,14 @@ export class TargetSide {
 
   #completedOrFailed(run: Run): void {
     if (run.code === null) this.#completed(run);
-    else this.#reports.ran(run, this.#parts.transaction.failed(run.step()));
+    else this.#failed(run, run.code);
+  }
+
+  #failed(run: Run, code: string): void {
+    for (const one of [run, ...run.copies]) {
+      one.code = code;
+      this.#reports.ran(one, this.#parts.transaction.failed(one.step()));
+    }
   }
 
   #error(message: Buffer): void {
@@ -317,15 +328,15 @@ export class TargetSide {
       this.#parts.transaction.broken();
       return;
     }
-    run.code = code;
-    this.#reports.ran(run, this.#parts.transaction.failed(run.step()));
+    this.#failed(run, code);
   }
 
   #leaveError(head: Reply, message: Buffer): void {
     const { gate, session, outbox } = this.#parts;
     if (head.asked !== undefined && head.kind !== "describe") return;
-    if (head.refusal !== undefined) {
-      outbox.add(head.refusal);
+    const refusal = head.refusal ?? head.run?.refusal ?? null;
+    if (refusal !== null) {
+      outbox.add(refusal);
       return;
     }
     if (head.run === undefined && head.command !== undefined) outbox.require(gate.recordFailed(session, head.command));
@@ -366,7 +377,7 @@ export class TargetSide {
   abandon(): void {
     const left = this.#parts.replies.abandon();
     for (const reply of left) reply.asked?.fail();
-    this.#reports.abandon(left.flatMap((reply) => reply.run ?? []));
+    this.#reports.abandon(left.flatMap(({ run }) => (run === undefined ? [] : [run, ...run.copies])));
     this.#parts.names.ended(); // what it defined may have lasted
     this.#parts.party.close();
   }
