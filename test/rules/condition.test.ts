@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { event, load, refusal } from "./ask.ts";
+import type { Seen } from "../../infra/rules/field.ts";
+import { command, event, load, refusal } from "./ask.ts";
 
 const parts = "  a1: { x: 1 }\n  a2: { x: 2 }\n  b: { y: 1 }\n  _c: { y: 1 }\n  _d: { y: 2 }";
 
@@ -100,4 +101,12 @@ test("keywords are looked for in every text field of the event: any of a list, a
     ["{ '|all': [one] }", /all needs a list of two/],
   ] as const)
     assert.match(refusal(`  k: ${keywords}\n  condition: k`), message);
+});
+
+test("of another product's event all is searched, of a command no ids, times or what came late", () => {
+  const foreign = event({ id: "evil", outcome: "worse" });
+  const plain = command({ more: { id: "evil", time: "evil", outcome: "worse", note: "bad" } });
+  const asked = (word: string, seen: Seen) => load(`  k: [${word}]\n  condition: k`).test(seen) === 2;
+  for (const word of ["evil", "worse"]) assert.deepEqual([asked(word, foreign), asked(word, plain)], [true, false]);
+  assert.equal(asked("bad", plain), true);
 });
