@@ -62,6 +62,12 @@ export const limits = {
   clockJumpMsMax: 60_000,
   /** Origins kept per resource; beyond, it keeps the tagged ones and says so. */
   originsPerResourceMax: 1_024,
+  /** Records between two looks at what has left every window. */
+  sweepRecordsEvery: 1_024,
+  /** New flows after which older history is put in short: of each place only from where something had come. */
+  flowsSettledEvery: 4_096,
+  /** New flows after which that happens though something older is still open: then a rollback of that leaves its tags. */
+  flowsOpenMax: 200_000,
   /** Step events kept for chains; the causing identity's oldest goes first. */
   stepsKeptMax: 1_000_000,
   /** Steps kept that match no rule now, for rules to come. */
@@ -108,6 +114,10 @@ export const limits = {
   countedNamedMax: 1_000,
   /** Steps that `rules run` keeps: what matches inside the longest window. More is an error: to drop one would be a wrong answer. */
   plainStepsKeptMax: 4_000_000,
+  /** Policy, catalog and rules together, as text: every process holds and compiles them. */
+  policyBytesMax: 16 * 1024 * 1024,
+  /** Records that one policy may be packed into, of 48 KiB each. */
+  policyPartsMax: 256,
   /** A blob is held in memory whole; a sealed segment of the log is half of this. */
   blobBytesMax: 512 * 1024 * 1024,
   /** One request to the object storage, until its answer begins; a session that opens waits for it. */

@@ -11,6 +11,7 @@
 import { type Catalog, createCatalog, parseCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
 import { Ids, outputKey } from "../../infra/log/ids.ts";
+import { PolicyParts } from "../../infra/policy/packed.ts";
 import { loadRules } from "../../infra/rules/load.ts";
 import type { RuleSet } from "../../infra/rules/rule-set.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
@@ -28,7 +29,8 @@ import { digestOf } from "./digest.ts";
 import { engineVersion } from "./engine.ts";
 import { hash } from "./evidence.ts";
 import { excludedFor } from "./excluded.ts";
-import { Lineage } from "./lineage.ts";
+import { Horizon } from "./horizon.ts";
+import { Lineage, type LineageLimits } from "./lineage.ts";
 import { isOutput, type Output, Outputs } from "./outputs.ts";
 import { type Endings, endingsOf } from "./shape.ts";
 import type { Step } from "./step.ts";
@@ -36,7 +38,9 @@ import { type StepLimits, Steps } from "./steps.ts";
 import { tellAnswer } from "./tell.ts";
 import { type EntryOf, Timeline } from "./timeline.ts";
 
-export type CorrelatorLimits = StepLimits & Pick<Limits, "digestRecordsEvery" | "chainLooksMax" | "clockJumpMsMax">;
+export type CorrelatorLimits = StepLimits &
+  LineageLimits &
+  Pick<Limits, "digestRecordsEvery" | "sweepRecordsEvery" | "chainLooksMax" | "clockJumpMsMax">;
 
 export interface CorrelatorParts {
   /** Appends to the log; may fold the appended record before it returns. Never called during replay. */
@@ -70,8 +74,6 @@ export function createCorrelator(parts: CorrelatorParts): Correlator {
 /** Ids remembered to drop duplicates; of outputs more, because a slow replica says them late. */
 const idsKept = 100_000;
 const outputIdsKept = 500_000;
-/** Records between two looks at what has left every window. */
-const sweepRecordsEvery = 1_024;
 
 class Fold implements Correlator {
   readonly #parts: CorrelatorParts;
@@ -82,14 +84,14 @@ class Fold implements Correlator {
   readonly #clusters = createClusters();
   readonly #tasks = createTasks();
   readonly #told = new Map<string, Set<string>>();
-  /** Places in the log and their times, to know which place has left every window. */
-  readonly #marks: { readonly at: number; readonly atMs: number }[] = [];
+  readonly #horizon = new Horizon();
   #catalog: Catalog = createCatalog([]);
   #rules: RuleSet | null = null;
   #endings: Endings = endingsOf([]);
   #problem: string | null = null;
   #at = 0;
   #folded = 0;
+  readonly #policy = new PolicyParts();
   readonly #ids = new Ids(idsKept);
   readonly #outputIds = new Ids(outputIdsKept);
   /** Of the latest tick in this run of the process. */
@@ -135,7 +137,7 @@ class Fold implements Correlator {
     if (!isOutput(entry)) this.#take(entry);
     else if (this.#own) this.#outputs.claim(entry) || this.#contest(entry);
     else this.#hear(entry);
-    if (this.#at % sweepRecordsEvery === 0) this.#sweep(entry.atMs);
+    if (this.#at % this.#parts.limits.sweepRecordsEvery === 0) this.#sweep(entry.atMs);
     this.#count();
     this.#outputs.flush();
   }
@@ -145,10 +147,8 @@ class Fold implements Correlator {
     const beforeMs = nowMs - (this.#rules?.timespanMsMax ?? 0);
     this.#steps.drop(beforeMs);
     this.#timeline.drop(beforeMs);
-    this.#marks.push({ at: this.#at, atMs: nowMs });
-    for (let mark = this.#marks[0]; mark !== undefined && mark.atMs < beforeMs; mark = this.#marks[0]) {
-      this.#marks.shift();
-    }
+    const horizon = this.#horizon.pass(this.#at, nowMs, beforeMs);
+    this.#lineage.forget(horizon, this.#timeline.oldest(horizon), this.#parts.limits);
   }
 
   goLive(): void {
@@ -173,7 +173,7 @@ class Fold implements Correlator {
     if (entry.type === "command.decided") this.#decide(entry);
     else if (entry.type === "command.finished") this.#finish(entry);
     else if (entry.type === "command.intended") this.#intend(entry);
-    else if (entry.type === "policy.changed") this.#load(entry);
+    else if (entry.type === "policy.changed" || entry.type === "policy.part") this.#propose(entry);
     else if (entry.type === "content.shown" || entry.type === "content.brought") this.#timeline.content(entry);
     else if (entry.type === "session.closed") this.#close(entry);
     else if (entry.type === "service.started") this.#restart(entry);
@@ -361,10 +361,17 @@ class Fold implements Correlator {
     }
   }
 
+  #propose(entry: EntryOf<"policy.changed" | "policy.part">): void {
+    const whole = this.#policy.take(entry);
+    if (whole === null) return;
+    this.#own = whole.engine === engineVersion;
+    if (whole.files === null) this.#problem = "policy.invalid: parts of the policy are missing or damaged";
+    else this.#load(whole.files);
+    if (this.#own) this.#begin(entry.id);
+  }
+
   /** New rules and catalog take over at this position; a file that is wrong leaves the old ones in force. */
-  #load(entry: EntryOf<"policy.changed">): void {
-    const { files, engine } = entry.data;
-    this.#own = engine === engineVersion;
+  #load(files: Readonly<Record<string, string>>): void {
     const names = Object.keys(files).sort();
     const isRule = (name: string) => /(^|\/)rules\/[^/]+\.ya?ml$/.test(name);
     const texts = names.filter(isRule).map((name) => ({ name, text: files[name] ?? "" }));
@@ -378,15 +385,14 @@ class Fold implements Correlator {
       if (!(error instanceof ThroughlineError)) throw error;
       this.#problem = `${error.code}: ${error.message}`;
     }
-    if (this.#own) this.#begin(entry);
   }
 
   /** From here on it speaks for itself: first about tags that it sees and the engine before did not tell. */
-  #begin(entry: EntryOf<"policy.changed">): void {
+  #begin(id: string): void {
     const untold = [...this.#untold].sort();
     this.#untold.clear();
     this.#asked.clear();
-    this.#tell({ id: entry.id, subject: {} }, untold);
+    this.#tell({ id, subject: {} }, untold);
   }
 
   #takeOver(rules: RuleSet, catalog: Catalog): void {

@@ -46,14 +46,17 @@ export interface Settled {
   /** What was there before this position can have come along. */
   readonly at: number;
   readonly muted: readonly string[];
-  /** Until when it came. */
+  /** Until when it came; and as far as is known, where what brought it was lost sight of. */
   readonly until: number;
+  readonly known: number;
   readonly opaque: boolean;
   /** What is inside the place comes from what is inside the origin. */
   readonly renamed: boolean;
 }
 
 export interface Edges {
+  /** Something was moved by an opaque command: then there are weak ways. */
+  readonly isDark: boolean;
   readonly lanes: ReadonlyMap<string, ReadonlyMap<string, Lane>>;
   readonly settled: ReadonlyMap<string, readonly Settled[]>;
   /** Places with lanes or settled origins inside a container. */

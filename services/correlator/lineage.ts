@@ -11,20 +11,28 @@
  */
 import { type Catalog, containersOf, overlaps } from "../../infra/catalog.ts";
 import { touches } from "../../infra/rules/field.ts";
+import type { Limits } from "../../schemas/limits.ts";
 import { type Cut, type Edges, type Flow, type Lane, type Mute, type Settled, unsettle, untilOf } from "./edges.ts";
 import { isIntertwined, laneKey, type Move, movesOf } from "./moves.ts";
 import { Near } from "./near.ts";
 import { insert } from "./order.ts";
+import { marksOf, settle } from "./settle.ts";
 import type { Step } from "./step.ts";
-import { merge, nothing, type Tagged, unmuted } from "./tagged.ts";
+import { TagCache } from "./tag-cache.ts";
+import { isAmong, merge, nothing, type Tagged, unmuted } from "./tagged.ts";
 import { type Reached, type Seen, walk } from "./walk.ts";
 
-/** A flow whose command is not known to be finished. */
-interface Open {
-  readonly to: string;
-  readonly lane: Lane;
+interface News {
   readonly flow: Flow;
+  readonly move: Move;
 }
+
+/** A flow whose command is not known to be finished. */
+interface Open extends News {
+  readonly lane: Lane;
+}
+
+export type LineageLimits = Pick<Limits, "flowsSettledEvery" | "flowsOpenMax" | "originsPerResourceMax">;
 
 const now: Seen = { since: Number.POSITIVE_INFINITY, until: Number.POSITIVE_INFINITY };
 
@@ -42,14 +50,11 @@ export class Lineage implements Edges {
   readonly #open = new Map<Step, Open[]>();
   readonly #openFrom = new Near<Open>();
   /** Steps that brought what only another engine saw. */
-  readonly #heard = new Map<Step, Open[]>();
-  /** Goes up when an earlier answer may be wrong. */
-  #version = 0;
-  /** Goes up when something was lost: withdrawal, end, untag. */
-  #losses = 0;
-  readonly #current = new Map<string, { version: number; tagged: Tagged }>();
-  /** By place: members and tags that have come to it since something was lost last. */
-  readonly #carried = new Map<string, { losses: number; known: Set<string> }>();
+  readonly #heard = new Map<Step, News[]>();
+  readonly #cache = new TagCache();
+  /** Flows since history was put in short last, and up to where that was. */
+  #entered = 0;
+  #settledAt = 0;
   #catalog: Catalog;
 
   constructor(catalog: Catalog) {
@@ -58,16 +63,20 @@ export class Lineage implements Edges {
 
   retag(catalog: Catalog): void {
     this.#catalog = catalog;
-    this.#lost();
+    this.#cache.clear();
   }
 
   /** Origins that count and their tags, now. */
   tagged(resource: string): Tagged {
-    const known = this.#current.get(resource);
-    if (known?.version === this.#version) return known.tagged;
-    const tagged = this.taggedAt([resource], now);
-    if (this.#current.size > 100_000) this.#current.clear();
-    this.#current.set(resource, { version: this.#version, tagged });
+    const known = this.#cache.of(resource);
+    if (known !== undefined) return known;
+    const reached = walk(this, [resource], now, false);
+    const tagged = this.#tagsOf(reached);
+    this.#cache.keep(
+      resource,
+      tagged,
+      reached.map((one) => one.resource),
+    );
     return tagged;
   }
 
@@ -80,8 +89,12 @@ export class Lineage implements Edges {
 
   /** As it was seen then, with what has been withdrawn since left out. */
   taggedAt(resources: readonly string[], seen: Seen, strongOnly = false, before?: number): Tagged {
+    return this.#tagsOf(walk(this, resources, seen, strongOnly, before));
+  }
+
+  #tagsOf(reached: readonly Reached[]): Tagged {
     const found = new Map<string, Set<string>>();
-    for (const { resource, muted } of walk(this, resources, seen, strongOnly, before)) {
+    for (const { resource, muted } of reached) {
       const tags = unmuted(this.#catalog.tagsOf(resource), muted);
       if (tags.length > 0) found.set(resource, new Set([...(found.get(resource) ?? []), ...tags]));
     }
@@ -113,19 +126,15 @@ export class Lineage implements Edges {
     });
   }
 
-  /** Adds what a step moves. @returns places that may have gained tags, each once: also by flows that are open still */
+  /** Adds what a step moves. @returns places that gained tags, each once: also by flows that are open still */
   add(step: Step): readonly string[] {
-    const moves: Move[] = [];
-    const ordered = isIntertwined(step);
+    const news: News[] = [];
     for (const [index, effect] of step.effects.entries()) {
       if (effect.withdrawn) continue;
       const flow: Flow = { at: step.at + index / step.effects.length, step, effect };
-      for (const move of movesOf(step, effect)) {
-        this.#enter(flow, move, step, ordered);
-        moves.push(move);
-      }
+      for (const move of movesOf(step, effect)) news.push({ flow, move });
     }
-    return this.#spread(moves);
+    return news.length === 0 ? [] : this.#bring(news, step, isIntertwined(step));
   }
 
   /**
@@ -142,18 +151,50 @@ export class Lineage implements Edges {
     const move = { to: told.resource, from: told.from, renamed: false };
     if (step === null) {
       const flow = { at, step: { finishedAt: at, lostAt: Number.POSITIVE_INFINITY }, effect: { withdrawn: false } };
-      this.#enter(flow, move, null, false);
-      return this.#spread([move]);
+      return this.#bring([{ flow, move }], null, false);
     }
     const effect = step.effects.find(({ effect: { writes } }) => writes.some((name) => overlaps(name, told.resource)));
     const flow: Flow = { at: step.at, step, effect: effect ?? step.effects[0] ?? { withdrawn: false } };
     const heard = this.#heard.get(step) ?? [];
-    heard.push(this.#enter(flow, move, step, false));
+    heard.push({ flow, move });
     this.#heard.set(step, heard);
-    return this.#spread([move]);
+    return this.#bring([{ flow, move }], step, false);
   }
 
-  #enter(flow: Flow, { to, from, renamed }: Move, step: Step | null, ordered: boolean): Open {
+  /** @returns where it, or what is open and comes on from there, brought what was not there before */
+  #bring(news: readonly News[], step: Step | null, ordered: boolean): readonly string[] {
+    const isOld = ({ move: { from, to } }: News) => isAmong(this.taggedNow(from), this.#everywhereIn(to));
+    const before = news.every(isOld) ? null : this.#comesTo(news);
+    for (const { flow, move } of news) this.#enter(flow, move, step, ordered);
+    if (before === null) return [];
+    for (const place of before.keys()) this.#cache.drop(place);
+    // What was renamed brings to each column its own: that is not compared column by column.
+    const renamed = new Set(news.flatMap(({ move }) => (move.renamed ? move.to : [])));
+    const isSame = (place: string, [all, each]: readonly [Tagged, Tagged]) =>
+      isAmong(this.tagged(place), all) && isAmong(this.#everywhereIn(place), each) && !renamed.has(place);
+    return [...before].flatMap(([place, was]) => (isSame(place, was) ? [] : place)).sort();
+  }
+
+  /** What any place inside has, whatever its name: what came to this one as a whole. */
+  #everywhereIn(place: string): Tagged {
+    if (place.includes("#")) return this.tagged(place);
+    return containersOf(place).length === 2 ? this.tagged(`${place}#`) : nothing;
+  }
+
+  /** Places that these moves can bring something to, with what is there: anywhere in it, and everywhere in it. */
+  #comesTo(news: readonly News[]): Map<string, readonly [Tagged, Tagged]> {
+    const places = new Map<string, readonly [Tagged, Tagged]>();
+    const left = news.map(({ move: { to } }) => to);
+    for (let place = left.pop(); place !== undefined; place = left.pop()) {
+      if (places.has(place)) continue;
+      places.set(place, [this.tagged(place), this.#everywhereIn(place)]);
+      for (const { move } of this.#openFrom.about(place)) left.push(move.to);
+    }
+    return places;
+  }
+
+  #enter(flow: Flow, move: Move, step: Step | null, ordered: boolean): void {
+    const { to, from, renamed } = move;
     const opaque = step?.opaque ?? false;
     if (opaque) this.isDark = true;
     const lanes = this.lanes.get(to) ?? this.#place(to);
@@ -162,51 +203,27 @@ export class Lineage implements Edges {
     lanes.set(key, lane);
     unsettle(lane, flow);
     insert(lane.flows, flow);
-    const open = { to, lane, flow };
-    if (step === null || step.finishedAt !== Number.POSITIVE_INFINITY) return open;
+    this.#entered += 1;
+    if (step === null || step.finishedAt !== Number.POSITIVE_INFINITY) return;
+    const open = { flow, move, lane };
     const others = this.#open.get(step);
     if (others === undefined) this.#open.set(step, [open]);
     else others.push(open);
     this.#openFrom.add(open, from);
-    return open;
-  }
-
-  /** What comes on from there: at once by these moves, and by what is open wherever it comes to. */
-  #spread(moves: readonly Pick<Move, "to" | "from">[]): readonly string[] {
-    const gained = new Set<string>();
-    const left = [...moves];
-    for (let move = left.pop(); move !== undefined; move = left.pop()) {
-      if (!this.#isNews(move)) continue;
-      gained.add(move.to);
-      for (const { to, lane } of this.#openFrom.about(move.to)) left.push({ to, from: lane.from });
-    }
-    return [...gained].sort();
-  }
-
-  #isNews({ to, from }: Pick<Move, "to" | "from">): boolean {
-    const carried = this.#carried.get(to);
-    const known = carried?.losses === this.#losses ? carried.known : new Set<string>();
-    const isKnown = ({ members, tags }: Tagged) =>
-      members.every((name) => known.has(name)) && tags.every((tag) => known.has(` ${tag}`));
-    if (isKnown(this.taggedNow(from))) return false;
-    // Not all that is there comes along: a later effect of the same command may have brought it.
-    const there = this.taggedAt([to], now);
-    if (isKnown(there)) return false;
-    for (const member of there.members) known.add(member);
-    for (const tag of there.tags) known.add(` ${tag}`);
-    this.#carried.set(to, { losses: this.#losses, known });
-    this.#version += 1;
-    return true;
   }
 
   #place(to: string): Map<string, Lane> {
     const lanes = new Map<string, Lane>();
     this.lanes.set(to, lanes);
-    for (const container of containersOf(to)) {
-      const inside = this.inside.get(container) ?? new Set();
-      this.inside.set(container, inside.add(to));
-    }
+    this.#contain(to);
     return lanes;
+  }
+
+  #contain(place: string): void {
+    for (const container of containersOf(place)) {
+      const inside = this.inside.get(container) ?? new Set();
+      this.inside.set(container, inside.add(place));
+    }
   }
 
   /** The step is finished: nothing comes by its flows any more. */
@@ -243,33 +260,38 @@ export class Lineage implements Edges {
     };
     put(this.marks, resource);
     for (const container of containersOf(resource)) put(this.marksInside, container);
-    this.#lost();
+    this.#cache.drop(resource);
   }
 
   /** @returns whether the step had moved anything, so that other steps must be looked at again */
   withdraw(step: Step): boolean {
     const heard = this.#heard.get(step) ?? [];
-    for (const { lane, flow } of heard) unsettle(lane, flow);
+    for (const { flow, move } of heard) this.#touch(flow, move, false, step);
     let moved = heard.length > 0;
-    const kind = { opaque: step.opaque, ordered: isIntertwined(step) };
+    const ordered = isIntertwined(step);
     for (const [index, effect] of step.effects.entries()) {
       if (!effect.withdrawn) continue;
       const at = step.at + index / step.effects.length;
       for (const move of movesOf(step, effect)) {
-        const lane = this.lanes.get(move.to)?.get(laneKey({ ...move, ...kind }));
-        if (lane !== undefined) unsettle(lane, { at, step, effect });
+        this.#touch({ at, step, effect }, move, ordered, step);
         moved = true;
       }
     }
     for (const open of this.#open.get(step) ?? []) if (open.flow.effect.withdrawn) this.#openFrom.delete(open);
-    if (moved) this.#lost();
     return moved;
+  }
+
+  /** A flow may count no more: what was worked out from it is not right. */
+  #touch(flow: Flow, move: Move, ordered: boolean, { opaque }: Step): void {
+    const lane = this.lanes.get(move.to)?.get(laneKey({ ...move, opaque, ordered }));
+    if (lane !== undefined) unsettle(lane, flow);
+    this.#cache.drop(move.to);
   }
 
   /** Places that what the step moved can have come to, and what contains them. */
   downstream(step: Step): ReadonlySet<string> {
     const places = new Set<string>(step.effects.flatMap((effect) => movesOf(step, effect).map(({ to }) => to)));
-    for (const { to } of this.#heard.get(step) ?? []) places.add(to);
+    for (const { move } of this.#heard.get(step) ?? []) places.add(move.to);
     for (let before = -1; before !== places.size; ) {
       before = places.size;
       for (const [to, lanes] of this.lanes) {
@@ -290,9 +312,46 @@ export class Lineage implements Edges {
     this.#mark(resource, at);
   }
 
-  #lost(): void {
-    this.#version += 1;
-    this.#losses += 1;
+  /**
+   * Puts what is older than every question in short, once that is worth it.
+   * @param horizon no question goes further back
+   * @param oldest of what may still be withdrawn or found to last, if that is before the horizon
+   */
+  forget(horizon: number, oldest: number, limits: LineageLimits): void {
+    const before = this.#entered >= limits.flowsOpenMax ? horizon : Math.min(horizon, oldest);
+    if (this.#entered < limits.flowsSettledEvery || before <= this.#settledAt) return;
+    this.#entered = 0;
+    this.#settledAt = before;
+    const settled = settle(this, before, this.#catalog, limits.originsPerResourceMax);
+    this.settled.clear();
+    for (const [place, origins] of settled) this.settled.set(place, origins);
+    for (const [to, lanes] of this.lanes) {
+      for (const [key, lane] of lanes) {
+        const isKept = ({ at, step, effect }: Flow) =>
+          !effect.withdrawn && (at >= before || step.finishedAt === Number.POSITIVE_INFINITY);
+        lane.flows.splice(0, lane.flows.length, ...lane.flows.filter(isKept));
+        lane.until.length = 0;
+        if (lane.flows.length === 0) lanes.delete(key);
+      }
+      if (lanes.size === 0) this.lanes.delete(to);
+    }
+    for (const [resource, cuts] of this.cuts) {
+      const kept = cuts.filter(({ at }) => at >= before);
+      if (kept.length === 0) this.cuts.delete(resource);
+      else this.cuts.set(resource, kept);
+    }
+    for (const step of this.#heard.keys()) if (step.finishedAt < before) this.#heard.delete(step);
+    this.#reindex();
+  }
+
+  #reindex(): void {
+    const [own, inside] = marksOf(this);
+    this.marks.clear();
+    this.marksInside.clear();
+    this.inside.clear();
+    for (const [name, positions] of own) this.marks.set(name, positions);
+    for (const [name, positions] of inside) this.marksInside.set(name, positions);
+    for (const place of new Set([...this.lanes.keys(), ...this.settled.keys()])) this.#contain(place);
   }
 
   facts(): string[] {
@@ -302,6 +361,7 @@ export class Lineage implements Edges {
         const flows = lane.flows.filter(({ effect }) => !effect.withdrawn).map(({ at }) => at);
         if (flows.length > 0) facts.push(`${to} ${key} ${flows.join(" ")}`);
       }
+    for (const [place, origins] of this.settled) facts.push(`settled ${place} ${JSON.stringify(origins)}`);
     for (const [resource, cuts] of this.cuts)
       facts.push(`cut ${resource} ${cuts.map(({ at, floor }) => `${at}/${floor}`)}`);
     for (const [resource, mutes] of this.mutes)

@@ -26,3 +26,11 @@ export function unmuted(tags: readonly string[], muted: readonly string[]): read
     return kinds.length === 0 || kinds.some((kind) => !isMuted(kind));
   });
 }
+
+/** Whether all of the one is in the other. */
+export function isAmong(one: Tagged, other: Tagged): boolean {
+  if (one === other) return true;
+  return (
+    one.members.every((member) => other.members.includes(member)) && one.tags.every((tag) => other.tags.includes(tag))
+  );
+}

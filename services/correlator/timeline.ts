@@ -214,6 +214,15 @@ export class Timeline {
     sessions?.delete(subject.session ?? "");
   }
 
+  /** Where the oldest command began of which something may still come; `at` when there is none. */
+  oldest(at: number): number {
+    let oldest = at;
+    for (const { step } of this.#commands.values()) if (step !== null) oldest = Math.min(oldest, step.at);
+    for (const sessions of this.#sessions.values())
+      for (const { open } of sessions.values()) for (const step of open ?? []) oldest = Math.min(oldest, step.at);
+    return oldest;
+  }
+
   /** Forgets what no window reaches any more. */
   drop(beforeMs: number): void {
     for (const step of this.#running) if (step.atMs < beforeMs) this.#running.delete(step);

@@ -83,16 +83,16 @@ function expand(
       if (strongOnly && lane.opaque) continue;
       const rest = lane.renamed ? inner : "";
       const alike = placeMutes.length === 0 && !lane.ordered;
-      for (const [time, until, own] of alike
+      for (const [time, , known, own] of alike
         ? departures(edges, lane, at, floor)
         : oneByOne(edges, lane, looking, floor)) {
-        const on = muted(before, after(placeMutes, until));
+        const on = muted(before, after(placeMutes, known));
         for (const from of lane.from) queue.push(reach(from + rest, time, on, own));
       }
     }
     for (const origin of settled ?? []) {
       if (origin.until < floor || (strongOnly && origin.opaque)) continue;
-      reached.push(arrived(origin, at, inner, muted(before, after(placeMutes, origin.until))));
+      reached.push(arrived(origin, at, inner, muted(before, after(placeMutes, origin.known))));
     }
   }
 }
@@ -102,8 +102,57 @@ function arrived(origin: Settled, at: number, inner: string, before: readonly st
   return { resource: origin.resource + (origin.renamed ? inner : ""), at: Math.min(at, origin.at), muted: all };
 }
 
-/** Time up to which the sources were open, until when it brought something, and the effect's own place where that matters. */
-type Departure = readonly [number, number, number?];
+/** What had come to a place of its own, not by what is around or inside it. */
+export interface Arrival extends Omit<Settled, "opaque"> {
+  readonly place: string;
+}
+
+/** Renames of renames of renames: beyond this, what is inside is taken to be everywhere in it. */
+const renamesMax = 16;
+
+/** @returns everything that had come to the place by then and is there, with where it could have left from last */
+export function arrivals(edges: Edges, place: string, at: number, strongOnly: boolean, depth = 0): Arrival[] {
+  const floor = floorOf(edges, place, at);
+  const mutes = mutesOf(edges, place, at);
+  const found: Arrival[] = [];
+  const put = (came: Omit<Arrival, "until" | "known" | "place">, place: string, until: number, known: number) =>
+    found.push({ ...came, muted: muted(came.muted, after(mutes, known)), place, until, known });
+  for (const origin of edges.settled.get(place) ?? [])
+    if (origin.until >= floor && !(strongOnly && origin.opaque)) put(origin, place, origin.until, origin.known);
+  for (const lane of edges.lanes.get(place)?.values() ?? []) {
+    if (strongOnly && lane.opaque) continue;
+    for (const [time, until, known, own] of leaving(edges, lane, { resource: place, at, muted: [] }, floor, mutes)) {
+      const seen = { since: time, until: time };
+      if (!lane.renamed || depth >= renamesMax) {
+        for (const one of walk(edges, lane.from, seen, strongOnly, own))
+          put({ ...one, renamed: false }, place, until, known);
+        continue;
+      }
+      for (const from of lane.from) {
+        put({ resource: from, at: time, muted: [], renamed: true }, place, until, known);
+        for (const name of [from, ...containersOf(from), ...(edges.inside.get(from) ?? [])])
+          for (const one of arrivals(edges, name, time, strongOnly, depth + 1))
+            put(one, one.place.startsWith(from) ? place + one.place.slice(from.length) : place, until, known);
+      }
+    }
+  }
+  return found;
+}
+
+/** Time up to which the sources were open; until when it brought something, as far as is known; the effect's own place where that matters. */
+type Departure = readonly [time: number, until: number, known: number, own?: number];
+
+function leaving(
+  edges: Edges,
+  lane: Lane,
+  looking: Reached,
+  floor: number,
+  mutes: readonly Mute[],
+): Iterable<Departure> {
+  const isAlike =
+    mutes.length === 0 && !lane.ordered && untilOf(lane, lane.flows.length - 1) < Number.POSITIVE_INFINITY;
+  return isAlike ? departures(edges, lane, looking.at, floor) : oneByOne(edges, lane, looking, floor);
+}
 
 /** Where nobody untagged the place, flows of one lane differ only in their ends: per stretch of the sources the latest counts. */
 function* departures(edges: Edges, lane: Lane, at: number, floor: number): Generator<Departure> {
@@ -112,7 +161,7 @@ function* departures(edges: Edges, lane: Lane, at: number, floor: number): Gener
     const until = index < 0 ? -1 : untilOf(lane, index);
     if (until < 0 || until < floor) return;
     const time = Math.min(bound, until);
-    yield [time, until];
+    yield [time, until, until];
     bound = lane.from.reduce((last, name) => Math.max(last, markBefore(edges, name, time)), 0);
     if (bound === 0) return;
   }
@@ -127,7 +176,7 @@ function* oneByOne(edges: Edges, lane: Lane, { at, before }: Reached, floor: num
     // A person who untags a place speaks of what was lost sight of, too.
     const known = Math.min(until, Math.max(flow.at, flow.step.lostAt));
     for (const time of stretches(edges, lane.from, flow.at, Math.min(at, until)))
-      yield lane.ordered ? [time, known, flow.at] : [time, known];
+      yield lane.ordered ? [time, until, known, flow.at] : [time, until, known];
   }
 }
 

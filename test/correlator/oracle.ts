@@ -182,6 +182,12 @@ function playAll(world: World, { since, until, label, strongOnly }: Asked): Play
   };
 }
 
+/** A person who untags a place speaks for what was lost sight of before, too: whatever it still brings. */
+function leftOf(member: string, to: string, event: Event, untags: readonly Untag[]): string {
+  const later = untags.filter(({ at: then, resource }) => then > event.lostAt && isInside(to, resource));
+  return memberOf(nameOf(member), [...member.split(" ").slice(1), ...later.flatMap(({ tags }) => tags)]);
+}
+
 function bring(brought: Brought, place: string, member: string, by: By): boolean {
   const members = brought.get(place) ?? new Map<string, Set<By>>();
   brought.set(place, members);
@@ -197,7 +203,8 @@ function moveOn(brought: Brought, running: ReadonlySet<By>, untags: readonly Unt
   let moved = false;
   for (const by of running)
     for (const [from, to] of strongOnly && by.event.opaque ? [] : movesOf(by.event, by.event.parts[by.index]!))
-      for (const member of at(brought, from, untags, laterThan(by))) moved = bring(brought, to, member, by) || moved;
+      for (const member of at(brought, from, untags, laterThan(by)))
+        moved = bring(brought, to, leftOf(member, to, by.event, untags), by) || moved;
   return moved;
 }
 

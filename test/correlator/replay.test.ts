@@ -7,7 +7,7 @@ import type { Output } from "../../services/correlator/outputs.ts";
 import { seeded } from "./dice.ts";
 import { chainRule, play, usual } from "./play.ts";
 import { randomRule } from "./random-rule.ts";
-import { catalogs, Simulation } from "./simulation.ts";
+import { catalogs, Simulation, tight } from "./simulation.ts";
 
 const few: Limits = { ...limits, digestRecordsEvery: 7 };
 
@@ -46,10 +46,10 @@ test("random streams replay to the same state, wherever they are cut", () => {
     const simulation = new Simulation(dice, randomRule(dice), catalogs[dice(2)]!);
     for (let step = 0; step < 20; step += 1) simulation.step();
     const { entries } = simulation;
-    assert.deepEqual(replay(entries, limits), { digest: simulation.digest, missing: [] });
+    assert.deepEqual(replay(entries, tight), { digest: simulation.digest, missing: [] });
     const cut = entries.findLastIndex(({ role }) => role === "correlator");
     if (cut === -1) continue;
-    const { missing } = replay(entries.slice(0, cut), limits);
+    const { missing } = replay(entries.slice(0, cut), tight);
     assert.equal(missing[0]?.id, entries[cut]?.id, "what the crash left out is emitted, and nothing else first");
   }
 });
