@@ -20,6 +20,10 @@ export const errorCatalogue = {
     kind: "fault",
     hint: "Correct policy.cedar at the place named; the running policy stays in force.",
   },
+  "policy.too_large": {
+    kind: "fault",
+    hint: "Fewer or shorter rule files: combine rules that differ in a value only, and keep long texts out of them.",
+  },
   "catalog.invalid": { kind: "fault", hint: "Correct catalog.yaml at the place named." },
   "rule.invalid": { kind: "fault", hint: "Correct the rule at the place named; `throughline rules test` tries it." },
   "rule.unsupported": {

@@ -155,8 +155,8 @@ export interface EventData {
    */
   "content.shown": { epoch: number; tags: string[]; hashes: string };
   /**
-   * A command brings values that others were shown: said before it is asked about or decided. `from`: by `content.shown`
-   * event, how many different values its session has brought of that command; `values`: of all of them, each once.
+   * A command brings values that were shown: said before it is asked about or decided. `from`: by `content.shown` event, how
+   * many different values its identity has lately brought of that command; `values`: of all of them, each once.
    */
   "content.brought": { from: { event: string; command: string; shared: number }[]; values: number; tags: string[] };
   "approval.asked": {
@@ -240,8 +240,13 @@ export interface EventData {
   "audit.read": { what: string; filter: Record<string, string>; rows: number };
   "audit.exported": { filter: Record<string, string>; records: number; withText: boolean; manifest: string };
   "audit.verified": { records: number; ok: boolean; finding: string };
-  /** The content itself: a replica without it does not answer. `files` maps name → text; large ones by reference. */
-  "policy.changed": { digest: string; engine: string; files: Record<string, string> };
+  /**
+   * The content itself: a replica without it does not answer. `files` maps name → text. Files that are larger than a record
+   * stand packed in `parts` policy.part records of this source right before; `whole` is the digest of their JSON.
+   */
+  "policy.changed": { digest: string; engine: string; files: Record<string, string>; parts?: number; whole?: string };
+  /** Base64 of brotli of the JSON of the files, piece by piece from 0. */
+  "policy.part": { digest: string; part: number; letters: string };
   /** Files that were not taken over: what was in force stays. */
   "policy.refused": { reason: string };
   "key.erased": { keyId: string; by: string; reason: string };

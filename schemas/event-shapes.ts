@@ -156,7 +156,11 @@ const shapes = {
   "audit.read": open({ what: text, filter: named, rows: number }),
   "audit.exported": open({ filter: named, records: number, withText: flag, manifest: text }),
   "audit.verified": open({ records: number, ok: flag, finding: text }),
-  "policy.changed": open({ digest: text, engine: text, files: named }),
+  "policy.changed": open({
+    ...{ digest: text, engine: text, files: named },
+    ...{ parts: Type.Optional(number), whole: Type.Optional(text) },
+  }),
+  "policy.part": open({ digest: text, part: number, letters: text }),
   "policy.refused": open({ reason: text }),
   "key.erased": open({ keyId: text, ...bySomebody }),
   "correlator.digested": open({ folded: number, digest: text }),

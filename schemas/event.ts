@@ -106,6 +106,7 @@ export const catalogue: { readonly [T in EventType]: Rule } = {
   "audit.exported": e("api"),
   "audit.verified": e("api"),
   "policy.changed": s("gateway", "correlator"),
+  "policy.part": s("gateway", "correlator"),
   "policy.refused": e("gateway"),
   "key.erased": e("api"),
   "correlator.digested": s("correlator"),

@@ -82,8 +82,8 @@ export const limits = {
   contentEpochMs: 10 * 86_400_000,
   /** Hashes of what was shown that a gateway keeps, over all identities; who showed most loses his own oldest. */
   contentKeptMax: 1_000_000,
-  /** A session that brings one row at a time is counted together while it pauses no longer than this. */
-  contentPauseMsMax: 10 * 60_000,
+  /** What an identity brings one row at a time is counted together while it pauses no longer than this. */
+  contentPauseMsMax: 3_600_000,
   /** Objects inside objects of a plain event. */
   plainDepthMax: 32,
   /** Different fields of one plain event. */

@@ -97,7 +97,9 @@ const stories: Stories = {
   "audit.read": (d) => `Read ${d.what}, ${count(d.rows, "row")}`,
   "audit.exported": (d) => `Exported ${count(d.records, "record")}${d.withText ? " with clear text" : ""}`,
   "audit.verified": (d) => `Verified ${count(d.records, "record")}: ${d.ok ? "intact" : d.finding}`,
-  "policy.changed": (d) => `Policy in force: ${Object.keys(d.files).join(", ")}`,
+  "policy.changed": (d) =>
+    `Policy in force: ${d.parts === undefined ? Object.keys(d.files).join(", ") : `${d.digest.slice(0, 12)}, in ${d.parts} parts`}`,
+  "policy.part": (d) => `Part ${d.part + 1} of policy ${d.digest.slice(0, 12)}`,
   "policy.refused": (d) => `Policy not taken over${because(d.reason)}`,
   "key.erased": (d) => `Key erased${because(d.reason)}`,
   "correlator.digested": (d) => `State after ${count(d.folded, "step")}`,

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import type { StepsState } from "../infra/log/steps-follow.ts";
-import type { EventData } from "../schemas/event-data.ts";
+import type { KeptPolicyParts, WholePolicy } from "../infra/policy/packed.ts";
 import type { KeptFeed } from "./gateway/feed.ts";
 import type { KeptDefinition } from "./gateway/postgres/foreign.ts";
 import type { KeptGateway } from "./gateway/shared-view.ts";
@@ -16,7 +16,8 @@ export interface FeedSnapshot {
   readonly feed: KeptFeed;
   readonly gateways: readonly KeptGateway[];
   readonly definitions: readonly KeptDefinition[];
-  readonly policy: EventData["policy.changed"] | null;
+  readonly policy: WholePolicy | null;
+  readonly parts: KeptPolicyParts;
 }
 
 export interface SnapshotFile {

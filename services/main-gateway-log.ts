@@ -13,9 +13,9 @@ import { openSharedLog, type SharedLog } from "../infra/log/shared-log.ts";
 import type { Shipper } from "../infra/log/shipper.ts";
 import { openSocketHost } from "../infra/log/socket-host.ts";
 import { stepsPlace } from "../infra/log/steps-follow.ts";
+import { PolicyParts, sayPolicy, type WholePolicy } from "../infra/policy/packed.ts";
 import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
-import type { EventData } from "../schemas/event-data.ts";
 import { limits } from "../schemas/limits.ts";
 import { type Correlator, createCorrelator } from "./correlator/correlator.ts";
 import { engineVersion } from "./correlator/engine.ts";
@@ -53,7 +53,7 @@ export interface GatewayLogParts {
 }
 
 /** The last `policy.changed`: which files, and which engine spoke from then on. */
-type InForce = EventData["policy.changed"] | null;
+type InForce = WholePolicy | null;
 
 /** Messages of the steps topic between two snapshots of what was folded: some seconds of folding at a start. */
 const stepsBetweenSnapshots = 20_000;
@@ -82,8 +82,9 @@ async function embedded(
   const speaker = await journal.appender("correlator", config.name);
   const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits });
   let policy: InForce = null;
+  const said = new PolicyParts();
   await journal.foldFromStart((entry: Entry) => {
-    if (entry.type === "policy.changed") policy = entry.data;
+    policy = said.take(entry) ?? policy;
     correlator.fold(entry);
     feed.fold(entry);
     inForce?.fold(entry);
@@ -111,7 +112,7 @@ async function embedded(
 /** Puts the policy into the log when it, or the engine that speaks, is another one than there. */
 function propose(appender: Appender, policy: InForce, files: PolicyFiles): void {
   const changed = policyChange(policy, files, engineVersion);
-  if (changed !== null) appender.append({ type: "policy.changed", subject: {}, data: changed });
+  if (changed !== null) sayPolicy(appender, changed);
 }
 
 /**
@@ -123,8 +124,8 @@ function proposeChanged(appender: Appender, policy: InForce, { config, files }: 
   const before = existsSync(file) ? readFileSync(file, "utf8").trim() : null;
   const isChanged = before !== null && before !== files.digest;
   if (policy === null || isChanged) propose(appender, policy, files);
-  else if (Number(engineVersion) > Number(policy.engine))
-    appender.append({ type: "policy.changed", subject: {}, data: { ...policy, engine: engineVersion } });
+  else if (Number(engineVersion) > Number(policy.engine) && policy.files !== null)
+    sayPolicy(appender, { ...policy, files: policy.files, engine: engineVersion });
   writeFileSync(file, `${files.digest}\n`, { mode: 0o600 });
 }
 
@@ -166,9 +167,12 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
   const file = snapshotFile(shared, parts);
   const kept = readSnapshot(file);
   let policy = kept?.policy ?? null;
+  const said = new PolicyParts();
   if (kept !== null) {
     feed.restore(kept.feed);
     if (kept.policy !== null) inForce?.take(kept.policy);
+    said.restore(kept.parts);
+    inForce?.parts.restore(kept.parts);
     view.restore(kept.gateways, stepsPlace(kept.steps.offset));
     heart.foreign.restore(kept.definitions);
   }
@@ -176,7 +180,7 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
     const before = view.place;
     const place = stepsPlace(offset);
     for (const entry of entries) {
-      if (entry.type === "policy.changed") policy = entry.data;
+      policy = said.take(entry) ?? policy;
       feed.fold(entry);
       inForce?.fold(entry);
       view.fold(entry, place);
@@ -197,7 +201,7 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
   const keep = () => {
     const steps = following.state;
     keptAt = steps.offset;
-    const about = { gateways: view.kept(), definitions: heart.foreign.kept(), policy };
+    const about = { gateways: view.kept(), definitions: heart.foreign.kept(), policy, parts: said.kept() };
     writeSnapshot(file, { steps, feed: feed.kept(steps.atMs - grantsKeptMs), ...about });
   };
   return {

@@ -8,12 +8,12 @@ import { basename, join } from "node:path";
 import { type Catalog, parseCatalog } from "../infra/catalog.ts";
 import type { Entry } from "../infra/log/entry.ts";
 import { loadPolicy } from "../infra/policy/cedar.ts";
+import { expectFits, type PolicyChange, PolicyParts, type WholePolicy } from "../infra/policy/packed.ts";
 import type { Policy } from "../infra/policy/policy.ts";
 import { loadRules } from "../infra/rules/load.ts";
 import type { RuleSet } from "../infra/rules/rule-set.ts";
 import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
-import type { EventData } from "../schemas/event-data.ts";
 
 export interface PolicyFiles {
   readonly catalog: Catalog;
@@ -34,6 +34,7 @@ export async function readPolicyFiles(config: Pick<Config, "policy" | "catalog" 
     .filter((name) => /\.ya?ml$/.test(name))
     .sort();
   for (const name of names) texts[`rules/${basename(name)}`] = await text(join(config.rules, name));
+  expectFits(texts);
   return compiled(texts, config);
 }
 
@@ -59,7 +60,8 @@ export class PolicyInForce {
   /** Read from files here, by digest: it need not be read again when the log has it. */
   readonly #read = new Map<string, PolicyFiles>();
   /** Said last, not looked at yet: a replay of years compiles only the last. */
-  #said: EventData["policy.changed"] | null = null;
+  #said: WholePolicy | null = null;
+  readonly parts = new PolicyParts();
   #last: { readonly digest: string; readonly engine: string } | null = null;
   #problem: string | null = null;
   readonly #changed: (files: PolicyFiles) => void;
@@ -83,27 +85,28 @@ export class PolicyInForce {
   }
 
   /** @returns what to append; null when that is in force already */
-  propose(files: PolicyFiles, engine: string): EventData["policy.changed"] | null {
+  propose(files: PolicyFiles, engine: string): PolicyChange | null {
     this.#read.set(files.digest, files);
     return policyChange(this.#last, files, engine);
   }
 
   /** For every record of the log, in order. */
   readonly fold = (entry: Entry): void => {
-    if (entry.type === "policy.changed") this.take(entry.data);
+    const whole = this.parts.take(entry);
+    if (whole !== null) this.take(whole);
   };
 
-  take(said: EventData["policy.changed"]): void {
+  take(said: WholePolicy): void {
     this.#last = said;
     this.#said = said;
   }
 
-  #settle({ digest, files }: EventData["policy.changed"]): void {
+  #settle({ digest, files }: WholePolicy): void {
     this.#said = null;
     this.#problem = null;
     if (digest === this.#files.digest) return;
     try {
-      this.#files = this.#read.get(digest) ?? { ...compiled(files, inTheLog), digest };
+      this.#files = this.#read.get(digest) ?? { ...compiled(expectWhole(files), inTheLog), digest };
     } catch (error) {
       if (!(error instanceof ThroughlineError)) throw error;
       this.#problem = `the policy that the log has last cannot be read here: ${error.message}`;
@@ -115,12 +118,17 @@ export class PolicyInForce {
   }
 }
 
+function expectWhole(files: WholePolicy["files"]): Record<string, string> {
+  if (files !== null) return files;
+  throw new ThroughlineError("policy.invalid", "parts of it are missing or damaged");
+}
+
 /** @returns what to say when the files, or the engine that reads them, are not those the log has last; null when they are */
 export function policyChange(
   last: { readonly digest: string; readonly engine: string } | null,
   { digest, texts }: Pick<PolicyFiles, "digest" | "texts">,
   engine: string,
-): EventData["policy.changed"] | null {
+): PolicyChange | null {
   return last?.digest === digest && last.engine === engine ? null : { digest, engine, files: texts };
 }
 

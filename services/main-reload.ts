@@ -5,6 +5,7 @@
  */
 import type { Appender } from "../infra/log/log.ts";
 import type { Notes } from "../infra/observe/notes.ts";
+import { sayPolicy } from "../infra/policy/packed.ts";
 import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
 import { type PolicyInForce, readPolicyFiles } from "./main-policy.ts";
@@ -58,7 +59,7 @@ async function reload({ config, inForce, appender, notes, engine }: ReloadParts,
   const fresh = await load();
   const files = await readPolicyFiles(fresh);
   const changed = inForce.propose(files, engine);
-  if (changed !== null) await appender.synced(appender.append({ type: "policy.changed", subject: {}, data: changed }));
+  if (changed !== null) await appender.synced(sayPolicy(appender, changed));
   notes.info(
     changed === null ? "read again: policy, catalog and rules are those in force" : "new policy, catalog or rules",
     {

@@ -62,6 +62,7 @@ const codes: { readonly [T in EventType]: number } = {
   "content.shown": 60,
   "content.brought": 61,
   "identity.unlinked": 70,
+  "policy.part": 71,
 };
 
 const types: ReadonlyMap<number, EventType> = new Map(
