@@ -47,6 +47,10 @@ export function fieldsPage(): string {
     "- `chain.lineage` and `chain.actor` tie several events: they stand under `group-by` of a correlation, not in a detection.",
     "- Statement text and parameters are no fields: they are kept encrypted, and rules match what a statement does.",
     "",
+    "An editor with a YAML language server completes and checks these names, modifiers and keys: write as the first line of a rule file",
+    "`# yaml-language-server: $schema=<path or URL of schemas/rule.schema.json>`, or map `rules/*.yml` to that schema in the editor's settings.",
+    "What the schema cannot say (names of other rules, conditions, regular expressions) `throughline rules test` says with file, line and key.",
+    "",
     ...known.flatMap(section),
   ].join("\n");
 }
