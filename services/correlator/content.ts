@@ -17,7 +17,7 @@ interface Evidence {
 }
 
 /** Events of one command whose ids are kept: what it showed first, what it brought last. */
-const eventsMax = 64;
+const eventsMax = 128;
 
 export type KeptContentEvidence = readonly (readonly [session: string, command: string, evidence: Evidence])[];
 

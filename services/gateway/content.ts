@@ -14,6 +14,7 @@ import type { Subject } from "../../schemas/event.ts";
 import { type Limits, limits } from "../../schemas/limits.ts";
 import { parameterTexts } from "./content-binary.ts";
 import type { ContentIndex, Shown } from "./content-index.ts";
+import { readerOf, Tally } from "./content-tally.ts";
 import { literalsIn } from "./content-text.ts";
 import type { Session } from "./session.ts";
 
@@ -49,26 +50,18 @@ export interface Bringing {
 
 /** Different sets of tags of one result; more are taken together. */
 const tagSetsMax = 8;
-/** Readings told of one command: the one it shares most with for each reader. */
-const fromMax = 32;
-/** Readings and values that a session is remembered to have brought. */
-const readingsMax = 64;
-const sharedMax = 10_000;
+/** Identities whose bringing is counted: the one that brought something longest ago goes first. */
+const talliesMax = 256;
 /** A first few hashes are worth an event; then as many as were told before. */
 const freshMin = 1;
-
-interface Brought {
-  /** By event of the reading: the values shared with it. */
-  readonly by: Map<Shown, Set<number>>;
-  lastMs: number;
-  /** Since BEGIN, for the COMMIT. */
-  pending: Map<Shown, Set<number>>;
-}
 
 export class Content {
   readonly #parts: ContentParts;
   readonly #bounds: NonNullable<ContentParts["bounds"]>;
-  readonly #brought = new WeakMap<Session, Brought>();
+  /** By identity and account; its sessions are counted together. */
+  readonly #tallies = new Map<string, Tally>();
+  /** Readers of whom values came since BEGIN: said again with the COMMIT that makes them last. */
+  readonly #uncommitted = new WeakMap<Session, { readonly tally: Tally; readonly readers: Set<string> }>();
   /** The command that was looked at last: held and asked again, it brings nothing new. */
   readonly #looked = new WeakMap<Session, string>();
 
@@ -121,7 +114,7 @@ export class Content {
       this.#commit(session, command);
       return;
     }
-    if (kind === "rollback" || kind === "begin") this.#brought.get(session)?.pending.clear();
+    if (kind === "rollback" || kind === "begin") this.#uncommitted.delete(session);
     if (!mayBring(command.reading)) return;
     const { keys, index } = this.#parts;
     const { epochs } = index;
@@ -161,48 +154,46 @@ export class Content {
               const shared = found.get(shown) ?? new Set();
               found.set(shown, shared.add(hash));
             }
-        return found.size > 0 && this.#sayBrought(session, command, this.#counted(session, found));
+        return found.size > 0 && this.#count(session, command, found);
       },
     };
   }
 
-  /** Together with what the session has brought before: one row at a time is as much as all at once. */
-  #counted(session: Session, found: ReadonlyMap<Shown, ReadonlySet<number>>): ReadonlyMap<Shown, ReadonlySet<number>> {
+  #count(session: Session, command: Command, found: ReadonlyMap<Shown, ReadonlySet<number>>): boolean {
+    const tally = this.#tallyOf(session);
+    tally.add(found);
+    const readers = new Set([...found.keys()].map(readerOf));
+    const before = this.#uncommitted.get(session)?.readers ?? [];
+    this.#uncommitted.set(session, { tally, readers: new Set([...before, ...readers]) });
+    return this.#sayBrought(session, command, tally, readers);
+  }
+
+  #tallyOf({ subject }: Session): Tally {
     const nowMs = this.#parts.now();
-    const before = this.#brought.get(session);
+    const name = `${subject.identity}\n${subject.account}`;
+    const before = this.#tallies.get(name);
     const isOver = before === undefined || nowMs - before.lastMs > this.#bounds.contentPauseMsMax;
-    const brought: Brought = isOver ? { by: new Map(), lastMs: nowMs, pending: new Map() } : before;
-    this.#brought.set(session, brought);
-    brought.lastMs = nowMs;
-    const counted = new Map<Shown, ReadonlySet<number>>();
-    for (const [shown, hashes] of found) {
-      const known = brought.by.get(shown) ?? new Set();
-      brought.by.delete(shown);
-      brought.by.set(shown, known);
-      for (const hash of hashes) if (known.size < sharedMax) known.add(hash);
-      brought.pending.set(shown, known);
-      counted.set(shown, known);
+    const tally = isOver ? new Tally() : before;
+    tally.lastMs = nowMs;
+    this.#tallies.delete(name);
+    this.#tallies.set(name, tally);
+    for (const oldest of this.#tallies.keys()) {
+      if (this.#tallies.size <= talliesMax) break;
+      this.#tallies.delete(oldest);
     }
-    for (const shown of [...brought.by.keys()].slice(0, Math.max(0, brought.by.size - readingsMax))) {
-      brought.by.delete(shown);
-      brought.pending.delete(shown);
-    }
-    return counted;
+    return tally;
   }
 
   #commit(session: Session, command: Command): void {
-    const pending = this.#brought.get(session)?.pending;
-    if (pending === undefined || pending.size === 0) return;
-    this.#sayBrought(session, command, pending);
-    pending.clear();
+    const brought = this.#uncommitted.get(session);
+    this.#uncommitted.delete(session);
+    if (brought !== undefined) this.#sayBrought(session, command, brought.tally, brought.readers);
   }
 
-  #sayBrought(session: Session, command: Command, found: ReadonlyMap<Shown, ReadonlySet<number>>): boolean {
-    const from = told(found, this.#bounds.contentSharedMin);
-    if (from.length === 0) return false;
-    const values = new Set(from.flatMap(({ hashes }) => [...hashes])).size;
-    const tags = [...new Set(from.flatMap(({ tags: own }) => own))].sort();
-    const data = { from: from.map(({ event, command: of, shared }) => ({ event, command: of, shared })), values, tags };
+  #sayBrought(session: Session, command: Command, tally: Tally, readers: ReadonlySet<string>): boolean {
+    const told = tally.of(readers, this.#bounds.contentSharedMin);
+    if (told === null) return false;
+    const data = { from: [...told.from], values: told.values, tags: [...told.tags] };
     this.#parts.appender.append({
       type: "content.brought",
       subject: { ...session.subject, command: command.id },
@@ -210,38 +201,6 @@ export class Content {
     });
     return true;
   }
-}
-
-interface Told {
-  readonly event: string;
-  readonly command: string;
-  readonly shared: number;
-  readonly tags: readonly string[];
-  readonly hashes: ReadonlySet<number>;
-}
-
-/** Readings of which enough came back, the most first; one for each reader, so that no decoy pushes another one out. */
-function told(found: ReadonlyMap<Shown, ReadonlySet<number>>, sharedMin: number): readonly Told[] {
-  const byCommand = new Map<string, { readonly parts: Shown[]; readonly hashes: Set<number> }>();
-  for (const [shown, hashes] of found) {
-    const one = byCommand.get(shown.command) ?? { parts: [], hashes: new Set() };
-    byCommand.set(shown.command, one);
-    one.parts.push(shown);
-    for (const hash of hashes) one.hashes.add(hash);
-  }
-  const byReader = new Map<string, Told & { readonly atMs: number }>();
-  for (const [command, { parts, hashes }] of byCommand) {
-    const [first] = parts;
-    if (first === undefined || hashes.size < sharedMin) continue;
-    const reader = `${first.identity}\n${first.account}`;
-    const { event, atMs } = first;
-    const tags = [...new Set(parts.flatMap((shown) => shown.tags))];
-    const before = byReader.get(reader);
-    if (before !== undefined && (before.shared > hashes.size || (before.shared === hashes.size && before.atMs > atMs)))
-      continue;
-    byReader.set(reader, { event, command, shared: hashes.size, tags, hashes, atMs });
-  }
-  return [...byReader.values()].sort((a, b) => b.shared - a.shared || b.atMs - a.atMs).slice(0, fromMax);
 }
 
 /** It puts values somewhere, or may. */
