@@ -89,6 +89,10 @@ export interface Reading {
   readonly resolution: string;
   /** Digest (hex) of the statement with literals removed. */
   readonly fingerprint: string;
+  /** Tables that it makes with nothing on them that could run code: their names can be read before the catalog has them. */
+  readonly makes?: readonly ResourceUri[];
+  /** Of what it defines: names that only cease to mean anything (DROP … IF EXISTS of what the catalog does not have). */
+  readonly clears?: readonly ResourceUri[];
   /** SQL command tags in order ("SELECT", "INSERT", …), for people. */
   readonly statements: readonly string[];
   /**

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bind, execute, parse, query, sync } from "../../services/gateway/postgres/messages.ts";
 import { durationMs, splitPath } from "../../services/gateway/postgres/names.ts";
+import { effect, reading, uri } from "./doubles.ts";
 import { bindComplete, complete, frame, parseComplete, ready, Talk } from "./talk.ts";
 
 test("after SET the target is asked again before the next command is read, and role and search_path are its answer", async () => {
@@ -134,4 +135,21 @@ test("the client's own statement_timeout is known, in every way that SHOW writes
   talk.drop();
   const written = { "0": null, "250ms": 250, "90s": 90_000, "2min": 120_000, "3h": 10_800_000, "1d": 86_400_000 };
   for (const [setting, ms] of Object.entries(written)) assert.equal(durationMs(setting), ms);
+});
+
+test("a temporary table that was read is told to the reader as made, by its own name; in records it carries the session", async () => {
+  const talk = await Talk.opened();
+  const made = uri("orders/pg_temp.scratch");
+  const define = { ...effect("define"), writes: [made] };
+  const text = "CREATE TEMP TABLE scratch (a int)";
+  const statements = ["CREATE TABLE"];
+  talk.reader.texts.set(text, reading({ effects: [define], changes: ["definitions"], statements, makes: [made] }));
+  await talk.runs(text, "I");
+  assert.deepEqual(talk.last.reading.effects[0]?.writes, [`orders/pg_temp.scratch@${talk.wire.session.id}`]);
+  talk.client.say(query("SELECT 1"));
+  await talk.names();
+  await talk.target.hears(query("SELECT 1"));
+  const { names } = talk.reader.asked.at(-1)!;
+  assert.deepEqual([names.pending, names.made], [[made], [made]]);
+  talk.drop();
 });

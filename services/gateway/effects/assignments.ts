@@ -8,7 +8,7 @@ import type { Env } from "./env.ts";
 import { sourcesOf } from "./expression.ts";
 import { mayFail, tellMoved } from "./failing.ts";
 import { readTargets } from "./query.ts";
-import { columnsOf, lookUp, writtenBy } from "./relations.ts";
+import { columnsOf, lookUp, rowsOf, writtenBy } from "./relations.ts";
 import { joinScopes, type Scope, type ScopeColumn, type ScopeTable, scopeOf } from "./scope.ts";
 
 /** SET: each expression flows into its column. @returns names of the columns written */
@@ -41,14 +41,14 @@ export function lookUpTarget(range: RangeVar | undefined, env: Env): Relation | 
 /** The table that is changed, as its own expressions see it. */
 export function targetTable(relation: Relation, range: RangeVar | undefined, env: Env): ScopeTable {
   const alias = range?.alias?.aliasname ?? relation.raw.name;
-  const columns = columnsOf(relation, env.analysis, range?.inh === true);
-  return { alias, schema: range?.alias ? null : relation.raw.schema, columns, others: null };
+  const rows = rowsOf(relation, env.analysis, range?.inh === true);
+  return { alias, schema: range?.alias ? null : relation.raw.schema, ...rows };
 }
 
 export function readsAnother(relation: Relation, env: Env): boolean {
   if (env.effect.scanned.size > 0) return true;
   const own = new Set<Source>(columnsOf(relation, env.analysis, true).flatMap((column) => column.from));
-  return [...env.effect.reads].some((source) => !own.has(source));
+  return [...env.effect.reads].some((source) => !own.has(source) && source.uri !== relation.uri);
 }
 
 /** RETURNING goes where the statement's rows go: to the client, or into the query around it. */

@@ -29,6 +29,8 @@ export interface Relation {
   readonly byName: ReadonlyMap<string, Column>;
   /** Digest of everything that decides what the relation means. */
   readonly digest: string;
+  /** Its columns are not known: a name that is no other column may be one, and counts as the whole table. */
+  readonly isOpen?: true;
 }
 
 export interface TargetCatalog {
@@ -109,6 +111,15 @@ function makeRelation(target: string, raw: RawRelation): Relation {
     byName.set(row.name, column);
   }
   return relation;
+}
+
+/** A table that only the session knows which made it. @param number tells those of one session apart */
+export function openRelation(uri: ResourceUri, schema: string, name: string, number: number): Relation {
+  const raw: RawRelation = {
+    ...{ oid: -1 - number, schema, name, kind: "r", owner: "", rowSecurity: false, definition: null, columns: [] },
+    ...{ parents: [], triggers: [], rules: [], expressions: [], foreignKeys: [], unique: [], grants: [] },
+  };
+  return { uri, raw, columns: [], byName: new Map(), digest: "made by the session", isOpen: true };
 }
 
 /** PostgreSQL's own schemas: their columns are one resource per relation. */

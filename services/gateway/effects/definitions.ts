@@ -3,7 +3,7 @@
  * later (function, trigger, rule, job) counts, when it is defined, as what its body could do: opaque, unless the body
  * is PostgreSQL's own. DROP and friends are in removals.ts, GRANT and roles in grants.ts.
  */
-import type { Node, RangeVar } from "../../../infra/sql/grammar.ts";
+import type { CreateStmt, Node, RangeVar } from "../../../infra/sql/grammar.ts";
 import type { ResourceUri } from "../../../schemas/command.ts";
 import { readAlterTable } from "./alterations.ts";
 import { createEnv } from "./analysis.ts";
@@ -72,6 +72,25 @@ function createTable(node: Node, analysis: Analysis): void {
   }
   // Nothing is evaluated now; but a function nobody has read will be, at each INSERT.
   callAll([tableElts, constraints, partspec], analysis);
+  const [made] = effect.writes;
+  if (made?.includes(".") && isPlain(node.CreateStmt, analysis)) analysis.draft.makes.add(made);
+}
+
+/** Nothing but columns of types without code: no keys to other tables, nothing inherited or copied. */
+function isPlain(
+  { inhRelations, partbound, partspec, ofTypename, tableElts = [], constraints = [] }: CreateStmt,
+  { catalog }: Analysis,
+) {
+  if (inhRelations || partbound || partspec || ofTypename) return false;
+  const keys = (nodes: readonly Node[]): boolean =>
+    nodes.some((node) => !("Constraint" in node) || node.Constraint.contype === "CONSTR_FOREIGN");
+  if (keys(constraints)) return false;
+  return tableElts.every((node) => {
+    if ("Constraint" in node) return !keys([node]);
+    if (!("ColumnDef" in node)) return false;
+    const type = nameParts(node.ColumnDef.typeName?.names).at(-1) ?? "";
+    return !keys(node.ColumnDef.constraints ?? []) && catalog.typeFunctions(type).length === 0;
+  });
 }
 
 /** Looks only at the calls inside: columns of a table that does not exist yet have no meaning. */

@@ -57,6 +57,10 @@ export class ReadingDraft {
   readonly outputs: (readonly (readonly Source[])[])[] = [];
   readonly changes = new Set<Change>();
   readonly statements: string[] = [];
+  /** Tables made with nothing on them that could run code. */
+  readonly makes = new Set<ResourceUri>();
+  /** Names that the catalog does not have, dropped if they are there: nothing is meant by them afterwards. */
+  readonly clears = new Set<ResourceUri>();
   /** What names resolved to, each with a digest of its definition. */
   readonly resolved = new Map<string, string>();
   /** First reason why it is opaque. */

@@ -128,7 +128,9 @@ export function resolveReference(reference: ColumnRef, env: Env): ScopeColumn | 
   const name = third ?? second;
   if (table === null) return env.parameters?.has(first) ? rowColumn(name, []) : null;
   if (name === "*") return rowColumn(name, rowOf(table));
-  return columnOf(table, name) ?? attributeCall(table, name, env);
+  const column = columnOf(table, name);
+  if (column && table.calls) callFunction([name], [], new Set(rowOf(table)), env, "field");
+  return column ?? attributeCall(table, name, env);
 }
 
 function bareReference(name: string, env: Env): ScopeColumn | null {

@@ -43,6 +43,8 @@ export function finish(
     resolution: resolution(draft, catalog, names),
     fingerprint,
     statements: draft.statements,
+    ...(draft.makes.size > 0 && !dark ? { makes: [...draft.makes] } : {}),
+    ...(draft.clears.size > 0 && !dark ? { clears: [...draft.clears] } : {}),
     ...(draft.handle && !isMany(draft) ? { handle: draft.handle } : {}),
   };
 }

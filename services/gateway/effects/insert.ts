@@ -55,6 +55,7 @@ function flowInto(
     tellMoved(relation, name, column.from, env.analysis);
     if (name !== undefined) made.set(name, column.from);
   });
+  if (relation.isOpen) return () => all;
   return (name) => made.get(name) ?? [];
 }
 
@@ -80,7 +81,8 @@ function readConflict(
   }
   if (clause.action !== "ONCONFLICT_UPDATE") return;
   const columns = target.columns.map(({ name }) => expressionColumn(name, proposed(relation, name, inserted, env)));
-  const excluded: ScopeTable = { ...target, alias: "excluded", schema: null, qualifiedOnly: true, columns };
+  const others = target.others === null ? null : inserted("");
+  const excluded: ScopeTable = { ...target, alias: "excluded", schema: null, qualifiedOnly: true, columns, others };
   const inner: Env = { ...env, scope: joinScopes([scopeOf([target, excluded], null)], env.scope?.parent ?? null) };
   env.effect.destroys = true;
   const written = assign(relation, clause.targetList ?? [], inner);

@@ -44,6 +44,7 @@ function fill(tag: string, range: RangeVar, names: readonly string[], query: Nod
   const effect = new EffectDraft("transform");
   const columns = "SelectStmt" in query ? analysis.select(query.SelectStmt, createEnv(analysis, effect, "sink")) : [];
   draft.add("define").write([made]);
+  if (tag !== "CREATE MATERIALIZED VIEW" && made.includes(".")) draft.makes.add(made);
   effect.write([made]);
   effect.read(columns.flatMap((column) => column.from));
   flowColumns(effect, made, columns, names);

@@ -3,7 +3,7 @@
  * may use, pg_catalog first unless listed), and which names its own uncommitted or temporary definitions could shadow.
  */
 import type { ResourceUri } from "../../../schemas/command.ts";
-import type { Relation, TargetCatalog } from "./catalog.ts";
+import { openRelation, type Relation, type TargetCatalog } from "./catalog.ts";
 import type { NameContext } from "./reader.ts";
 import { relationUri } from "./uri.ts";
 
@@ -16,6 +16,8 @@ export interface Names {
   readonly home: string | null;
   /** Whether a relation of that name could be one that the catalog does not show. */
   shadowed(schema: string | null, name: string): boolean;
+  /** The session's own table of that name, when it can be nothing else. */
+  own(schema: string | null, name: string): Relation | null;
 }
 
 export type Found = Relation | "unknown" | "shadowed";
@@ -33,6 +35,7 @@ export function resolveNames(catalog: TargetCatalog, context: NameContext): Name
     path: existing.includes("pg_catalog") ? existing : ["pg_catalog", ...existing],
     home: first === undefined || first === "pg_catalog" ? null : isTemporary(first) ? "pg_temp" : first,
     shadowed: shadows(catalog.target, context),
+    own: ownTables(catalog, context),
   };
 }
 
@@ -42,8 +45,8 @@ export function isTemporary(schema: string): boolean {
 
 /** @param schema null = by search_path */
 export function findRelation(catalog: TargetCatalog, names: Names, schema: string | null, name: string): Found {
-  if (schema !== null && isTemporary(schema)) return "unknown";
-  if (names.shadowed(schema, name)) return "shadowed";
+  if (schema !== null && isTemporary(schema)) return names.own("pg_temp", name) ?? "unknown";
+  if (names.shadowed(schema, name)) return names.own(schema, name) ?? "shadowed";
   if (schema !== null) return catalog.relation(schema, name) ?? "unknown";
   for (const candidate of names.path) {
     const relation = catalog.relation(candidate, name);
@@ -67,8 +70,36 @@ function shadows(target: string, context: NameContext): Names["shadowed"] {
   };
 }
 
+/**
+ * A name means a table that the session made only where nothing else has it: no other definition of the session, and
+ * no relation of the catalog, which would be meant again once the session's own was rolled back.
+ */
+function ownTables(catalog: TargetCatalog, context: NameContext): Names["own"] {
+  const { made = [], pending = [] } = context;
+  if (made.length === 0 || context.pending === undefined) return () => null;
+  const relations = new Map<ResourceUri, Relation>();
+  const known = (name: string) => [...catalog.relations.values()].some(({ raw }) => raw.name === name);
+  return (schema, name) => {
+    const bare = bareName(relationUri(catalog.target, "", name));
+    const alike = pending.map(withoutColumn).filter((uri) => bareName(uri) === bare);
+    const [uri] = alike;
+    if (uri === undefined || alike.some((one) => one !== uri) || !made.includes(uri)) return null;
+    if (schema !== null && relationUri(catalog.target, schema, name) !== uri) return null;
+    const found = relations.get(uri);
+    if (found) return found;
+    if (known(name)) return null;
+    const own = openRelation(uri, uri.slice(catalog.target.length + 1, -bare.length - 1), name, made.indexOf(uri));
+    relations.set(uri, own);
+    return own;
+  };
+}
+
 /** Target names hold no dot, so the first dot parts schema and name. */
-function withoutColumn(uri: ResourceUri): string {
+function withoutColumn(uri: ResourceUri): ResourceUri {
   const at = uri.indexOf("#");
-  return at === -1 ? uri : uri.slice(0, at);
+  return at === -1 ? uri : (uri.slice(0, at) as ResourceUri);
+}
+
+function bareName(uri: ResourceUri): string {
+  return uri.slice(uri.indexOf(".") + 1);
 }

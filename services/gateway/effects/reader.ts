@@ -17,6 +17,11 @@ export interface NameContext {
    * name could be one of them.
    */
   readonly pending?: readonly ResourceUri[];
+  /**
+   * Tables among `pending` that the session made by texts that were read, and did no more with that could run code:
+   * what is read of them is theirs, column by column unknown.
+   */
+  readonly made?: readonly ResourceUri[];
 }
 
 export interface Reader {

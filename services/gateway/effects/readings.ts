@@ -74,7 +74,8 @@ function isSame(a: NameContext, b: NameContext): boolean {
     a.role === b.role &&
     a.definesPending === b.definesPending &&
     isSameList(a.searchPath, b.searchPath) &&
-    isSameList(a.pending, b.pending)
+    isSameList(a.pending, b.pending) &&
+    isSameList(a.made, b.made)
   );
 }
 
@@ -90,5 +91,6 @@ function copyOf(names: NameContext): NameContext {
     ...names,
     searchPath: [...names.searchPath],
     ...(names.pending ? { pending: [...names.pending] } : {}),
+    ...(names.made ? { made: [...names.made] } : {}),
   };
 }

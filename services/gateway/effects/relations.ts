@@ -15,10 +15,11 @@ import {
   type Source,
   type TargetCatalog,
 } from "./catalog.ts";
+import { unnamed } from "./column-name.ts";
 import type { EffectDraft } from "./draft.ts";
 import type { Analysis, Env } from "./env.ts";
 import { findRelation } from "./names.ts";
-import type { ScopeColumn, ScopeTable } from "./scope.ts";
+import { expressionColumn, type ScopeColumn, type ScopeTable } from "./scope.ts";
 
 /** Partitions listed one by one; a tag on one partition only, of more than these, is seen when it is named itself. */
 const partitionsListedMax = 32;
@@ -50,7 +51,18 @@ export function rangeTable(range: RangeVar, env: Env): ScopeTable {
   }
   scan(relation, env.effect, env.analysis);
   const schema = range.alias ? null : relation.raw.schema;
-  return { alias, schema, columns: columnsOf(relation, env.analysis, range.inh === true), others: null };
+  return { alias, schema, ...rowsOf(relation, env.analysis, range.inh === true) };
+}
+
+/** What can be named of its rows. @param children false for ONLY */
+export function rowsOf(
+  relation: Relation,
+  analysis: Analysis,
+  children: boolean,
+): Pick<ScopeTable, "columns" | "others" | "calls"> {
+  if (!relation.isOpen) return { columns: columnsOf(relation, analysis, children), others: null };
+  const all = [whole(relation)];
+  return { columns: [{ ...expressionColumn(unnamed, all), spread: true }], others: all, calls: true };
 }
 
 function findWith(name: string, env: Env): readonly ScopeColumn[] | null {

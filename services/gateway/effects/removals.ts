@@ -57,7 +57,9 @@ function dropOne(object: Node, statement: DropStmt, effect: EffectDraft, analysi
       analysis.draft.darken("a relation that the catalog does not know");
     const schemas = schema === null ? [...analysis.names.path.slice(1), "pg_temp"] : [schema];
     // Which of them it is cannot be known: written, but no content is said to have ended.
-    return effect.write(schemas.map((one) => relationUri(catalog.target, one, name)));
+    const written = schemas.map((one) => relationUri(catalog.target, one, name));
+    for (const uri of written) if (found === "unknown") analysis.draft.clears.add(uri);
+    return effect.write(written);
   }
   if (statement.removeType === "OBJECT_SCHEMA") return dropSchema(parts[0] ?? "", cascades, effect, analysis);
   if (cascades) analysis.draft.darken("CASCADE from something that is no table");

@@ -22,6 +22,8 @@ export interface ScopeTable {
   readonly columns: readonly ScopeColumn[];
   /** Not null: columns that are not listed exist as well and are made of these (result of a function). */
   readonly others: readonly Source[] | null;
+  /** What is named of it may also be a function that is called with the row. */
+  readonly calls?: true;
   /** Only seen when named with the alias (`excluded`, `old`, `new`, the sides of JOIN USING). */
   readonly qualifiedOnly?: boolean;
 }

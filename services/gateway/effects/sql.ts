@@ -13,6 +13,7 @@ import { type Bodies, createAnalysis } from "./analysis.ts";
 import { isTooDeep } from "./bounds.ts";
 import { type EffectDraft, ReadingDraft } from "./draft.ts";
 import { finish } from "./finish.ts";
+import { madeAfter } from "./made.ts";
 import { type Names, resolveNames } from "./names.ts";
 import type { NameContext } from "./reader.ts";
 import { readStatement } from "./statements.ts";
@@ -53,14 +54,26 @@ function readAll(text: string, bodies: Bodies, context: NameContext, draft: Read
     return;
   }
   const hidden = context.definesPending && context.pending === undefined;
+  let made = context.made ?? [];
   for (const [index, { node, start, end }] of statements.entries()) {
     // What the string itself has defined so far shadows the catalog, as the session's own definitions do.
-    const own = draft.effects.filter((effect) => effect.operation === "define").flatMap(defined);
+    const own = draft.effects
+      .filter((effect) => effect.operation === "define")
+      .flatMap(defined)
+      .filter((uri) => !draft.clears.has(uri) || draft.makes.has(uri));
+    const pending = [...(context.pending ?? []), ...own];
     const names: NameContext =
-      own.length === 0 || hidden
-        ? context
-        : { ...context, definesPending: true, pending: [...(context.pending ?? []), ...own] };
+      own.length === 0 || hidden ? context : { ...context, definesPending: true, pending, made };
+    const before = { effects: draft.effects.length, tags: draft.statements.length };
+    const makes = new Set(draft.makes);
     readStatement(node, { text, start, end }, createAnalysis(bodies, resolveNames(bodies.catalog, names), draft));
+    made = madeAfter(made, pending, {
+      effects: draft.effects
+        .slice(before.effects)
+        .map(({ operation, writes, renames }) => ({ operation, writes: [...writes], renames })),
+      statements: draft.statements.slice(before.tags),
+      makes: [...draft.makes].filter((uri) => !makes.has(uri)),
+    });
     // By position in the string, as results come.
     while (draft.outputs.length <= index) draft.outputs.push([]);
     const last = index === statements.length - 1;

@@ -148,7 +148,7 @@ export class Conversation {
   }
 
   #renewed(reading: Reading): Promise<void> | null {
-    const wait = this.parts.reader.renewed(reading);
+    const wait = this.parts.reader.renewed(this.names.asMade(reading));
     return wait === null ? null : this.#known(wait);
   }
 

@@ -7,11 +7,13 @@
  * It cannot see a change that a command makes without its Reading saying so.
  */
 import type { Reading, ResourceUri } from "../../../schemas/command.ts";
+import { madeAfter } from "../effects/made.ts";
 import type { NameContext, Reader } from "../effects/reader.ts";
 import { relationUri } from "../effects/uri.ts";
 import type { Session } from "../session.ts";
 import type { Text } from "./codec.ts";
 import { opaqueReading } from "./opaque.ts";
+import { Temporary } from "./temporary.ts";
 
 export interface NamesParts {
   readonly session: Session;
@@ -50,9 +52,13 @@ export class Names {
   #doubted = false;
   /** Defined by this session and not (or never) in the catalog; null = anything. */
   #pending: readonly ResourceUri[] | null = [];
+  /** Those of them that can be read. */
+  #made: readonly ResourceUri[] = [];
+  readonly #temporary: Temporary;
 
   constructor(parts: NamesParts) {
     this.#parts = parts;
+    this.#temporary = new Temporary(parts.session.grant.target, parts.session.id);
     this.context = { searchPath: [], role: parts.session.role, definesPending: false };
   }
 
@@ -69,7 +75,12 @@ export class Names {
   read(text: Text): Reading {
     const unlike = this.#unlike(text);
     if (unlike !== null) return this.opaque(unlike, text.value);
-    return this.#parts.reader.read(text.value, this.context);
+    return this.#temporary.named(this.#parts.reader.read(text.value, this.context));
+  }
+
+  /** A reading as the Reader knows it: temporary tables by their bare names. */
+  asMade(reading: Reading): Reading {
+    return this.#temporary.bare(reading);
   }
 
   opaque(reason: string, text: string): Reading {
@@ -77,14 +88,16 @@ export class Names {
   }
 
   /** Call when a command is forwarded. */
-  forwarded(reading: Reading): void {
+  forwarded(named: Reading): void {
+    const reading = this.asMade(named);
     const { changes, handle } = reading;
     const unknown = reading.opaque !== null;
     const discards = changes.includes("prepared") && handle === undefined;
     if (unknown || discards) this.#doubted = true;
     if (unknown || changes.includes("definitions")) {
       this.#defining = true;
-      this.#define(unknown || this.#pending === null ? null : [...this.#pending, ...defined(reading)]);
+      if (unknown || this.#pending === null) this.#define(null, []);
+      else this.#define([...this.#pending, ...defined(reading)], madeBy(reading, this.#made, this.#pending));
     }
     if (unknown || discards || changes.some((change) => change !== "prepared")) {
       this.#setSomething = true;
@@ -105,7 +118,10 @@ export class Names {
       this.#parts.reader.outdate();
       // Temporary ones stay with the session. What an opaque command defined, the target says at the next question.
       if (this.#pending === null) this.#doubted = true;
-      else this.#define(this.#pending.filter((uri) => uri.startsWith(this.#temporary)));
+      else {
+        const isTemporary = (uri: ResourceUri): boolean => this.#temporary.isTemporary(uri);
+        this.#define(this.#pending.filter(isTemporary), this.#made.filter(isTemporary));
+      }
     }
     this.#setSomething = false; // whoever ended it has asked for the names already (forwarded, ending)
   }
@@ -135,7 +151,11 @@ export class Names {
     if (!this.#doubted) return null;
     this.#doubted = false;
     if (!this.#defining) {
-      this.#define((answers[7] ?? []).map(([name]) => relationUri(this.#target, "pg_temp", name ?? "")));
+      const there = (answers[7] ?? []).map(([name]) => relationUri(this.#target, "pg_temp", name ?? ""));
+      this.#define(
+        there,
+        this.#made.filter((uri) => there.includes(uri)),
+      );
     }
     return (answers[6] ?? []).map(([name, text]) => [name ?? "", text ?? ""]);
   }
@@ -158,25 +178,31 @@ export class Names {
     return this.#parts.session.grant.target;
   }
 
-  get #temporary(): string {
-    return `${this.#target}/pg_temp.`;
-  }
-
-  #define(pending: readonly ResourceUri[] | null): void {
+  #define(pending: readonly ResourceUri[] | null, made: readonly ResourceUri[]): void {
     this.#pending = pending !== null && pending.length > pendingMax ? null : pending;
-    const { pending: _, ...context } = this.context;
+    this.#made = this.#pending === null ? [] : made;
+    const { pending: _, made: __, ...context } = this.context;
     this.context =
       this.#pending === null
         ? { ...context, definesPending: true }
-        : { ...context, definesPending: this.#pending.length > 0, pending: this.#pending };
+        : {
+            ...{ ...context, definesPending: this.#pending.length > 0, pending: this.#pending },
+            ...(this.#made.length > 0 ? { made: this.#made } : {}),
+          };
   }
 }
 
 /** More definitions than this in one transaction are "anything". */
 const pendingMax = 1_000;
 
-function defined(reading: Reading): ResourceUri[] {
-  return reading.effects.flatMap((effect) => [...effect.writes, ...(effect.renames ?? []).flat()]);
+function defined({ effects, clears = [], makes = [] }: Reading): ResourceUri[] {
+  return effects
+    .flatMap((effect) => [...effect.writes, ...(effect.renames ?? []).flat()])
+    .filter((uri) => !clears.includes(uri) || makes.includes(uri));
+}
+
+function madeBy(reading: Reading, made: readonly ResourceUri[], pending: readonly ResourceUri[]) {
+  return madeAfter(made, pending, { ...reading, makes: reading.makes ?? [] });
 }
 
 const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
