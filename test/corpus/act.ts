@@ -5,7 +5,7 @@ import { target } from "./company.ts";
 import type { Spoken } from "./reading.ts";
 
 export const strongLinks = ["flow", "lineage", "task", "actor"] as const;
-export const weakLinks = ["address", "trace", "tie", "opaque"] as const;
+export const weakLinks = ["address", "trace", "content", "tie", "opaque"] as const;
 export const linkTypes = [...strongLinks, ...weakLinks] as const;
 export type LinkType = (typeof linkTypes)[number];
 
@@ -29,6 +29,11 @@ export interface Plan {
   readonly spanMs: number;
 }
 
+export interface Values {
+  readonly shown?: readonly string[];
+  readonly brought?: readonly string[];
+}
+
 export interface CommandAct {
   readonly kind: "command";
   readonly atMs: number;
@@ -39,6 +44,8 @@ export interface CommandAct {
   readonly failed: boolean;
   /** Trace id that the client wrote into a comment, 32 hex. */
   readonly trace: string | null;
+  /** Tagged values that its rows show, unmasked; and values that it brings as parameters. */
+  readonly values: Values | null;
   /** Null = everyday work. */
   readonly label: Label | null;
 }
@@ -91,7 +98,7 @@ export function command(
   atMs: number,
   subject: Subject,
   spoken: Spoken,
-  more: Partial<Pick<CommandAct, "rows" | "failed" | "trace" | "label">> = {},
+  more: Partial<Pick<CommandAct, "rows" | "failed" | "trace" | "values" | "label">> = {},
 ): CommandAct {
   return {
     kind: "command",
@@ -101,6 +108,7 @@ export function command(
     rows: 1,
     failed: false,
     trace: null,
+    values: null,
     label: null,
     ...more,
   };
@@ -111,4 +119,16 @@ export const byTime = (a: Act, b: Act): number => a.atMs - b.atMs;
 /** A trace id of its own for every name. */
 export function traceOf(name: string): string {
   return createHash("sha256").update(name).digest("hex").slice(0, 32);
+}
+
+/** E-mail addresses of so many people of one original table, from a row on. */
+export function addresses(table: string, from: number, count: number): readonly string[] {
+  const name = table.slice(table.indexOf(".") + 1);
+  return Array.from({ length: count }, (_, index) => `person.${(from + index) * 7_919}@${name}.example`);
+}
+
+/** A statement that writes so many rows of values. */
+export function valuesText(place: string, rows: number): string {
+  const row = (index: number) => `($${2 * index + 1}, $${2 * index + 2})`;
+  return `INSERT INTO ${place} (id, email) VALUES ${Array.from({ length: rows }, (_, index) => row(index)).join(", ")}`;
 }

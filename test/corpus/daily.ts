@@ -1,7 +1,7 @@
 /** What people and applications do by day. Applications make most of the commands, people most of what looks like a chain. */
 import type { Subject } from "../../schemas/event.ts";
 import type { Dice } from "../correlator/dice.ts";
-import { type Act, command, traceOf } from "./act.ts";
+import { type Act, addresses, command, traceOf, valuesText } from "./act.ts";
 import { managed, plain, scratchName, tagged } from "./company.ts";
 import type { Book, Spoken } from "./reading.ts";
 import type { Person, Staff } from "./staff.ts";
@@ -77,6 +77,7 @@ export function peopleOn(book: Book, staff: Staff, dice: Dice, day: number, dayM
     for (let count = 0; count < 60; count += 1) say(me, question(dice));
     if (dice(2) === 0) scratchCopy(me, ownScratch(person, dice), say, dice, at());
     if (dice(6) === 0) untaggedScratch(me, say, dice);
+    if (dice(3) === 0) acts.push(...pasted(book, me, ownScratch(person, dice), dice, at()));
   }
   for (const person of staff.engineers) {
     const [reading, writing] = [person.on(`ro_${person.name}`, day), person.on(`rw_${person.name}`, day)];
@@ -141,6 +142,20 @@ function scratchCopy(me: Subject, place: string, say: Say, dice: Dice, startMs: 
   say(me, `UPDATE ${place} SET email = lower(email)`, startMs + (2 + dice(20)) * minute, 5_000);
   say(me, `SELECT name, email FROM ${place} WHERE note IS NOT NULL`, startMs + (30 + dice(60)) * minute);
   if (dice(4) > 0) say(me, `DROP TABLE ${place}`, startMs + (100 + dice(60)) * minute);
+}
+
+/** Values out of one's own result, kept for the afternoon: shown to many, brought back by one, dropped by the same. */
+function pasted(book: Book, me: Subject, place: string, dice: Dice, startMs: number): Act[] {
+  const [table, from] = [`public.${one(tagged, dice)}`, 10 * dice(400)];
+  const read = book.read(`SELECT id, name, email FROM ${table} ORDER BY changed DESC LIMIT 100`);
+  return [
+    command(startMs, me, read, { rows: 30, values: { shown: addresses(table, from, 30) } }),
+    command(startMs + hour / 6, me, book.read(`CREATE TABLE ${place} (id bigint, email text)`)),
+    command(startMs + hour / 4, me, book.read(valuesText(place, 12)), {
+      values: { brought: addresses(table, from, 12) },
+    }),
+    command(startMs + 2 * hour, me, book.read(`DROP TABLE ${place}`)),
+  ];
 }
 
 /** The janitor drops it some night: a chain in all but the tag. */

@@ -2,7 +2,8 @@
  * `make corpus`: plays the labelled corpus through the real reader, gate and correlator, and prints what was held.
  *
  *     --seed=N --chains=N   another corpus; a chain comes with 10,000 everyday commands at least
- *     --quick               84 chains
+ *     --companies=N         how many logs they are spread over, each of 36 days
+ *     --quick               108 chains of up to nine days in two companies
  *     --library             under the rules that are shipped (false holds of each, no recall: they mean other chains)
  *     --out=FILE.ndjson     writes the events as plain events with their labels instead (of the first company)
  *
@@ -23,14 +24,16 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     chains: { type: "string" },
     out: { type: "string" },
+    companies: { type: "string", default: "4" },
     quick: { type: "boolean", default: false },
     library: { type: "boolean", default: false },
   },
 });
 const seed = Number(values.seed);
-const companies = 2;
-const chains = Math.ceil(Number(values.chains ?? (values.quick ? 84 : 1_008)) / companies);
-const size = { days: values.quick ? 34 : 36, chains, commands: chains * 10_000 };
+const companies = values.quick ? 2 : Number(values.companies);
+const chains = Math.ceil(Number(values.chains ?? (values.quick ? 108 : 1_080)) / companies);
+/** A chain may take 30 days, and nine of the twelve. */
+const size = { days: values.quick ? 12 : 36, chains, commands: chains * 10_000 };
 
 if (values.out !== undefined) await write(values.out);
 else await play();

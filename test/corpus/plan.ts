@@ -23,6 +23,7 @@ export const decoys: Readonly<Record<LinkType, readonly string[]>> = {
   task: ["one account", "other data", "too late", "other task", "wrong order", "untagged"],
   actor: ["one account", "other data", "too late", "other actor", "wrong order"],
   trace: ["one account", "other data", "too late", "other trace", "wrong order"],
+  content: ["one account", "other data", "too late", "too few", "wrong order"],
   address: ["one identity", "other data", "too late", "other address", "wrong order"],
   tie: ["one account", "other data", "too late", "other actor"],
   opaque: [],
@@ -31,7 +32,7 @@ export const decoys: Readonly<Record<LinkType, readonly string[]>> = {
 /** Where more people would complete a chain among themselves, or fewer would have nothing to leave out. */
 function accountsFor(link: LinkType, most: number, decoy: string | null): number {
   if (link === "flow" && (decoy === "emptied" || decoy === "too late")) return 2;
-  if (decoy === "untagged") return Math.max(3, most);
+  if (decoy === "untagged" || link === "content") return Math.max(3, most);
   // A copy that one makes and another takes out is a chain by flow, whoever they are.
   const isAlone = decoy === null || decoy === "one account" || link === "flow" || link === "lineage";
   return isAlone ? most : 2;
@@ -64,7 +65,7 @@ export class Planner {
   make(id: string, link: LinkType, most: number, decoy: string | null): Planned {
     const { dice, startMs, days } = this.#world;
     const accounts = accountsFor(link, most, decoy);
-    const spanMs = decoy === "too late" ? windowMs + 1 + dice(2 * dayMs) : this.#span();
+    const spanMs = decoy === "too late" ? windowMs + 1 + dice(dayMs) : this.#span();
     const atMs = startMs + 2 * dayMs + dice(1_000_000) * Math.max(0, ((days - 3) * dayMs - spanMs) / 1_000_000);
     const [table, other] = this.#tables(atMs, atMs + spanMs, decoy === "announced");
     const scratch = () => {
@@ -80,8 +81,9 @@ export class Planner {
 
   /** From 1 s to 30 d, evenly by order of magnitude. */
   #span(): number {
-    const share = this.#world.dice(1_000_000) / 999_999;
-    return Math.round(1_000 * (windowMs / 1_000) ** share);
+    const { dice, days } = this.#world;
+    const mostMs = Math.min(windowMs, (days - 3) * dayMs);
+    return Math.round(1_000 * (mostMs / 1_000) ** (dice(1_000_000) / 999_999));
   }
 
   /** Two originals, the first of which nobody announces to change meanwhile. */
@@ -99,7 +101,7 @@ export class Planner {
     const cast = this.#cast(plan);
     const times = this.#times(lines.length, startMs, plan.spanMs);
     const acts: Act[] = [...cast.links(times)];
-    for (const [index, { by, texts, failed, untag, announced }] of lines.entries()) {
+    for (const [index, { by, texts, failed, untag, announced, values }] of lines.entries()) {
       const atMs = times[index] ?? startMs;
       const last = index === lines.length - 1;
       if (untag !== undefined)
@@ -121,6 +123,7 @@ export class Planner {
             rows: 1_000,
             failed: failed === true,
             trace: cast.trace(index),
+            values: (place === texts.length - 1 ? values : null) ?? null,
             label: { ...label, last: last && place === texts.length - 1 },
           }),
         );

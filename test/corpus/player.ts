@@ -18,6 +18,7 @@ import { isLasting } from "../../services/correlator/step.ts";
 import { Tags } from "../../services/gateway/tags.ts";
 import type { Act, CommandAct } from "./act.ts";
 import { catalogText, startMs } from "./company.ts";
+import { Contents } from "./contents.ts";
 
 export interface Asked {
   /** Null = it did not have to ask. */
@@ -41,6 +42,7 @@ export class Player {
   readonly #tags: Tags;
   readonly #mustAsk: MustAsk;
   readonly #open = new Map<string, Open>();
+  readonly #content: Contents;
   #answer: EventData["command.answered"] | null = null;
   #count = 0;
   #atMs = startMs;
@@ -55,6 +57,12 @@ export class Player {
     const { rules: loaded, problem } = this.#correlator;
     if (loaded === null || problem !== null) throw new Error(problem ?? "no rules");
     this.#mustAsk = gateSteps(loaded);
+    const isAsked = loaded.detections.some(({ fields }) => [...fields].some((field) => field.startsWith("content")));
+    this.#content = new Contents(
+      (entry) => this.#fold(entry),
+      () => this.#atMs,
+      isAsked,
+    );
     this.#tags = new Tags(createCatalog(parseCatalog(catalogText, "catalog.yaml").entries));
   }
 
@@ -99,12 +107,15 @@ export class Player {
     const session = act.subject.session ?? "";
     const open = this.#open.get(session);
     const commits = facts.transaction.kind === "commit" ? (open?.commits ?? []) : [];
+    const content = this.#content.of(act, subject, facts);
+    content.bring();
     const asked = this.#ask(facts, subject, commits);
     const isHeld = asked.ruling !== null && asked.ruling !== "allow";
     const refused = isHeld && act.label?.last === true && act.label.plan.decoy === null;
     const ruling: Ruling = refused ? "block" : "allow";
     const intent = asked.ruling === null ? null : `i${this.#count}`;
     this.#fold({ type: "command.decided", subject, data: { ...facts, ruling, approval: isHeld ? "a" : null, intent } });
+    if (!refused) content.show();
     if (!refused) this.#finish(act, subject, session, open);
     return asked;
   }
@@ -148,7 +159,9 @@ export class Player {
   #fold(entry: Pick<Entry, "type" | "subject" | "data">): void {
     this.#records += 1;
     const id = `${entry.type[8]}${this.#records}`;
-    this.#correlator.fold({ ...entry, ...gateway, id, atMs: this.#atMs } as Entry);
+    const whole = { ...entry, ...gateway, id, atMs: this.#atMs } as Entry;
+    if (whole.type === "content.shown") this.#content.fold(whole);
+    this.#correlator.fold(whole);
   }
 
   #said(output: Output): void {

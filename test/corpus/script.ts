@@ -1,6 +1,6 @@
 /** The steps of a chain by its kind of link, and what is left out or turned round in a decoy. */
 import type { Dice } from "../correlator/dice.ts";
-import type { LinkType } from "./act.ts";
+import { addresses, type LinkType, type Values, valuesText } from "./act.ts";
 import { copyText, destroyText, exportText, opaqueCopyText, readText, renameText, wipeText } from "./texts.ts";
 
 export interface Line {
@@ -9,6 +9,8 @@ export interface Line {
   /** More than one: one after the other in the same moment. */
   readonly texts: readonly string[];
   readonly failed?: boolean;
+  /** Of the last text. */
+  readonly values?: Values;
   /** A person takes the tags off this place just before. */
   readonly untag?: string;
   /** What the change desk says half a minute before. */
@@ -36,6 +38,7 @@ export interface Script {
 export function script(wanted: Wanted): Script {
   if (wanted.link === "lineage") return lineage(wanted);
   if (wanted.link === "flow") return flow(wanted);
+  if (wanted.link === "content") return content(wanted);
   return reading(wanted);
 }
 
@@ -131,4 +134,26 @@ function reading(wanted: Wanted): Script {
   if (decoy === "untagged" && copied.lines.length > 0)
     return { rule, lines: [read, ...copied.lines, { ...end(copied.place), untag: copied.place }] };
   return { rule, lines: [read, ...copied.lines, end(copied.place)] };
+}
+
+/** Shown to one, brought back as values by another, and what was brought destroyed or taken out by a third. */
+function content(wanted: Wanted): Script {
+  const { accounts, decoy, table, scratch, dice } = wanted;
+  const from = dice(4_000);
+  const read: Line = {
+    by: 0,
+    texts: [`SELECT * FROM ${table} WHERE id < $1`],
+    values: { shown: addresses(table, from, 200) },
+  };
+  const rows = decoy === "too few" ? 2 : 4 + dice(40);
+  const brought = addresses(decoy === "other data" ? "public.strangers" : table, from + dice(100), rows);
+  const box = scratch();
+  const bring: Line = { by: 1, texts: [valuesText(box, rows)], values: { brought } };
+  const moved = hops(wanted, box, 2, accounts - 3);
+  const exports = dice(3) === 0;
+  const { place } = moved.lines.length > 0 ? moved : { place: box };
+  const end: Line = { by: accounts - 1, texts: [exports ? exportText(place, dice) : destroyText(place, dice)] };
+  const rule = exports ? "content_export" : "content_destroy";
+  const steps = decoy === "wrong order" ? [bring, read] : [read, bring];
+  return { rule, lines: [...steps, ...moved.lines, end] };
 }

@@ -13,11 +13,13 @@ const dayMs = 86_400_000;
 export interface TenantOptions {
   readonly book: Book;
   readonly seed: number;
-  /** At least 40: a chain may take 30. */
+  /** With fewer than 36 chains are shorter than 30 days, and nothing comes too late. */
   readonly days: number;
   readonly chains: number;
   /** Of the applications in all: people and nights come on top. */
   readonly commands: number;
+  /** Applications only: no people, no nights. */
+  readonly quiet?: boolean;
 }
 
 export interface TenantLog {
@@ -26,7 +28,7 @@ export interface TenantLog {
   acts(): Generator<readonly Act[]>;
 }
 
-export function createTenant({ book, seed, days, chains, commands }: TenantOptions): TenantLog {
+export function createTenant({ book, seed, days, chains, commands, quiet = false }: TenantOptions): TenantLog {
   const dice = seeded(seed * 7_919 + 17);
   for (let count = 0; count < 20; count += 1) dice(2);
   const migrated = (day: number) => migratedOn(day, seed);
@@ -44,7 +46,8 @@ export function createTenant({ book, seed, days, chains, commands }: TenantOptio
     planned.push(planner.make(`c${seed}-${index}`, link, accounts, null));
     const kinds = decoys[link];
     const kind = kinds[round % Math.max(1, kinds.length)];
-    if (kind !== undefined) planned.push(planner.make(`d${seed}-${index}`, link, 2 + dice(5), kind));
+    const fits = kind !== "too late" || days >= 36;
+    if (kind !== undefined && fits) planned.push(planner.make(`d${seed}-${index}`, link, 2 + dice(5), kind));
   }
   const byDay = new Map<number, Act[]>();
   for (const act of planned.flatMap(({ acts }) => acts)) {
@@ -65,8 +68,8 @@ export function createTenant({ book, seed, days, chains, commands }: TenantOptio
           ...late,
           ...(byDay.get(day) ?? []),
           ...applications(day, at, Math.round(commands / days)),
-          ...peopleOn(book, staff, daily, day, at),
-          ...nightOf(book, staff, daily, day, at, migrated(day)),
+          ...(quiet ? [] : peopleOn(book, staff, daily, day, at)),
+          ...(quiet ? [] : nightOf(book, staff, daily, day, at, migrated(day))),
         ].sort(byTime);
         late = today.filter(({ atMs }) => atMs >= at + dayMs && day < days - 1);
         yield late.length === 0 ? today : today.slice(0, today.length - late.length);
