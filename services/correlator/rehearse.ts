@@ -11,7 +11,7 @@
  */
 import type { Catalog } from "../../infra/catalog.ts";
 import { loadRules } from "../../infra/rules/load.ts";
-import type { ChainRule } from "../../infra/rules/rule-set.ts";
+import type { ChainRule, RuleSet } from "../../infra/rules/rule-set.ts";
 import type { RuleFile } from "../../infra/rules/source.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { limits } from "../../schemas/limits.ts";
@@ -42,14 +42,14 @@ const exampleCatalog: Catalog["entries"] = [{ resource: "*/public.customers", ta
  * @throws ThroughlineError `rule.invalid`, `rule.unsupported`
  */
 export function testRules(files: readonly RuleFile[], catalog: Catalog["entries"] = exampleCatalog): TestResult[] {
-  const { rules } = loadRules(files);
-  return rules.flatMap((rule) =>
-    rule.tests.map((test, index) => rehearse(files, rule, test, test.name ?? String(index + 1), catalog)),
+  const all = loadRules(files);
+  return all.rules.flatMap((rule) =>
+    rule.tests.map((test, index) => rehearse(all, rule, test, test.name ?? String(index + 1), catalog)),
   );
 }
 
 function rehearse(
-  files: readonly RuleFile[],
+  all: RuleSet,
   rule: ChainRule,
   test: InlineTest,
   name: string,
@@ -57,7 +57,7 @@ function rehearse(
 ): TestResult {
   const result = { rule: rule.name, file: rule.file, test: name, expected: test.expect };
   try {
-    const { found, detail } = play(files, rule, test, test.catalog ?? catalog);
+    const { found, detail } = play(all, rule, test, test.catalog ?? catalog);
     return { ...result, found, ok: found === test.expect, detail };
   } catch (error) {
     if (!(error instanceof ThroughlineError)) throw error;
@@ -66,19 +66,16 @@ function rehearse(
 }
 
 function play(
-  files: readonly RuleFile[],
+  all: RuleSet,
   rule: ChainRule,
   test: InlineTest,
   catalog: Catalog["entries"],
 ): { found: InlineTest["expect"]; detail: string } {
   const drafts: Output[] = [];
-  const correlator = createCorrelator({ emit: (draft) => drafts.push(draft), limits });
+  const correlator = createCorrelator({ emit: (draft) => drafts.push(draft), limits, load: () => all });
   correlator.goLive();
   const stage = new Stage((entry) => correlator.fold(entry));
-  const texts = Object.fromEntries(
-    files.map(({ name, text }, index) => [`rules/${String(index).padStart(6, "0")}-${plain(name)}`, text]),
-  );
-  stage.load({ ...texts, "catalog.yaml": JSON.stringify(catalog) });
+  stage.load({ "catalog.yaml": JSON.stringify(catalog) });
   if (correlator.problem !== null) throw new ThroughlineError("rule.invalid", correlator.problem);
   const given = readScene(test.given ?? "");
   const when = readScene(test.when)[0];
@@ -87,10 +84,6 @@ function play(
   drafts.length = 0;
   stage.ask(when);
   return verdictOf(rule, drafts);
-}
-
-function plain(name: string): string {
-  return `${name.replaceAll(/[^A-Za-z0-9_-]/g, "_")}.yml`;
 }
 
 function verdictOf(rule: ChainRule, drafts: readonly Output[]): { found: InlineTest["expect"]; detail: string } {
