@@ -41,8 +41,11 @@ export function readLogsource(document: Source, { logsource }: DetectionFile, lo
   if (agree.length === 0) return null;
   const whole = joined("and", agree);
   if (!isOurs) return { must: whole, fields: parts };
-  // Of an event that has an operation the answer is yes, so that what it says of itself does not matter.
   const isCommand: Predicate = { kind: "field", field: "operation", match: { how: "exists" } };
+  // As it is live: no command is an approval.
+  if (logsource.category === "approval")
+    return { must: { kind: "and", of: [{ kind: "not", of: isCommand }, whole] }, fields: parts };
+  // Of an event that has an operation the answer is yes, so that what it says of itself does not matter.
   return { must: { kind: "or", of: [isCommand, whole] }, fields: [] };
 }
 

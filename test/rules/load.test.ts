@@ -133,6 +133,15 @@ test("offline a line with an operation is a command, whatever else its fields sa
   assert.equal(detection?.test(event({ operation_: "read" })), 0);
 });
 
+test("offline a rule about approvals is not asked about commands", () => {
+  const text = "title: t\nlogsource: { category: approval }\ndetection:\n  s: { account: load }\n  condition: s\n";
+  const [detection] = load(text, "any").detections;
+  const subject = { account: "load" };
+  assert.equal(detection?.test({ ...event({ category: "approval" }), subject }), 2);
+  assert.equal(detection?.test({ ...event({}), subject }), 2);
+  assert.equal(detection?.test(command({ subject })), 0);
+});
+
 test("documents keep their lines, and what stands behind --- belongs to them", () => {
   const two = `# a comment\n---\n${head}${usual}${body}--- # the second\ntitle: second\nname: second\n${usual}${body}`;
   assert.deepEqual(
