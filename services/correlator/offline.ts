@@ -117,7 +117,7 @@ export class Offline {
     const { enforced, observed } = answerFor(this.#asking, step);
     this.#lineage.add(step);
     this.#lineage.last(step, step.at + 1);
-    this.#steps.add(step, false);
+    if (step.hits.length > 0) this.#steps.add(step, false);
     if (this.#at % sweepLinesEvery === 0) this.#steps.drop(step.atMs - this.#rules.timespanMsMax);
     return [...enforced, ...observed]
       .sort((a, b) => a.rule.index - b.rule.index)

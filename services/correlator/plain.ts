@@ -45,7 +45,7 @@ export function readPlain(text: string, number: number, at: number): PlainEvent 
   } catch (error) {
     throw wrong("is not a JSON object", error);
   }
-  const time = typeof line.time === "number" ? line.time : Date.parse(String(line.time));
+  const time = timeOf(line.time);
   if (typeof line.id !== "string" || line.id === "") throw wrong("has no id");
   if (Number.isNaN(time)) throw wrong("has no time such as 2026-01-01T00:05:00Z");
   const effects = readEffects(line, line.id, wrong);
@@ -54,6 +54,19 @@ export function readPlain(text: string, number: number, at: number): PlainEvent 
     time,
     parentTask: typeof line.parentTask === "string" ? line.parentTask : null,
   };
+}
+
+/**
+ * Milliseconds; a number is that already. A text without a zone is UTC, or the machine's place would decide. What is
+ * finer than a millisecond counts: a timespan is inclusive to the last digit.
+ */
+function timeOf(value: unknown): number {
+  if (typeof value === "number") return value;
+  const text = String(value).trim();
+  const fine = /(:\d\d\.\d{3})(\d+)/.exec(text);
+  const plain = fine === null ? text : text.replace(fine[0], fine[1] ?? "");
+  const zoned = /\d:\d/.test(plain) && !/([a-z]|[+-]\d\d(:?\d\d)?)$/i.test(plain) ? `${plain}Z` : plain;
+  return Date.parse(zoned) + (fine === null ? 0 : Number(`0.${fine[2]}`));
 }
 
 function readMore(line: Line, wrong: (what: string) => ThroughlineError): Step["more"] {

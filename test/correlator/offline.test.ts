@@ -86,6 +86,24 @@ test("time that goes back is read as the line before it, with a warning; an id c
   );
 });
 
+test("times: a zone or none, numbers, and fractions finer than a millisecond", async () => {
+  const files = [
+    {
+      name: "t.yml",
+      text: "title: t\nname: s\nlogsource: {}\ndetection:\n  s: { operation: read }\n  condition: s\n---\ntitle: two\nname: two\ncorrelation:\n  type: event_count\n  rules: [s]\n  timespan: 1s\n  condition: { gte: 2 }\n",
+    },
+  ];
+  const read = (id: string, time: unknown) => JSON.stringify({ id, time, operation: "read", reads: ["x/y.z"] });
+  const both = async (one: unknown, other: unknown) =>
+    (await run([read("e1", one), read("e2", other)], files)).firings.length;
+  assert.equal(await both("2026-01-01T00:00:00", "2026-01-01T00:00:01Z"), 1);
+  assert.equal(await both("2026-01-01 01:00:00+01:00", "2026-01-01 00:00:01 UTC"), 1);
+  assert.equal(await both("2026-01-01T00:00:00.000001Z", "2026-01-01T00:00:01.000001Z"), 1);
+  assert.equal(await both("2026-01-01T00:00:00.000001Z", "2026-01-01T00:00:01.000002Z"), 0);
+  assert.equal(await both(Date.UTC(2026, 0, 1), "2026-01-01T00:00:01.000Z"), 1);
+  assert.equal(await both(0.5, 1000.75), 0);
+});
+
 test("further fields match by name", async () => {
   const rule =
     "title: t\nname: t\nlogsource: { category: command }\ndetection:\n  s: { region: eu, rows|gte: 3 }\n  condition: s\n";
