@@ -29,8 +29,14 @@ $(console): node_modules/.installed $(console_sources)
 run: node_modules/.installed $(console) ## everything on this machine, with a demo that plays itself; ARGS=--once ends after it
 	@$(node) test/demo/run.ts $(ARGS)
 
-test: test-tools node_modules/.installed $(console) ## every test except the browser's; ARGS="--without kafka" leaves out what needs a real broker
+test: test-tools node_modules/.installed $(console) ## every test except the browser's, and two minutes of random proof; ARGS="--without kafka" leaves out what needs a real broker
 	@$(node) test/run.ts $(ARGS)
+	@$(MAKE) --no-print-directory proof ARGS="--seconds=$(or $(PROOF_SECONDS),120) --sql=1000000"
+
+proof: node_modules/.installed ## engine, oracle and SQL on random input; ARGS="--cases=N --sql=N --seconds=N --seed=N"
+	@$(node) test/correlator/proof.ts $(ARGS)
+
+.PHONY: proof
 
 .PHONY: test-tools
 test-tools:
@@ -49,6 +55,7 @@ test-all: ## everything that is promised: test, check, browser, broken promises,
 	@command -v chromium >/dev/null || { echo "Chromium is missing. On Debian: apt-get install chromium"; exit 1; }
 	@command -v psql >/dev/null || { echo "psql is missing. On Debian: apt-get install postgresql-client"; exit 1; }
 	@$(MAKE) --no-print-directory check test test-browser prove
+	@$(MAKE) --no-print-directory proof ARGS="--cases=1000000 --sql=10000"
 	@$(MAKE) --no-print-directory run ARGS=--once
 	@$(MAKE) --no-print-directory simulate ARGS="--seconds=120"
 	@$(MAKE) --no-print-directory chaos

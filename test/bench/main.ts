@@ -8,12 +8,20 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { correlatorBench } from "./correlator.ts";
 import { decisionBench } from "./decision.ts";
+import { differentialBench } from "./differential.ts";
 import type { Bench, Figure } from "./figures.ts";
 import { journalBench } from "./journal.ts";
 import { pgbenchBench } from "./pgbench.ts";
 import { storeBench } from "./store.ts";
 
-const benches: readonly Bench[] = [journalBench, correlatorBench, decisionBench, pgbenchBench, storeBench];
+const benches: readonly Bench[] = [
+  journalBench,
+  correlatorBench,
+  decisionBench,
+  pgbenchBench,
+  storeBench,
+  differentialBench,
+];
 const only = process.argv
   .find((word) => word.startsWith("--only="))
   ?.slice(7)

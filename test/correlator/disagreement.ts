@@ -55,6 +55,7 @@ async function disagreementOf(play: Play, dice: Dice): Promise<Disagreement | nu
 }
 
 const triesMax = 3_000;
+const shrinkMsMax = 60_000;
 
 /** Leaves out what the disagreement does not need: runs of throws, then their height. @returns the smallest one found */
 export async function shrunk(play: Play, seed: number): Promise<Disagreement | null> {
@@ -62,6 +63,8 @@ export async function shrunk(play: Play, seed: number): Promise<Disagreement | n
   let best = await disagreementOf(play, dice);
   let throws = shown;
   let tries = 0;
+  const untilMs = performance.now() + shrinkMsMax;
+  const mayTry = () => tries < triesMax && performance.now() < untilMs;
   const attempt = async (candidate: number[]): Promise<boolean> => {
     tries += 1;
     const found = await disagreementOf(play, scripted(candidate));
@@ -70,10 +73,9 @@ export async function shrunk(play: Play, seed: number): Promise<Disagreement | n
     throws = candidate;
     return true;
   };
-  for (let length = throws.length >> 1; length >= 1 && tries < triesMax; length >>= 1)
-    for (let from = 0; from + length <= throws.length && tries < triesMax; )
+  for (let length = throws.length >> 1; length >= 1 && mayTry(); length >>= 1)
+    for (let from = 0; from + length <= throws.length && mayTry(); )
       if (!(await attempt([...throws.slice(0, from), ...throws.slice(from + length)]))) from += length;
-  for (let at = 0; at < throws.length && tries < triesMax; at += 1)
-    if (throws[at] !== 0) await attempt(throws.with(at, 0));
+  for (let at = 0; at < throws.length && mayTry(); at += 1) if (throws[at] !== 0) await attempt(throws.with(at, 0));
   return best;
 }

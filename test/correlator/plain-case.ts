@@ -83,7 +83,7 @@ function line(dice: Dice, number: number, time: number): PlainLine {
 }
 
 /** As a file has it: one effect on the line itself, several or explicit flows in a list. */
-function written({ fields, effects, ...rest }: PlainLine, dice: Dice): string {
+export function written({ fields, effects, ...rest }: PlainLine, dice: Dice): string {
   const only = effects?.length === 1 ? effects[0] : undefined;
   const time = dice(2) === 0 ? rest.time : new Date(rest.time).toISOString();
   return JSON.stringify({ ...rest, time, ...fields, ...(only ?? (effects ? { effects } : {})) });

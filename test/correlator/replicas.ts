@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import type { Entry } from "../../infra/log/entry.ts";
-import { limits } from "../../schemas/limits.ts";
 import { type Correlator, createCorrelator } from "../../services/correlator/correlator.ts";
 import type { Dice } from "./dice.ts";
+import { tight } from "./simulation.ts";
 
 class Replica {
   readonly #log: Entry[];
@@ -28,7 +28,7 @@ class Replica {
     this.#isLive = false;
     this.#left = Number.POSITIVE_INFINITY;
     return createCorrelator({
-      limits,
+      limits: tight,
       emit: (output) => {
         if (this.#left === 0) return;
         this.#left -= 1;

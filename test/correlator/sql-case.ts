@@ -9,7 +9,7 @@ import type { Firing } from "../../schemas/rule.ts";
 import { Offline } from "../../services/correlator/offline.ts";
 import type { Dice } from "./dice.ts";
 import { Disagreement, differenceOf, type Play } from "./disagreement.ts";
-import { randomFile } from "./plain-case.ts";
+import { type PlainFile, randomFile, written } from "./plain-case.ts";
 import { PlainOracle } from "./plain-oracle.ts";
 import { randomRules } from "./plain-rules.ts";
 import { fillPlain } from "./plain-store.ts";
@@ -54,6 +54,43 @@ function randomCommands(dice: Dice): Case {
     });
   });
   return { rules, catalog, lines };
+}
+
+/** Asking costs the store more than the answer: so many files are one, an hour apart, with names of their own. */
+const filesAtOnce = 8;
+
+function randomFiles(dice: Dice): PlainFile {
+  const files = Array.from({ length: filesAtOnce }, (_, number) => apart(randomFile(dice), `f${number}`, number));
+  const events = files.flatMap((file) => file.events);
+  return { catalog: files.flatMap((file) => file.catalog), events, lines: events.map((event) => written(event, dice)) };
+}
+
+function apart({ catalog, events }: PlainFile, name: string, hours: number): Omit<PlainFile, "lines"> {
+  const own = <T extends string | undefined>(text: T) => (text === undefined ? text : `${name}${text}`) as T;
+  const all = (texts: readonly string[]) => texts.map(own);
+  return {
+    catalog: catalog.map(({ resource, tags }) => ({ resource: own(resource), tags })),
+    events: events.map((event) => ({
+      ...event,
+      id: own(event.id),
+      time: event.time + hours * 3_600_000,
+      identity: own(event.identity),
+      ...(event.onBehalfOf ? { onBehalfOf: all(event.onBehalfOf) } : {}),
+      ...(event.task ? { task: own(event.task) } : {}),
+      ...(event.parentTask ? { parentTask: own(event.parentTask) } : {}),
+      ...(event.effects
+        ? {
+            effects: event.effects.map((effect) => ({
+              ...effect,
+              reads: all(effect.reads),
+              writes: all(effect.writes),
+              ends: all(effect.ends),
+              ...(effect.flows ? { flows: effect.flows.map(([from, to]) => [own(from), own(to)] as const) } : {}),
+            })),
+          }
+        : {}),
+    })),
+  };
 }
 
 const load = (rules: string) => loadRules([{ name: "r.yml", text: rules }], { logs: "any" });
@@ -101,7 +138,7 @@ export function sqlPlay(engine: Engine): Play {
       return one.lines.length;
     }
     const { text: rules, rules: oracleRules } = randomRules(dice);
-    const { catalog, events, lines } = randomFile(dice);
+    const { catalog, events, lines } = randomFiles(dice);
     const one = { rules, catalog, lines };
     const oracle = new PlainOracle(oracleRules, catalog);
     const expected = events.flatMap((event) => oracle.take(event) as Firing[]);
