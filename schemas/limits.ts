@@ -94,6 +94,8 @@ export const limits = {
   rulesMax: 100_000,
   /** One value of a detection; nobody writes more, and every event is compared with it. */
   ruleTextMax: 8_192,
+  /** `*`, `?` and dashes that windash exchanges, in one value: each may be tried at every letter of an event's text. */
+  ruleWildcardsMax: 100,
   /** One regular expression, before it is compiled. */
   ruleExpressionMax: 2_048,
   /** Texts that one value stands for, once each dash of it may be any of five. */

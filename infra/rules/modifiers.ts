@@ -144,6 +144,9 @@ function readPlain(value: unknown, modifiers: readonly string[], isKeyword: bool
   let values: readonly Value[] = [readValue(written)];
   for (const change of anywhere ? [...changes, "contains"] : changes)
     values = values.flatMap((one) => changed(one, change));
+  for (const { pieces } of values)
+    if (pieces.filter((piece) => typeof piece === "string").length > limits.ruleWildcardsMax)
+      throw new DetectionError([], `a value has more than ${limits.ruleWildcardsMax} wildcards: write a re`);
   return values.map(({ pieces }) => ({ how: "text", pieces, cased }));
 }
 

@@ -174,6 +174,7 @@ test("a modifier that Sigma does not have, or that stands twice, is an error tha
     ["{ a|: x }", /"" is no modifier/],
     ["{ a|contains|contains: x }", /the modifier contains stands here twice/],
     [`{ a: ${"x".repeat(9_000)} }`, /longer than 8192/],
+    [`{ a: '${"?".repeat(101)}' }`, /more than 100 wildcards/],
     [`{ a: [${Array.from({ length: 20_001 }, (_, n) => n).join(",")}] }`, /more than 20000 values/],
   ]);
 });
