@@ -20,17 +20,13 @@ const distinctLettersMin = 5;
 const distinctDigitsMin = 3;
 /** Longer ones are the same when their beginnings are. */
 const normalMax = 512;
-/** Parts of one text that are looked at; a document beyond that is known by these. */
-const partsMax = 10_000;
-
+const lookedMax = 4 * normalMax;
 /** A day, with or without a time behind it. */
 const date = /^(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])(t?[0-9]{4,}z?)?$/;
 const decimal = /^\s*[-+]?[0-9]+\.[0-9]+\s*$/;
-const separators = /[{}[\],;|\t\r\n"]/;
-const [quote, backslash] = [0x22, 0x5c];
+const [quote, backslash, at] = [0x22, 0x5c, 0x40];
 /** Texts inside texts: JSON in a CSV field in a statement. */
 const depthMax = 4;
-const notAscii = /[^\0-\x7f]/;
 const notLetters = /[^\p{L}\p{N}]+/gu;
 
 /** Tells every value of a text that is evidence. Linear in the text. */
@@ -41,37 +37,41 @@ export function evidenceIn(text: string, found: Found): void {
 function look(text: string, found: Found, depth: number): void {
   if (text.length < addressLettersMin) return;
   tell(text, found);
-  if (depth === 0 || !separators.test(text)) return;
+  if (depth === 0 || !holdsSeveral(text)) return;
   let closes = true;
-  let count = 0;
-  for (let at = 0; at < text.length && count < partsMax; count++) {
-    const end = closes && text.charCodeAt(at) === quote ? closing(text, at + 1) : -1;
+  for (let from = 0; from < text.length; ) {
+    const end = closes && text.charCodeAt(from) === quote ? closing(text, from + 1) : -1;
     if (end >= 0) {
-      quoted(text.slice(at + 1, end), found, depth);
-      at = end + 1;
+      quoted(text.slice(from + 1, end), found, depth);
+      from = end + 1;
       continue;
     }
     // A quote that nothing closes is a separator, and so is every one behind it.
-    if (text.charCodeAt(at) === quote) closes = false;
-    let last = at;
+    if (text.charCodeAt(from) === quote) closes = false;
+    let last = from;
     while (last < text.length && !isSeparator(text.charCodeAt(last))) last += 1;
-    if (last - at >= addressLettersMin) tell(text.slice(at, last), found);
-    at = last > at && closes && text.charCodeAt(last) === quote ? last : last + 1;
+    if (last - from >= addressLettersMin) tell(text.slice(from, last), found);
+    from = last > from && closes && text.charCodeAt(last) === quote ? last : last + 1;
   }
+}
+
+function holdsSeveral(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (isSeparator(text.charCodeAt(i))) return true;
+  return false;
 }
 
 /** It may hold separators, and be escaped once more. */
 function quoted(inner: string, found: Found, depth: number): void {
-  if (separators.test(inner)) look(inner.replaceAll("\\", ""), found, depth - 1);
+  if (holdsSeveral(inner)) look(inner.replaceAll("\\", ""), found, depth - 1);
   else if (inner.length >= addressLettersMin) tell(inner, found);
 }
 
 /** @returns where the quoted part ends; -1 when nothing closes it */
 function closing(text: string, from: number): number {
-  for (let at = from; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === backslash || (code === quote && text.charCodeAt(at + 1) === quote)) at += 1;
-    else if (code === quote) return at;
+  for (let i = from; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === backslash || (code === quote && text.charCodeAt(i + 1) === quote)) i += 1;
+    else if (code === quote) return i;
   }
   return -1;
 }
@@ -96,23 +96,79 @@ function isSeparator(code: number): boolean {
   }
 }
 
-function tell(text: string, found: Found): void {
-  const plain = decimal.test(text) ? text.replace(/\.?0+\s*$/, "") : text;
-  const normal = normalOf(plain.length > 4 * normalMax ? plain.slice(0, 4 * normalMax) : plain);
-  const kind = kindOf(normal, plain.includes("@"));
-  if (kind !== null) found(normal, kind === "phrase");
+function tell(whole: string, found: Found): void {
+  const text = whole.length > lookedMax ? whole.slice(0, lookedMax) : whole;
+  const kept = survey(text);
+  if (kept.letters === 0 && kept.digits >= digitsMin && decimal.test(text)) {
+    const plain = text.replace(/\.?0+\s*$/, "");
+    if (plain.length < text.trimEnd().length) {
+      tell(plain, found);
+      return;
+    }
+  }
+  if (!isEnough(kept)) return;
+  const normal = normalOf(text, kept);
+  if (date.test(normal)) return;
+  found(normal, kept.digits === 0 && !kept.isAddress);
+}
+
+/** Of a text in one pass: what it is made of. */
+interface Survey {
+  digits: number;
+  /** Of ASCII, and whatever is beyond it. */
+  letters: number;
+  /** One bit per letter or digit that it has. */
+  seen: number;
+  isAscii: boolean;
+  isAddress: boolean;
+}
+
+function survey(text: string): Survey {
+  const kept: Survey = { digits: 0, letters: 0, seen: 0, isAscii: true, isAddress: false };
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 48 && code <= 57) {
+      kept.digits += 1;
+      kept.seen |= 1 << (code - 48);
+    } else if ((code | 0x20) >= 97 && (code | 0x20) <= 122) {
+      kept.letters += 1;
+      // Letters share the bits above those of digits: enough to tell few from many.
+      kept.seen |= 1 << (10 + (((code | 0x20) - 97) % 22));
+    } else if (code >= 0x80) {
+      kept.letters += 1;
+      kept.isAscii = false;
+      kept.seen |= 1 << (10 + (code % 22));
+    } else if (code === at) kept.isAddress = true;
+  }
+  return kept;
+}
+
+function isEnough({ digits, letters, seen, isAddress }: Survey): boolean {
+  const [all, distinct] = [digits + letters, ones(seen)];
+  if (all < addressLettersMin) return false;
+  if (letters === 0) return digits >= digitsMin && distinct >= distinctDigitsMin;
+  if (distinct < distinctLettersMin) return false;
+  return isAddress || (digits > 0 ? all >= mixedMin : all >= phraseMin);
+}
+
+/** Bits that are set. */
+function ones(bits: number): number {
+  let count = 0;
+  for (let left = bits; left !== 0; left &= left - 1) count += 1;
+  return count;
 }
 
 /** Letters and digits, in small letters. */
-function normalOf(text: string): string {
-  if (notAscii.test(text)) return text.normalize("NFKC").toLowerCase().replace(notLetters, "").slice(0, normalMax);
+function normalOf(text: string, { isAscii, digits, letters }: Survey): string {
+  if (!isAscii) return text.normalize("NFKC").toLowerCase().replace(notLetters, "").slice(0, normalMax);
+  if (digits + letters === text.length) return text.slice(0, normalMax).toLowerCase();
   let normal = "";
   let from = -1;
-  for (let at = 0; at <= text.length; at++) {
-    if (at < text.length && isLetterOrDigit(text.charCodeAt(at))) {
-      if (from < 0) from = at;
+  for (let i = 0; i <= text.length; i++) {
+    if (i < text.length && isLetterOrDigit(text.charCodeAt(i))) {
+      if (from < 0) from = i;
     } else if (from >= 0) {
-      normal += text.slice(from, at);
+      normal += text.slice(from, i);
       from = -1;
     }
   }
@@ -120,30 +176,5 @@ function normalOf(text: string): string {
 }
 
 function isLetterOrDigit(code: number): boolean {
-  return (code >= 48 && code <= 57) || (code >= 97 && code <= 122) || (code >= 65 && code <= 90);
-}
-
-/** @returns null when it is too little */
-function kindOf(normal: string, isAddress: boolean): "own" | "phrase" | null {
-  if (normal.length < addressLettersMin || date.test(normal)) return null;
-  let digits = 0;
-  for (let at = 0; at < normal.length; at++) {
-    const code = normal.charCodeAt(at);
-    if (code >= 48 && code <= 57) digits += 1;
-  }
-  if (digits === normal.length) {
-    return digits >= digitsMin && hasDistinct(normal, distinctDigitsMin) ? "own" : null;
-  }
-  if (!hasDistinct(normal, distinctLettersMin)) return null;
-  if (isAddress || (digits > 0 && normal.length >= mixedMin)) return "own";
-  return digits === 0 && normal.length >= phraseMin ? "phrase" : null;
-}
-
-function hasDistinct(text: string, min: number): boolean {
-  const seen = new Set<number>();
-  for (let at = 0; at < text.length; at++) {
-    seen.add(text.charCodeAt(at));
-    if (seen.size >= min) return true;
-  }
-  return false;
+  return (code >= 48 && code <= 57) || ((code | 0x20) >= 97 && (code | 0x20) <= 122);
 }

@@ -7,7 +7,7 @@
  * encoded, encrypted or cut on the way.
  */
 import type { Appender } from "../../infra/log/log.ts";
-import { evidenceIn } from "../../infra/sketch/evidence.ts";
+import { evidenceIn, type Found } from "../../infra/sketch/evidence.ts";
 import { packHashes, Sketch, type SketchKey } from "../../infra/sketch/sketch.ts";
 import type { Command, Reading } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
@@ -43,6 +43,8 @@ export interface Showing {
 /** What COPY brings. */
 export interface Bringing {
   value(text: string): void;
+  /** One that was found before. */
+  readonly found: Found;
   row(): void;
   /** @param command that brings it @returns whether enough of it was shown to others to be said */
   say(command: Command): boolean;
@@ -50,10 +52,17 @@ export interface Bringing {
 
 /** Different sets of tags of one result; more are taken together. */
 const tagSetsMax = 8;
+/** Values of one text that are kept with its reading. */
+const literalsKeptMax = 16;
 /** Identities whose bringing is counted: the one that brought something longest ago goes first. */
 const talliesMax = 256;
 /** A first few hashes are worth an event; then as many as were told before. */
 const freshMin = 1;
+
+interface InText {
+  readonly text: string;
+  readonly values: readonly (readonly [normal: string, phrase: boolean])[];
+}
 
 export class Content {
   readonly #parts: ContentParts;
@@ -62,6 +71,8 @@ export class Content {
   readonly #tallies = new Map<string, Tally>();
   /** Readers of whom values came since BEGIN: said again with the COMMIT that makes them last. */
   readonly #uncommitted = new WeakMap<Session, { readonly tally: Tally; readonly readers: Set<string> }>();
+  /** By reading, which is one per text of a session: the values in it. */
+  readonly #inTexts = new WeakMap<Reading, InText>();
   /** The command that was looked at last: held and asked again, it brings nothing new. */
   readonly #looked = new WeakMap<Session, string>();
 
@@ -120,9 +131,21 @@ export class Content {
     const { epochs } = index;
     const used = keys().filter(({ epoch }) => epochs.includes(epoch));
     const bringing = this.#bringing(session, used);
-    literalsIn(command.text, bringing.value);
+    this.#literals(command, bringing);
     for (const parameter of command.parameters) if (parameter !== null) parameterTexts(parameter, bringing.value);
     bringing.say(command);
+  }
+
+  /** A repeated statement is read once; what changes are its parameters. */
+  #literals({ text, reading }: Command, bringing: Bringing): void {
+    let known = this.#inTexts.get(reading);
+    if (known?.text !== text) {
+      const values: (readonly [string, boolean])[] = [];
+      literalsIn(text, (value) => evidenceIn(value, (normal, phrase) => values.push([normal, phrase])));
+      known = { text, values };
+      if (values.length <= literalsKeptMax) this.#inTexts.set(reading, known);
+    }
+    for (const [normal, phrase] of known.values) bringing.found(normal, phrase);
   }
 
   /** Of COPY FROM STDIN, which may begin before anything is shown. @returns null when nobody asks */
@@ -139,10 +162,12 @@ export class Content {
   #bringing(session: Session, keys: readonly SketchKey[]): Bringing {
     const { index } = this.#parts;
     const sketches = keys.map((key) => ({ key, sketch: new Sketch(key, 2 * this.#bounds.contentHashesMax) }));
+    const found: Found = (normal, phrase) => {
+      for (const { sketch } of sketches) sketch.add(normal, phrase);
+    };
     return {
-      value(text) {
-        for (const { sketch } of sketches) evidenceIn(text, sketch.add);
-      },
+      found,
+      value: (text) => evidenceIn(text, found),
       row() {
         for (const { sketch } of sketches) sketch.rows += 1;
       },
