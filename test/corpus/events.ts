@@ -5,7 +5,7 @@
  */
 import type { Act, CommandAct } from "./act.ts";
 import { openBook } from "./reading.ts";
-import { createTenant } from "./tenant.ts";
+import { createTenant, type TenantLog } from "./tenant.ts";
 
 export interface CorpusEvent {
   readonly event: Readonly<Record<string, unknown>>;
@@ -36,7 +36,10 @@ export interface CorpusOptions {
 
 export async function* corpusEvents(seed: number, options: CorpusOptions = {}): AsyncGenerator<CorpusEvent> {
   const { days = 40, chains = 200, commands = 200_000 } = options;
-  const tenant = createTenant({ book: await openBook(), seed, days, chains, commands });
+  yield* plainLines(createTenant({ book: await openBook(), seed, days, chains, commands }));
+}
+
+export function* plainLines(tenant: TenantLog): Generator<CorpusEvent> {
   const parents = new Map<string, string>();
   let number = 0;
   for (const acts of tenant.acts()) {
@@ -73,7 +76,7 @@ function rolledBack(acts: readonly Act[]): ReadonlySet<Act> {
 }
 
 /** @param undone what it read was shown all the same: rows stay */
-export function plainOf(
+function plainOf(
   act: CommandAct,
   id: string,
   undone: boolean,
