@@ -2,7 +2,7 @@
  * One Match against the values of a field. Texts are compared in lower case unless the rule says `cased`; numbers and truth
  * values by their text. Linear in the value, whatever the rule says.
  */
-import { compileGlob } from "../pattern/glob.ts";
+import { compileGlob, type Piece } from "../pattern/glob.ts";
 import { isInNetwork, parseNetwork } from "../pattern/network.ts";
 import { compilePattern } from "../pattern/re2.ts";
 import type { Scalar } from "./field.ts";
@@ -16,13 +16,8 @@ export type ScalarMatch = Exclude<Match, { readonly how: "field" | "null" | "exi
 /** @param lower the field's values are lower case already */
 export function compileMatch(match: ScalarMatch, lower = false): ScalarTest {
   switch (match.how) {
-    case "text": {
-      const { pieces, cased } = match;
-      const fold = cased ? (text: string) => text : (text: string) => text.toLowerCase();
-      const glob = compileGlob(pieces.map((piece) => (typeof piece === "string" ? piece : { text: fold(piece.text) })));
-      if (cased || lower) return (value) => glob(typeof value === "string" ? value : String(value));
-      return (value) => glob((typeof value === "string" ? value : String(value)).toLowerCase());
-    }
+    case "text":
+      return compileText(match.pieces, match.cased || lower, match.cased);
     case "re": {
       const pattern = compilePattern(match.source, match.flags);
       return (value) => pattern.test(String(value));
@@ -34,6 +29,22 @@ export function compileMatch(match: ScalarMatch, lower = false): ScalarTest {
     default:
       return compileOrder(match.how, match.value, match.part);
   }
+}
+
+/** @param asIs compare the value's text as it is @param cased the rule's text too */
+function compileText(pieces: readonly Piece[], asIs: boolean, cased: boolean): ScalarTest {
+  const fold = cased ? (text: string) => text : (text: string) => text.toLowerCase();
+  const folded = pieces.map((piece) => (typeof piece === "string" ? piece : { text: fold(piece.text) }));
+  const glob = compileGlob(folded);
+  const [onTrue, onFalse] = [glob("true"), glob("false")];
+  const plain = folded.every((piece) => typeof piece === "object") ? folded.map(({ text }) => text).join("") : null;
+  return (value) => {
+    if (typeof value === "boolean") return value ? onTrue : onFalse;
+    const text = typeof value === "string" ? value : String(value);
+    if (plain === null) return glob(asIs ? text : text.toLowerCase());
+    // Lower case never has fewer characters.
+    return text === plain || (!asIs && text.length <= plain.length && text.toLowerCase() === plain);
+  };
 }
 
 function compileOrder(how: "lt" | "lte" | "gt" | "gte" | "eq", wanted: number, part: DatePart | null): ScalarTest {
