@@ -40,48 +40,16 @@ export class Stream {
   #count = 0;
   #atMs = startMs;
 
+  continueAfter(atMs: number): void {
+    this.#atMs = Math.max(this.#atMs, atMs);
+  }
+
   /** One command's records: asked when it deletes, decided, finished. */
   next(): Entry[] {
     const dice = this.#dice;
     this.#count += 1;
     this.#atMs += dice(20);
-    const account = dice(200);
-    const effects = this.#act(dice(100), dice(400));
-    const subject = {
-      session: `s${account}`,
-      command: `mgq3k2a1b2c3d4e5f6-${this.#count.toString(36)}`,
-      identity: `https://id.example|${account}`,
-      account: `a${account}`,
-      task: `t${account}`,
-      target: "orders",
-    };
-    const facts = { kind: "query", effects, opaque: null, undoable: true, transaction: { kind: "none" as const } };
-    const envelope = { atMs: this.#atMs, source: "gateway/g", role: "gateway" as const, subject };
-    const late: EventData["command.finished"] = {
-      outcome: "ok",
-      rows: 1,
-      bytes: 100,
-      tag: "SELECT 1",
-      code: null,
-      durationUs: 100,
-      shown: true,
-      undone: [],
-      lasted: effects[0]?.operation === "read" ? [] : [subject.command],
-    };
-    const decided: Entry = {
-      ...envelope,
-      type: "command.decided",
-      id: `d${this.#count}`,
-      data: { ...facts, ruling: "allow", approval: null, intent: null },
-    };
-    const finished: Entry = { ...envelope, type: "command.finished", id: `f${this.#count}`, data: late };
-    const asked: Entry = {
-      ...envelope,
-      type: "command.intended",
-      id: `i${this.#count}`,
-      data: { ...facts, commits: [] },
-    };
-    return effects[0]?.destroys ? [asked, decided, finished] : [decided, finished];
+    return recordsOf(this.#count.toString(36), this.#atMs, `${dice(200)}`, this.#act(dice(100), dice(400)));
   }
 
   #act(what: number, table: number): readonly Effect[] {
@@ -105,6 +73,53 @@ export class Stream {
     }
     return effects;
   }
+}
+
+function recordsOf(number: string, atMs: number, who: string, effects: readonly Effect[]): Entry[] {
+  const subject = {
+    session: `s${who}`,
+    command: `mgq3k2a1b2c3d4e5f6-${number}`,
+    identity: `https://id.example|${who}`,
+    account: `a${who}`,
+    task: `t${who}`,
+    target: "orders",
+  };
+  const facts = { kind: "query", effects, opaque: null, undoable: true, transaction: { kind: "none" as const } };
+  const envelope = { atMs: atMs, source: "gateway/g", role: "gateway" as const, subject };
+  const late: EventData["command.finished"] = {
+    outcome: "ok",
+    rows: 1,
+    bytes: 100,
+    tag: "SELECT 1",
+    code: null,
+    durationUs: 100,
+    shown: true,
+    undone: [],
+    lasted: effects[0]?.operation === "read" ? [] : [subject.command],
+  };
+  const decided: Entry = {
+    ...envelope,
+    type: "command.decided",
+    id: `d${number}`,
+    data: { ...facts, ruling: "allow", approval: null, intent: null },
+  };
+  const finished: Entry = { ...envelope, type: "command.finished", id: `f${number}`, data: late };
+  const asked: Entry = {
+    ...envelope,
+    type: "command.intended",
+    id: `i${number}`,
+    data: { ...facts, commits: [] },
+  };
+  return effects[0]?.destroys ? [asked, decided, finished] : [decided, finished];
+}
+
+const taggedRead: readonly Effect[] = [
+  { operation: "read", reads: ["orders/public.t1_pii" as ResourceUri], writes: [], ends: [], destroys: false },
+];
+
+/** One person of many, who reads something tagged and is not seen again. */
+export function crowd(index: number): Entry[] {
+  return recordsOf(`crowd${index}`, startMs + index, `crowd${index}`, taggedRead);
 }
 
 /** Puts entries into frames, one behind the other, as one writer and one source would. */

@@ -7,6 +7,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { correlatorBench } from "./correlator.ts";
+import { peersBench } from "./correlator-peers.ts";
 import { decisionBench } from "./decision.ts";
 import { differentialBench } from "./differential.ts";
 import type { Bench, Figure } from "./figures.ts";

@@ -11,7 +11,8 @@ import { configOf } from "../cluster/files.ts";
 import { startCluster } from "../cluster/world.ts";
 import { connect, granted, workload } from "../demo/cast.ts";
 import { makeSchema } from "../demo/database.ts";
-import { correlatorWith, Stream } from "./correlator.ts";
+import { correlatorWith, usualRules } from "./correlator.ts";
+import { Stream } from "./correlator-stream.ts";
 import type { Figure } from "./figures.ts";
 
 setFlagsFromString("--expose-gc");
@@ -26,7 +27,7 @@ function heapBytes(): number {
 
 /** Of the stream of P8: 15 of 100 commands are steps of a rule, and stay; the others are kept to a fixed number. */
 export function bytesPerStep(commands: number): Figure[] {
-  const correlator = correlatorWith(100);
+  const correlator = correlatorWith(usualRules(100));
   const stream = new Stream();
   const fold = (count: number): number => {
     let steps = 0;
@@ -52,7 +53,7 @@ const isStep = (effects: readonly Effect[]): boolean =>
 
 /** Chains of which only the last step is missing, each with accounts, a task and tables of its own. */
 export function bytesPerChain(chains: number): Figure {
-  const correlator = correlatorWith(10);
+  const correlator = correlatorWith(usualRules(10));
   const fold = (from: number, count: number): void => {
     for (let chain = from; chain < from + count; chain += 1)
       for (const entry of twoSteps(chain)) correlator.fold(entry);
