@@ -30,6 +30,7 @@ export class Writer {
 
   /** One that changes rows; a data-modifying WITH may stand before it. */
   change(): string {
+    if (this.#roll(9) === 1) return this.#scratch();
     const first = this.#roll(5) === 1 ? this.#changing() : null;
     const item = first === null ? [] : [{ sql: first.name, alias: first.name, columns: ["x", "y"], row: true }];
     return `${first?.sql ?? ""}${this.#one([this.#insert, this.#update, this.#conflict, this.#merge])(item)}`;
@@ -75,6 +76,17 @@ export class Writer {
       default:
         return ["ALTER TABLE g ALTER g2 SET EXPRESSION AS (g3 || '')"];
     }
+  }
+
+  /** By way of a temporary table, in one text. */
+  #scratch(): string {
+    const made = this.#one([
+      () => `CREATE TEMP TABLE scratch (s1 text, s2 text); INSERT INTO scratch ${this.query(2, 2)}`,
+      () => `CREATE TEMP TABLE scratch AS SELECT * FROM (${this.query(2, 2)}) q(s1, s2)`,
+    ])();
+    const item = { sql: "scratch", alias: "scratch", columns: ["s1", "s2"], row: true };
+    const change = this.#roll(2) === 1 ? `UPDATE scratch SET s1 = ${this.value([item], 2)}; ` : "";
+    return `DROP TABLE IF EXISTS scratch; ${made}; ${change}${this.#one([this.#insert, this.#merge])([item])}`;
   }
 
   #attach(): string {

@@ -14,6 +14,7 @@ import {
   expressionColumn,
   joinScopes,
   mergeColumns,
+  placed,
   type Scope,
   type ScopeColumn,
   type ScopeTable,
@@ -68,11 +69,12 @@ function readJoin(join: JoinExpr, before: Scope, env: Env): Scope {
   const both = joinScopes([left, right], env.scope);
   consume(join.quals, { ...env, scope: both });
   const using = join.isNatural ? sharedNames(left, right) : nameParts(join.usingClause);
+  const open = openOf(both);
   const merged = using.map((name) =>
-    mergeColumns(
-      name,
-      both.columns.filter((column) => column.name === name),
-    ),
+    mergeColumns(name, [
+      ...both.columns.filter((column) => column.name === name),
+      ...(open ? [expressionColumn(name, open)] : []),
+    ]),
   );
   if (using.length > 0) callOperator(["="], env.analysis);
   for (const column of merged) reveal(column.from, env);
@@ -202,7 +204,7 @@ function single(table: ScopeTable, env: Env): Scope {
 export function renamed(table: ScopeTable, alias: Alias | undefined): ScopeTable {
   const names = nameParts(alias?.colnames);
   if (names.length === 0) return table;
-  const columns = table.columns.map((column, index) => ({ ...column, name: names[index] ?? column.name }));
+  const columns = placed(table.columns, names);
   const missing = names.slice(columns.length).map((name) => columnOf(table, name) ?? expressionColumn(name, []));
   return { ...table, columns: [...columns, ...missing] };
 }

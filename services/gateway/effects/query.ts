@@ -51,10 +51,13 @@ function consumeLimits(query: SelectStmt, env: Env): void {
 function readSetOperation(query: SelectStmt, larg: SelectStmt, rarg: SelectStmt, env: Env): readonly ScopeColumn[] {
   const left = readSelect(larg, env);
   const right = readSelect(rarg, env);
-  const columns = left.map((column, index) => ({
-    ...expressionColumn(column.name, [...column.from, ...(right[index]?.from ?? [])]),
-    spread: column.spread ?? right[index]?.spread,
-  }));
+  const known = ![...left, ...right].some((column) => column.spread);
+  const both = [...left, ...right].flatMap((column) => column.from);
+  const columns = left.map((column, index) =>
+    known
+      ? expressionColumn(column.name, [...column.from, ...(right[index]?.from ?? [])])
+      : { ...expressionColumn(column.name, both), spread: true },
+  );
   const all = columns.flatMap((column) => column.from);
   const compares = query.op !== "SETOP_UNION" || query.all !== true;
   if (compares) callOperator(["="], env.analysis);

@@ -65,6 +65,19 @@ export function mergeColumns(name: string, columns: readonly ScopeColumn[]): Sco
   };
 }
 
+/**
+ * Columns behind one that stands for an unknown number have no known place: where places count (names given to them,
+ * the other side of a UNION), each may be any.
+ */
+export function placed(columns: readonly ScopeColumn[], names: readonly string[] = []): readonly ScopeColumn[] {
+  if (!columns.some((column) => column.spread)) {
+    return columns.map((column, index) => ({ ...column, name: names[index] ?? column.name }));
+  }
+  const all = columns.flatMap((column) => column.from);
+  const own = columns.map((column) => ({ ...expressionColumn(column.name, all), spread: true }));
+  return [...names.map((name) => expressionColumn(name, all)), ...own];
+}
+
 /** A function's rows may have a column of any name, so what they are made of joins whatever else has that name. */
 export function findColumn(scope: Scope | null, name: string): ScopeColumn | null {
   const open: ScopeColumn[] = [];

@@ -5,7 +5,7 @@
  */
 import type { Node, SelectStmt, WithClause } from "../../../infra/sql/grammar.ts";
 import { type Env, nameParts, type WithScope } from "./env.ts";
-import { expressionColumn, type ScopeColumn } from "./scope.ts";
+import { expressionColumn, placed, type ScopeColumn } from "./scope.ts";
 
 type Columns = readonly ScopeColumn[];
 
@@ -71,14 +71,14 @@ function firstPart(named: Named, env: Env): Columns {
   const whole: SelectStmt | null = query && "SelectStmt" in query ? query.SelectStmt : null;
   if (!whole?.larg) return [];
   const inner = whole.withClause ? { ...env, withs: readWith(whole.withClause, env) } : env;
-  return withAdded(rename(env.analysis.select(whole.larg, inner), named.names), named);
+  return withAdded(placed(env.analysis.select(whole.larg, inner), named.names), named);
 }
 
 function finish(named: Named, env: Env): Columns {
   const { query } = named;
   if (!query) return [];
   const read = "SelectStmt" in query ? env.analysis.select(query.SelectStmt, env) : env.analysis.change(query, env);
-  return withAdded(rename(read, named.names), named);
+  return withAdded(placed(read, named.names), named);
 }
 
 function mix(columns: Columns, env: Env): Columns {
@@ -91,8 +91,4 @@ function mix(columns: Columns, env: Env): Columns {
 function withAdded(columns: Columns, named: Named): Columns {
   const all = columns.flatMap((column) => column.from);
   return [...columns, ...named.added.map((name) => expressionColumn(name, all))];
-}
-
-function rename(columns: Columns, names: readonly string[]): Columns {
-  return columns.map((column, index) => ({ ...column, name: names[index] ?? column.name }));
 }
