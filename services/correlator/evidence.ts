@@ -63,7 +63,7 @@ function hasWeakFiring(ground: Ground, rule: ChainRule, found: readonly Step[]):
 }
 
 /** Evidence by address or trace is weak, as a link or as a group. */
-function isWeakGroup(rule: ChainRule): boolean {
+export function isWeakGroup(rule: ChainRule): boolean {
   return rule.groupBy.some((key) => key.kind === "field" && /^(address|clientaddress|trace)$/.test(key.name));
 }
 

@@ -4,6 +4,7 @@
  */
 import { type ChainRule, canBeLast, formsOf } from "../../infra/rules/rule-set.ts";
 import { findCount } from "./count.ts";
+import { isWeakGroup } from "./evidence.ts";
 import type { Ground } from "./ground.ts";
 import { findChain } from "./match.ts";
 import type { Step } from "./step.ts";
@@ -40,7 +41,7 @@ export function firing(ground: Ground, form: ChainRule, step: Step, strongOnly: 
   const places = form.steps.flatMap((last, place) =>
     canBeLast(form, place) && step.hits.includes(last.index) ? [place] : [],
   );
-  if (places.length === 0) return null;
+  if (places.length === 0 || (strongOnly && isWeakGroup(form))) return null;
   if (form.count === null) return findChain(ground, { rule: form, last: step, places, strongOnly });
   const counted = findCount(ground, form, step, places);
   return strongOnly && counted?.some(({ opaque }) => opaque) ? null : counted;
