@@ -31,7 +31,7 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed);
 const companies = values.quick ? 2 : Number(values.companies);
-const chains = Math.ceil(Number(values.chains ?? (values.quick ? 108 : 1_080)) / companies);
+const chains = Math.ceil(Number(values.chains ?? (values.quick ? 108 : 1_008)) / companies);
 /** A chain may take 30 days, and nine of the twelve. */
 const size = { days: values.quick ? 12 : 36, chains, commands: chains * 10_000 };
 
