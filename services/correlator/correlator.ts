@@ -8,49 +8,43 @@
  * Where the log's policy was put there by another engine, this one says nothing and takes what it hears: answers and tags
  * as they are recorded, whether it would have made them or not. Its own begin at the next `policy.changed` of its own.
  */
-import { type Catalog, createCatalog, parseCatalog } from "../../infra/catalog.ts";
+import { type Catalog, createCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
-import { Ids, outputKey } from "../../infra/log/ids.ts";
 import { PolicyParts } from "../../infra/policy/packed.ts";
 import { loadRules } from "../../infra/rules/load.ts";
 import type { RuleSet } from "../../infra/rules/rule-set.ts";
+import type { RuleFile } from "../../infra/rules/source.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { catalogue } from "../../schemas/event.ts";
-import type { BlockScope } from "../../schemas/event-data.ts";
 import type { Identity, Task } from "../../schemas/identity.ts";
-import type { Limits } from "../../schemas/limits.ts";
 import type { Ruling } from "../../schemas/verdict.ts";
-import { type Answer, answerFor, type Completion } from "./answer.ts";
+import { Alarms } from "./alarms.ts";
+import { type Answer, answerFor } from "./answer.ts";
 import { approvalStep } from "./approval-step.ts";
 import type { Asking } from "./asking.ts";
 import { createClusters, createTasks } from "./cluster.ts";
+import type { EntryOf } from "./commands.ts";
 import { ContentEvidence } from "./content.ts";
-import { digestOf } from "./digest.ts";
+import { digestOf, Trace } from "./digest.ts";
+import { factsOf } from "./edges.ts";
 import { engineVersion } from "./engine.ts";
 import { hash } from "./evidence.ts";
 import { excludedFor } from "./excluded.ts";
+import { fromLines, toLines } from "./graph.ts";
 import { Horizon } from "./horizon.ts";
-import { Lineage, type LineageLimits } from "./lineage.ts";
+import { type Kept, workedOutAgain } from "./kept.ts";
+import { Lineage } from "./lineage.ts";
 import { isOutput, type Output, Outputs } from "./outputs.ts";
+import type { CorrelatorParts } from "./parts.ts";
+import { catalogOf, ruleFilesOf } from "./policy-files.ts";
+import { Repeats } from "./repeats.ts";
+import { saidOf } from "./said.ts";
 import { type Endings, endingsOf } from "./shape.ts";
 import type { Step } from "./step.ts";
-import { type StepLimits, Steps } from "./steps.ts";
+import { Steps } from "./steps.ts";
 import { tellAnswer } from "./tell.ts";
-import { type EntryOf, Timeline } from "./timeline.ts";
-
-export type CorrelatorLimits = StepLimits &
-  LineageLimits &
-  Pick<Limits, "digestRecordsEvery" | "sweepRecordsEvery" | "chainLooksMax" | "clockJumpMsMax">;
-
-export interface CorrelatorParts {
-  /** Appends to the log; may fold the appended record before it returns. Never called during replay. */
-  emit(draft: Output): void;
-  readonly limits: CorrelatorLimits;
-  /** Of many replicas: this one's. Absent, everything that a correlator said must be what this fold makes. */
-  readonly source?: string;
-  /** Instead of reading the rule files of each policy: rules that are read already. */
-  readonly load?: typeof loadRules;
-}
+import { Timeline } from "./timeline.ts";
+import { Told } from "./told.ts";
 
 export interface Correlator {
   /** Every record in log order, replayed or live. @throws ThroughlineError `log.digest_differs` */
@@ -63,6 +57,10 @@ export interface Correlator {
   readonly speaks: boolean;
   /** Of the whole state. */
   digest(): string;
+  /** Everything that later answers depend on, as lines, at the place up to which it has folded. */
+  keep(): Iterable<string>;
+  /** Into a correlator that has folded nothing. @throws ThroughlineError when this release did not write it */
+  restore(lines: Iterable<string>): void;
   readonly rules: RuleSet | null;
   /** Why the last `policy.changed` was not taken over; null when it was. */
   readonly problem: string | null;
@@ -73,10 +71,6 @@ export function createCorrelator(parts: CorrelatorParts): Correlator {
   return new Fold(parts);
 }
 
-/** Ids remembered to drop duplicates; of outputs more, because a slow replica says them late. */
-const idsKept = 100_000;
-const outputIdsKept = 500_000;
-
 class Fold implements Correlator {
   readonly #parts: CorrelatorParts;
   readonly #steps: Steps;
@@ -85,7 +79,7 @@ class Fold implements Correlator {
   readonly #content = new ContentEvidence();
   readonly #clusters = createClusters();
   readonly #tasks = createTasks();
-  readonly #told = new Map<string, Set<string>>();
+  readonly #told = new Told();
   readonly #horizon = new Horizon();
   #catalog: Catalog = createCatalog([]);
   #rules: RuleSet | null = null;
@@ -94,25 +88,24 @@ class Fold implements Correlator {
   #at = 0;
   #folded = 0;
   readonly #policy = new PolicyParts();
-  readonly #ids = new Ids(idsKept);
-  readonly #outputIds = new Ids(outputIdsKept);
-  /** Of the latest tick in this run of the process. */
-  #tickedMs: number | null = null;
+  readonly #repeats = new Repeats();
   readonly #outputs: Outputs;
   /** Whether the policy in force was put into the log by an engine of this version (before the first one: yes). */
   #own = true;
   /** Under another engine: intents by id whose answer has not been heard, and places that may have tags nobody told. */
   readonly #asked = new Map<string, Step>();
   readonly #untold = new Set<string>();
-  /** Source of another replica → hour in which an alert said that it differs. */
-  readonly #contested = new Map<string, number>();
+  readonly #alarms = new Alarms();
+  readonly #trace = new Trace();
+  /** Rule files in force. */
+  #texts: readonly RuleFile[] = [];
 
   constructor(parts: CorrelatorParts) {
     this.#parts = parts;
     this.#outputs = new Outputs(parts.emit, parts.source ?? null);
     this.#steps = new Steps(parts.limits);
     this.#lineage = new Lineage(this.#catalog);
-    this.#timeline = new Timeline(this.#steps, this.#lineage, this.#content);
+    this.#timeline = new Timeline(this.#steps, this.#lineage, this.#content, this.#trace);
   }
 
   get rules(): RuleSet | null {
@@ -134,10 +127,11 @@ class Fold implements Correlator {
   fold(entry: Entry): void {
     // The other stream is not in every replica's order.
     if (catalogue[entry.type].stream !== "steps") return;
-    if (isOutput(entry) ? this.#outputIds.has(outputKey(entry)) : this.#ids.has(entry.id)) return;
+    if (this.#repeats.has(entry)) return;
     this.#at += 1;
+    this.#trace.note(entry.id);
     if (!isOutput(entry)) this.#take(entry);
-    else if (this.#own) this.#outputs.claim(entry) || this.#contest(entry);
+    else if (this.#own) this.#outputs.claim(entry) || this.#say(this.#alarms.contest(entry));
     else this.#hear(entry);
     if (this.#at % this.#parts.limits.sweepRecordsEvery === 0) this.#sweep(entry.atMs);
     this.#count();
@@ -167,8 +161,52 @@ class Fold implements Correlator {
       rules: this.#rules?.version ?? "",
       catalog: this.#catalog.version,
       steps: this.#steps.all,
-      facts: [this.#lineage.facts(), this.#timeline.facts(), this.#clusters.facts(), this.#tasks.facts()],
+      facts: [factsOf(this.#lineage), this.#timeline.facts(), this.#clusters.facts(), this.#tasks.facts()],
     });
+  }
+
+  keep(): Iterable<string> {
+    const kept: Kept = {
+      ...{ engine: engineVersion, at: this.#at, folded: this.#folded, own: this.#own, problem: this.#problem },
+      ...{ catalog: this.#catalog.entries, texts: this.#rules === null ? null : this.#texts },
+      ...{ told: this.#told.kept(), asked: this.#asked, untold: this.#untold },
+      ...{ repeats: this.#repeats.kept(), policy: this.#policy.kept() },
+      ...{ steps: this.#steps.kept(), lineage: this.#lineage.kept(), timeline: this.#timeline.kept() },
+      ...{ content: this.#content.kept(), clusters: this.#clusters.kept(), tasks: this.#tasks.kept() },
+      ...{ horizon: this.#horizon.kept(), alarms: this.#alarms.kept(), trace: this.#trace.kept() },
+      outputs: this.#outputs.kept(),
+    };
+    return toLines(kept, workedOutAgain);
+  }
+
+  /** Into an empty one. */
+  restore(lines: Iterable<string>): void {
+    const kept = fromLines(lines) as Kept;
+    if (kept.engine !== engineVersion || this.#at > 0) throw new ThroughlineError("internal.bug", "not to be restored");
+    this.#catalog = createCatalog(kept.catalog);
+    this.#lineage.restore(kept.lineage, this.#catalog);
+    if (kept.texts !== null) {
+      this.#texts = kept.texts;
+      const rules = (this.#parts.load ?? loadRules)(kept.texts);
+      this.#rules = rules;
+      this.#endings = endingsOf(rules.rules);
+      this.#steps.reload(rules, () => {});
+    }
+    this.#steps.restore(kept.steps);
+    this.#timeline.restore(kept.timeline);
+    this.#content.restore(kept.content);
+    this.#clusters.restore(kept.clusters);
+    for (const [task, parent] of kept.tasks) this.#tasks.learn(task, parent);
+    this.#policy.restore(kept.policy);
+    this.#horizon.restore(kept.horizon);
+    this.#alarms.restore(kept.alarms);
+    this.#trace.restore(kept.trace);
+    this.#outputs.restore(kept.outputs);
+    this.#told.restore(kept.told);
+    for (const [intent, step] of kept.asked) this.#asked.set(intent, step);
+    for (const resource of kept.untold) this.#untold.add(resource);
+    this.#repeats.restore(kept.repeats);
+    [this.#at, this.#folded, this.#own, this.#problem] = [kept.at, kept.folded, kept.own, kept.problem];
   }
 
   #take(entry: Entry): void {
@@ -179,24 +217,12 @@ class Fold implements Correlator {
     else if (entry.type === "content.shown" || entry.type === "content.brought") this.#timeline.content(entry);
     else if (entry.type === "session.closed") this.#close(entry);
     else if (entry.type === "service.started") this.#restart(entry);
-    else if (entry.type === "clock.ticked") this.#tick(entry);
+    else if (entry.type === "clock.ticked") this.#say(this.#alarms.tick(entry, this.#parts.limits.clockJumpMsMax));
     else if (entry.type === "grant.issued" || entry.type === "session.opened") this.#learn(entry.id, entry.data);
     else if (entry.type === "identity.linked") this.#link(entry);
     else if (entry.type === "identity.unlinked") this.#clusters.split(entry.data.identities, entry.data.links);
     else if (entry.type === "resource.untagged") this.#untag(entry);
     else if (entry.type === "approval.asked" || entry.type === "approval.answered") this.#notice(entry);
-  }
-
-  /** Another replica said what this fold does not make: one of the two is broken, or not ours. Said once an hour for each. */
-  #contest({ id, type, source, atMs }: Entry): void {
-    const hour = Math.floor(atMs / 3_600_000);
-    if (this.#contested.get(source) === hour) return;
-    this.#contested.set(source, hour);
-    const alert = hash(["correlator.differs", source, hour]);
-    const sentence = `${source} said ${type} ${id}, which the log does not give: it is broken, or somebody else has its key.`;
-    const about = { alert, kind: "correlator.differs" as const, level: "critical", about: id };
-    const data = { ...about, title: "A correlator says what others do not", sentence };
-    this.#say({ type: "alert.raised", subject: {}, data, id: alert });
   }
 
   /** What another engine said is as it is: its answer counts, and so do the tags it told. */
@@ -207,34 +233,24 @@ class Fold implements Correlator {
       if (step !== undefined && entry.data.ruling === "allow") this.#tell(step, this.#timeline.allow(step));
     } else if (entry.type === "resource.tagged") {
       const { resource, tags } = entry.data;
-      const told = this.#told.get(resource) ?? new Set(this.#catalog.tagsOf(resource));
-      this.#told.set(resource, new Set([...told, ...tags]));
+      this.#told.hear(resource, tags, this.#catalog);
       this.#timeline.hear(entry, this.#at);
     }
   }
 
   /** Only what the engine in force makes enters the log. */
-  #say(output: Output): void {
-    if (this.#own) this.#outputs.add(output);
+  #say(output: Output | null): void {
+    if (!this.#own || output === null) return;
+    this.#trace.note(output.id);
+    this.#outputs.add(output);
   }
 
   #restart({ role, source }: EntryOf<"service.started">): void {
-    this.#tickedMs = null;
+    this.#alarms.restarted();
     this.#asked.clear();
     if (role !== "gateway") return;
     this.#timeline.restart(source, this.#at);
     this.#content.restart(source);
-  }
-
-  /** Between two ticks of one run the clock must not jump: windows, holds and blocks are measured by it. */
-  #tick({ id, atMs }: EntryOf<"clock.ticked">): void {
-    const jumpMs = this.#tickedMs === null ? 0 : atMs - this.#tickedMs;
-    this.#tickedMs = atMs;
-    if (jumpMs <= this.#parts.limits.clockJumpMsMax) return;
-    const alert = hash(["clock.jumped", id]);
-    const sentence = `The log's time went forward by ${Math.round(jumpMs / 1000)} s at once; what had to happen in between is late.`;
-    const data = { alert, kind: "clock.jumped" as const, level: "medium", title: "Clock jumped", sentence, about: id };
-    this.#say({ type: "alert.raised", subject: {}, data, id: alert });
   }
 
   /** Who acts for whom, and which task belongs to which: as the api and the gateway signed it. */
@@ -249,7 +265,7 @@ class Fold implements Correlator {
   }
 
   #untag({ data: { resource, tags } }: EntryOf<"resource.untagged">): void {
-    this.#told.delete(resource);
+    this.#told.forget(resource);
     this.#lineage.untag(resource, tags, this.#at);
   }
 
@@ -314,53 +330,14 @@ class Fold implements Correlator {
   }
 
   #complete(step: Step, answer: Answer, ruling: Ruling): void {
-    const completions = [...answer.enforced, ...answer.observed].sort((a, b) => a.rule.index - b.rule.index);
-    for (const { rule, chain } of completions) {
-      const data = { rule: rule.name, chain, ruling };
-      this.#say({
-        type: "chain.completed",
-        subject: step.subject,
-        data,
-        id: hash(["completed", chain.id, ruling]),
-      });
-    }
-    for (const completion of answer.enforced) this.#block(step, completion);
-  }
-
-  /** A rule may place a standing block on whoever completed it, on strong evidence only. */
-  #block(step: Step, { rule, chain }: Completion): void {
-    const terms = rule.gate?.block ?? null;
-    if (terms === null || chain.strength === "weak") return;
-    const parts = terms.scope.map((field) => [field, step.subject[field]] as const);
-    // A field that the event lacks would make the block wider than the rule says.
-    if (parts.some(([, value]) => value === undefined)) return;
-    const block = hash(["block", chain.id]);
-    const data = {
-      block,
-      scope: Object.fromEntries(parts) as BlockScope,
-      by: `rule ${rule.name}`,
-      reason: chain.sentence,
-      expiresAtMs: step.atMs + terms.forMs,
-      approvers: [...(rule.gate?.approvers ?? [])],
-    };
-    this.#say({ type: "block.placed", subject: step.subject, data, id: block });
+    for (const output of saidOf(step, answer, ruling)) this.#say(output);
   }
 
   /** Tags that came to a place by travel for the first time. */
   #tell(by: Pick<Step, "id" | "subject">, gained: readonly string[]): void {
-    for (const resource of gained) {
-      if (!this.#own) this.#untold.add(resource);
-      if (!this.#own) continue;
-      const { tags, members } = this.#lineage.tagged(resource);
-      const known = this.#told.get(resource) ?? new Set(this.#catalog.tagsOf(resource));
-      const fresh = tags.filter((tag) => !known.has(tag));
-      if (fresh.length === 0) continue;
-      for (const tag of fresh) known.add(tag);
-      this.#told.set(resource, known);
-      const from = members.filter((member) => member !== resource).slice(0, 20);
-      const data = { resource, tags: fresh, from, event: by.id };
-      this.#say({ type: "resource.tagged", subject: by.subject, data, id: hash(["tagged", data]) });
-    }
+    for (const resource of gained)
+      if (this.#own) this.#say(this.#told.tell(by, resource, this.#lineage.tagged(resource), this.#catalog));
+      else this.#untold.add(resource);
   }
 
   #propose(entry: EntryOf<"policy.changed" | "policy.part">): void {
@@ -374,14 +351,12 @@ class Fold implements Correlator {
 
   /** New rules and catalog take over at this position; a file that is wrong leaves the old ones in force. */
   #load(files: Readonly<Record<string, string>>): void {
-    const names = Object.keys(files).sort();
-    const isRule = (name: string) => /(^|\/)rules\/[^/]+\.ya?ml$/.test(name);
-    const texts = names.filter(isRule).map((name) => ({ name, text: files[name] ?? "" }));
-    const catalogName = names.find((name) => /(^|\/)catalog\.ya?ml$/.test(name));
     try {
+      const texts = ruleFilesOf(files);
       const rules = (this.#parts.load ?? loadRules)(texts);
-      const catalog = catalogName === undefined ? this.#catalog : parseCatalog(files[catalogName] ?? "", catalogName);
+      const catalog = catalogOf(files, this.#catalog);
       this.#problem = null;
+      this.#texts = texts;
       this.#takeOver(rules, catalog);
     } catch (error) {
       if (!(error instanceof ThroughlineError)) throw error;
@@ -402,6 +377,7 @@ class Fold implements Correlator {
     this.#catalog = catalog;
     if (retagged) this.#lineage.retag(catalog);
     if (!retagged && rules.version === this.#rules?.version) return;
+    this.#trace.note(`rules ${rules.version} ${catalog.version}`);
     this.#rules = rules;
     this.#endings = endingsOf(rules.rules);
     this.#steps.reload(rules, (step) => {
@@ -416,7 +392,7 @@ class Fold implements Correlator {
   #count(): void {
     this.#folded += 1;
     if (this.#folded % this.#parts.limits.digestRecordsEvery !== 0) return;
-    const data = { folded: this.#folded, digest: this.digest() };
+    const data = { folded: this.#folded, digest: this.#trace.digest() };
     this.#say({ type: "correlator.digested", subject: {}, data, id: hash(["digest", this.#folded]) });
   }
 }

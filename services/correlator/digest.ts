@@ -31,3 +31,43 @@ export function digestOf({ position, rules, catalog, steps, facts }: State): str
   for (const list of facts) digest.update(`${list.length}\n${list.join("\n")}\n`);
   return digest.digest("hex");
 }
+
+/** Notes between two hashes: few enough to keep, enough to be cheap. */
+const notesEvery = 256;
+
+/** A digest of everything that was folded and of what came of it, at the cost of hashing each note once. */
+export class Trace {
+  #hash = "";
+  #notes: string[] = [];
+
+  note(note: string): void {
+    this.#notes.push(note);
+    if (this.#notes.length >= notesEvery) this.#roll();
+  }
+
+  #roll(): void {
+    this.#hash = createHash("sha256")
+      .update(`${this.#hash}\n${this.#notes.join("\n")}`)
+      .digest("hex");
+    this.#notes = [];
+  }
+
+  digest(): string {
+    this.#roll();
+    return this.#hash;
+  }
+
+  kept(): KeptTrace {
+    return { hash: this.#hash, notes: this.#notes };
+  }
+
+  restore({ hash, notes }: KeptTrace): void {
+    this.#hash = hash;
+    this.#notes = [...notes];
+  }
+}
+
+export interface KeptTrace {
+  readonly hash: string;
+  readonly notes: readonly string[];
+}

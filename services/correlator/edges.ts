@@ -3,6 +3,7 @@
  * finished: whatever is at its sources in between may have gone along, because a copy may wait for a lock.
  */
 import { containersOf } from "../../infra/catalog.ts";
+import type { Move } from "./moves.ts";
 import { lastUnder } from "./order.ts";
 import type { Step, StepEffect } from "./step.ts";
 
@@ -26,6 +27,30 @@ export interface Lane {
   readonly flows: Flow[];
   /** For the first flows: the latest end of any up to there. As many as are still right. */
   readonly until: number[];
+}
+
+export interface News {
+  readonly flow: Flow;
+  readonly move: Move;
+}
+
+/** A flow whose command is not known to be finished. */
+export interface Open extends News {
+  readonly lane: Lane;
+}
+
+export interface KeptLineage {
+  readonly lanes: ReadonlyMap<string, Map<string, Lane>>;
+  readonly settled: ReadonlyMap<string, Settled[]>;
+  readonly cuts: ReadonlyMap<string, Cut[]>;
+  readonly mutes: ReadonlyMap<string, Mute[]>;
+  readonly isDark: boolean;
+  readonly open: readonly (readonly [Step, Open[]])[];
+  /** Of these, the ones that were withdrawn. */
+  readonly closed: readonly Open[];
+  readonly heard: readonly (readonly [Step, News[]])[];
+  readonly entered: number;
+  readonly settledAt: number;
 }
 
 /** `floor`: what had finished before this position is lost. In force after `at`. */
@@ -121,4 +146,19 @@ export function* stretches(edges: Edges, from: readonly string[], since: number,
     if (mark <= since) return;
     time = mark;
   }
+}
+
+/** All that is kept, sorted. */
+export function factsOf({ lanes: all, settled, cuts: ended, mutes: untagged }: Edges): string[] {
+  const facts: string[] = [];
+  for (const [to, lanes] of all)
+    for (const [key, lane] of lanes) {
+      const flows = lane.flows.filter(({ effect }) => !effect.withdrawn).map(({ at }) => at);
+      if (flows.length > 0) facts.push(`${to} ${key} ${flows.join(" ")}`);
+    }
+  for (const [place, origins] of settled) facts.push(`settled ${place} ${JSON.stringify(origins)}`);
+  for (const [resource, cuts] of ended) facts.push(`cut ${resource} ${cuts.map(({ at, floor }) => `${at}/${floor}`)}`);
+  for (const [resource, mutes] of untagged)
+    facts.push(`mute ${resource} ${mutes.map(({ at, tags }) => `${at}/${tags}`)}`);
+  return facts.sort();
 }

@@ -12,7 +12,19 @@
 import { type Catalog, containersOf, overlaps } from "../../infra/catalog.ts";
 import { touches } from "../../infra/rules/field.ts";
 import type { Limits } from "../../schemas/limits.ts";
-import { type Cut, type Edges, type Flow, type Lane, type Mute, type Settled, unsettle, untilOf } from "./edges.ts";
+import {
+  type Cut,
+  type Edges,
+  type Flow,
+  type KeptLineage,
+  type Lane,
+  type Mute,
+  type News,
+  type Open,
+  type Settled,
+  unsettle,
+  untilOf,
+} from "./edges.ts";
 import { isIntertwined, laneKey, type Move, movesOf } from "./moves.ts";
 import { Near } from "./near.ts";
 import { insert } from "./order.ts";
@@ -21,16 +33,6 @@ import type { Step } from "./step.ts";
 import { TagCache } from "./tag-cache.ts";
 import { isAmong, merge, nothing, type Tagged, unmuted } from "./tagged.ts";
 import { type Reached, type Seen, walk } from "./walk.ts";
-
-interface News {
-  readonly flow: Flow;
-  readonly move: Move;
-}
-
-/** A flow whose command is not known to be finished. */
-interface Open extends News {
-  readonly lane: Lane;
-}
 
 export type LineageLimits = Pick<Limits, "flowsSettledEvery" | "flowsOpenMax" | "originsPerResourceMax">;
 
@@ -354,19 +356,29 @@ export class Lineage implements Edges {
     for (const place of new Set([...this.lanes.keys(), ...this.settled.keys()])) this.#contain(place);
   }
 
-  facts(): string[] {
-    const facts: string[] = [];
-    for (const [to, lanes] of this.lanes)
-      for (const [key, lane] of lanes) {
-        const flows = lane.flows.filter(({ effect }) => !effect.withdrawn).map(({ at }) => at);
-        if (flows.length > 0) facts.push(`${to} ${key} ${flows.join(" ")}`);
-      }
-    for (const [place, origins] of this.settled) facts.push(`settled ${place} ${JSON.stringify(origins)}`);
-    for (const [resource, cuts] of this.cuts)
-      facts.push(`cut ${resource} ${cuts.map(({ at, floor }) => `${at}/${floor}`)}`);
-    for (const [resource, mutes] of this.mutes)
-      facts.push(`mute ${resource} ${mutes.map(({ at, tags }) => `${at}/${tags}`)}`);
-    return facts.sort();
+  kept(): KeptLineage {
+    const open = [...this.#open.values()].flat();
+    return {
+      ...{ lanes: this.lanes, settled: this.settled, cuts: this.cuts, mutes: this.mutes, isDark: this.isDark },
+      ...{ open: [...this.#open], heard: [...this.#heard], entered: this.#entered, settledAt: this.#settledAt },
+      closed: open.filter((one) => !this.#openFrom.has(one)),
+    };
+  }
+
+  /** Into an empty one. */
+  restore(kept: KeptLineage, catalog: Catalog): void {
+    this.#catalog = catalog;
+    for (const [name, lanes] of kept.lanes) this.lanes.set(name, lanes);
+    for (const [name, origins] of kept.settled) this.settled.set(name, origins);
+    for (const [name, cuts] of kept.cuts) this.cuts.set(name, cuts);
+    for (const [name, mutes] of kept.mutes) this.mutes.set(name, mutes);
+    for (const [step, open] of kept.open) this.#open.set(step, open);
+    for (const [step, news] of kept.heard) this.#heard.set(step, news);
+    const closed = new Set(kept.closed);
+    for (const one of kept.open.flatMap(([, open]) => open))
+      if (!closed.has(one)) this.#openFrom.add(one, one.move.from);
+    [this.isDark, this.#entered, this.#settledAt] = [kept.isDark, kept.entered, kept.settledAt];
+    this.#reindex();
   }
 }
 

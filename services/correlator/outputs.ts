@@ -83,6 +83,15 @@ export class Outputs {
     this.flush();
   }
 
+  /** What was made and has not been heard: the log may hold it further on. */
+  kept(): readonly Output[] {
+    return [...this.#expected.values()];
+  }
+
+  restore(kept: readonly Output[]): void {
+    for (const output of kept) this.#expected.set(output.id, output);
+  }
+
   /** From now on outputs are made and not said; goLive says those that nobody has. */
   fallBehind(): void {
     this.#live = false;

@@ -15,6 +15,12 @@ export type StepLimits = Pick<Limits, "stepsKeptMax" | "spareStepsKeptMax">;
 
 const none = new Listing();
 
+export interface KeptSteps {
+  readonly all: readonly Step[];
+  readonly spare: readonly Step[];
+  readonly evicted: readonly (readonly [number, number])[];
+}
+
 export class Steps {
   #all = new Listing();
   #spare: Step[] = [];
@@ -132,6 +138,17 @@ export class Steps {
       this.match(step);
       this.add(step, false);
     }
+  }
+
+  kept(): KeptSteps {
+    return { all: [...this.all], spare: [...this.#spare], evicted: [...this.#evicted] };
+  }
+
+  /** Into an empty one, under the rules by which they were matched. */
+  restore({ all, spare, evicted }: KeptSteps): void {
+    for (const step of all) this.#keep(step);
+    for (const step of spare) this.#spare.push(step);
+    for (const [detection, atMs] of evicted) this.#evicted.set(detection, atMs);
   }
 
   /** Forgets what is older. */

@@ -2,45 +2,26 @@
  * Which steps there are: in flight from the intent on, decided, finished, withdrawn (DETECTION §2.3–2.5).
  * It folds what the gateway wrote and knows no rule; it cannot see a transaction, only what the gateway says came of one.
  */
-import { containersOf, overlaps } from "../../infra/catalog.ts";
-import type { Entry } from "../../infra/log/entry.ts";
+import { overlaps } from "../../infra/catalog.ts";
 import { touches, unknown } from "../../infra/rules/field.ts";
-import type { Effect } from "../../schemas/command.ts";
-import type { EventType } from "../../schemas/event.ts";
-import type { ApprovedChain, CommandFacts, CommittedEffect } from "../../schemas/event-data.ts";
+import type { CommandFacts, CommittedEffect } from "../../schemas/event-data.ts";
+import {
+  type Asking,
+  type CommandState,
+  type Decided,
+  type EntryOf,
+  isIn,
+  type KeptTimeline,
+  lose,
+  mayMove,
+  type SessionState,
+  toPart,
+} from "./commands.ts";
 import type { ContentEvidence } from "./content.ts";
+import type { Trace } from "./digest.ts";
 import type { Lineage } from "./lineage.ts";
 import { isLasting, isLive, resources, type Step, type StepEffect, seenBy } from "./step.ts";
 import type { Steps } from "./steps.ts";
-
-export type EntryOf<T extends EventType> = Extract<Entry, { type: T }>;
-type Asking = EntryOf<"command.intended"> | EntryOf<"command.decided">;
-
-/** A session is its source's. */
-interface SessionState {
-  readonly name: string;
-  /** Commands that are not over. */
-  readonly commands: Set<CommandState>;
-  /** Steps since BEGIN whose effects a ROLLBACK would undo; null outside a transaction. */
-  open: Step[] | null;
-}
-
-interface CommandState {
-  readonly command: string;
-  readonly session: SessionState;
-  readonly source: string;
-  /** Of the latest intent; null when none was asked. */
-  commits: readonly CommittedEffect[] | null;
-  decided: boolean;
-  step: Step | null;
-}
-
-export interface Decided {
-  /** The step that it is, which is to be counted with `allow`; null when there is none, or it counts already. */
-  readonly step: Step | null;
-  /** Nobody has asked about it before. */
-  readonly isUnasked: boolean;
-}
 
 const nothing: readonly never[] = [];
 const nothingDecided: Decided = { step: null, isUnasked: false };
@@ -49,6 +30,7 @@ export class Timeline {
   readonly #steps: Steps;
   readonly #lineage: Lineage;
   readonly #content: ContentEvidence;
+  readonly #trace: Trace;
   readonly #commands = new Map<string, CommandState>();
   /** By source, by session. */
   readonly #sessions = new Map<string, Map<string, SessionState>>();
@@ -59,7 +41,8 @@ export class Timeline {
   /** Steps that something came to after they had begun → where that was last. */
   readonly #grown = new Map<Step, number>();
 
-  constructor(steps: Steps, lineage: Lineage, content: ContentEvidence) {
+  constructor(steps: Steps, lineage: Lineage, content: ContentEvidence, trace: Trace) {
+    this.#trace = trace;
     this.#steps = steps;
     this.#lineage = lineage;
     this.#content = content;
@@ -268,8 +251,28 @@ export class Timeline {
     if (gained.length > 0) this.#pending.add(step);
     this.#steps.add(step, this.#pending.size > 0 && step.lineage.length > 0);
     this.#running.add(step);
+    this.#note("+", step);
     this.#grow(gained, step.at);
     return gained;
+  }
+
+  #note(what: string, { at, hits, lineage }: Step): void {
+    this.#trace.note(`${what}${at} ${hits.join(" ")} ${lineage.join(" ")}`);
+  }
+
+  kept(): KeptTimeline {
+    const states = [...this.#commands.values()];
+    const sessions = [...this.#sessions].map(([source, ofSource]) => [source, [...ofSource.values()]] as const);
+    return { states, sessions, pending: [...this.#pending], running: [...this.#running], grown: [...this.#grown] };
+  }
+
+  restore({ states, sessions, pending, running, grown }: KeptTimeline): void {
+    for (const state of states) this.#commands.set(state.command, state);
+    for (const [source, ofSource] of sessions)
+      this.#sessions.set(source, new Map(ofSource.map((one) => [one.name, one])));
+    for (const step of pending) this.#pending.add(step);
+    for (const step of running) this.#running.add(step);
+    for (const [step, at] of grown) this.#grown.set(step, at);
   }
 
   /** What runs sees what comes to its places. */
@@ -280,6 +283,7 @@ export class Timeline {
       this.#grown.set(step, at);
       this.tag(step);
       this.#steps.refresh(step);
+      this.#note("~", step);
     }
   }
 
@@ -291,6 +295,7 @@ export class Timeline {
     const moved = this.#lineage.withdraw(step);
     step.lineage = this.#lineage.taggedAt(resources(step, "touches"), seenBy(step)).members;
     this.#steps.refresh(step);
+    this.#note("-", step);
     if (!isLive(step)) this.#running.delete(step);
     if (moved) this.#retag(step);
   }
@@ -386,23 +391,4 @@ export class Timeline {
     session.commands.delete(state);
     if (session.commands.size === 0 && session.open === null) this.#sessions.get(source)?.delete(session.name);
   }
-}
-
-function toPart(effect: Effect, of: string, approved: readonly ApprovedChain[]): StepEffect {
-  return { effect, of, approved, withdrawn: false, tags: nothing };
-}
-
-/** From here on nobody hears of it: it may still wait at the target, and what it moves stays open. */
-function lose({ step }: CommandState, at: number): void {
-  if (step !== null && step.finishedAt === Number.POSITIVE_INFINITY) step.lostAt = Math.min(step.lostAt, at);
-}
-
-/** Whether it can bring data to a place, by what it touches. */
-function mayMove({ writes, renames }: Effect): boolean {
-  return writes.length > 0 || renames !== undefined;
-}
-
-/** Whether the name, something around it or something inside it is among the places (which hold their containers). */
-function isIn(places: ReadonlySet<string>, name: string): boolean {
-  return places.has(name) || containersOf(name).some((container) => places.has(container));
 }

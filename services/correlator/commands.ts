@@ -1,0 +1,63 @@
+/** What is known of commands that are not over, and of the sessions that run them. */
+import { containersOf } from "../../infra/catalog.ts";
+import type { Entry } from "../../infra/log/entry.ts";
+import type { Effect } from "../../schemas/command.ts";
+import type { EventType } from "../../schemas/event.ts";
+import type { ApprovedChain, CommittedEffect } from "../../schemas/event-data.ts";
+import type { Step, StepEffect } from "./step.ts";
+
+export type EntryOf<T extends EventType> = Extract<Entry, { type: T }>;
+export type Asking = EntryOf<"command.intended"> | EntryOf<"command.decided">;
+
+/** A session is its source's. */
+export interface SessionState {
+  readonly name: string;
+  /** Commands that are not over. */
+  readonly commands: Set<CommandState>;
+  /** Steps since BEGIN whose effects a ROLLBACK would undo; null outside a transaction. */
+  open: Step[] | null;
+}
+
+export interface CommandState {
+  readonly command: string;
+  readonly session: SessionState;
+  readonly source: string;
+  /** Of the latest intent; null when none was asked. */
+  commits: readonly CommittedEffect[] | null;
+  decided: boolean;
+  step: Step | null;
+}
+
+export interface Decided {
+  /** The step that it is, which is to be counted with `allow`; null when there is none, or it counts already. */
+  readonly step: Step | null;
+  /** Nobody has asked about it before. */
+  readonly isUnasked: boolean;
+}
+
+export interface KeptTimeline {
+  readonly states: readonly CommandState[];
+  readonly sessions: readonly (readonly [string, readonly SessionState[]])[];
+  readonly pending: readonly Step[];
+  readonly running: readonly Step[];
+  readonly grown: readonly (readonly [Step, number])[];
+}
+
+export function toPart(effect: Effect, of: string, approved: readonly ApprovedChain[]): StepEffect {
+  return { effect, of, approved, withdrawn: false, tags: [] };
+}
+
+/** From here on nobody hears of it: it may still wait at the target, and what it moves stays open. */
+export function lose({ step }: CommandState, at: number): void {
+  if (step !== null && step.finishedAt === Number.POSITIVE_INFINITY) step.lostAt = Math.min(step.lostAt, at);
+}
+
+/** Whether it can bring data to a place, by what it touches. */
+export function mayMove({ writes, renames }: Effect): boolean {
+  return writes.length > 0 || renames !== undefined;
+}
+
+/** Whether the name, something around it or something inside it is among the places (which hold their containers). */
+export function isIn(places: ReadonlySet<string>, name: string): boolean {
+  return places.has(name) || containersOf(name).some((container) => places.has(container));
+}
