@@ -59,6 +59,7 @@ test-all: ## everything that is promised: test, check, browser, broken promises,
 	@$(MAKE) --no-print-directory run ARGS=--once
 	@$(MAKE) --no-print-directory simulate ARGS="--seconds=120"
 	@$(MAKE) --no-print-directory chaos
+	@$(MAKE) --no-print-directory corpus ARGS="--quick"
 
 .PHONY: pages
 pages: node_modules/.installed ## what is made from the schemas: the fields of rules, the schema for editors, the rule library's page
