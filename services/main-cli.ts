@@ -79,6 +79,11 @@ const offline: OfflineParts = {
       warn,
     });
   },
+  async replayRules({ file, rules, sinceMs, tell, complain }) {
+    const { replayRules } = await import("./main-replay.ts");
+    const files = await Promise.all((await Promise.all(rules.map(rulesAt))).flat().map(ruleFile));
+    return await replayRules({ file, rules: files, sinceMs, tell, now: Date.now, fatal: ending(complain) });
+  },
   async configCheck(file) {
     try {
       await readPolicyFiles(await loadConfig(file));
@@ -90,14 +95,18 @@ const offline: OfflineParts = {
   },
   async rebuildStore({ file, progress, complain }) {
     const { rebuildStore } = await import("./main-rebuild.ts");
-    const fatal = (error: Error) => {
-      complain(error.message);
-      process.exit(70);
-    };
-    return await rebuildStore({ file, progress, complain, fatal, now: Date.now });
+    return await rebuildStore({ file, progress, complain, fatal: ending(complain), now: Date.now });
   },
   up: startBoth,
 };
+
+/** What cannot be gone on from. */
+function ending(complain: (what: string) => void): (error: Error) => void {
+  return (error) => {
+    complain(error.message);
+    process.exit(70);
+  };
+}
 
 /** A folder stands for the rule files in it. */
 async function rulesAt(path: string): Promise<string[]> {

@@ -31,7 +31,7 @@ export interface RebuildOptions {
 export async function rebuildStore(options: RebuildOptions): Promise<number> {
   const config = await loadConfig(options.file);
   const store = await openEmptiedStore(config, encodePosition);
-  const log = await openLog(config, options);
+  const log = await openLogOf(config, options);
   const keys = await openKeysFor(config, options.now);
   try {
     const { now, progress, complain } = options;
@@ -46,7 +46,8 @@ export async function rebuildStore(options: RebuildOptions): Promise<number> {
   }
 }
 
-async function openLog(config: Config, { now, fatal }: RebuildOptions): Promise<Log> {
+/** The log of a data folder, from the folder itself or from the process that has it open. */
+export async function openLogOf(config: Config, { now, fatal }: Pick<RebuildOptions, "now" | "fatal">): Promise<Log> {
   const { data: folder, tenant, name } = config;
   const sources = sourcesOf(config);
   try {

@@ -15,11 +15,12 @@ import type { Context } from "./context.ts";
 import { type DisconnectOptions, disconnect } from "./disconnect.ts";
 import { type ExportOptions, exportLog } from "./export.ts";
 import { type ExitCode, printFailure } from "./failure.ts";
+import { addLink, listLinks, rejectLink, showLink } from "./links.ts";
 import { apiOf, type LoginOptions, login } from "./login.ts";
 import { checkConfig, up } from "./machine.ts";
 import type { CliParts } from "./parts.ts";
 import { replay } from "./replay.ts";
-import { type RunOptions, runRules, testRules } from "./rules.ts";
+import { type ReplayRulesOptions, type RunOptions, replayRules, runRules, testRules } from "./rules.ts";
 import { addSources, initSources, type MemberOptions, retireSources, rotateKeys, showStanding } from "./sources.ts";
 import { rebuildStore } from "./store.ts";
 import { timeline } from "./timeline.ts";
@@ -52,6 +53,7 @@ export function createCli(parts: CliParts): Command {
   approvalCommands(program, start);
   alertCommands(program, start);
   blockCommands(program, start);
+  linkCommands(program, start);
   evidenceCommands(program, start);
   sourceCommands(program, start);
   offlineCommands(program, start);
@@ -220,6 +222,32 @@ function blockCommands(program: Command, start: Start): void {
     .action((id: string, options: { reason: string }) => liftBlock(start(), id, options.reason));
 }
 
+function linkCommands(program: Command, start: Start): void {
+  const links = program.command("links").description("which identities belong together, and by whose word");
+  links
+    .command("list", { isDefault: true })
+    .description("newest first")
+    .option("--identity <key>", "only those about this identity")
+    .action((options: { identity?: string }) => listLinks(start(), options.identity));
+  links
+    .command("show <id>")
+    .description("a link, and the holds that rest on it")
+    .action((id: string) => showLink(start(), id));
+  links
+    .command("add <identities...>")
+    .description("say that identities belong together")
+    .option("--weak", "tied, not one actor: may hold, never block")
+    .requiredOption("--reason <why>", "recorded")
+    .action((identities: string[], options: { weak?: boolean; reason: string }) =>
+      addLink(start(), identities, options),
+    );
+  links
+    .command("reject <id>")
+    .description("from here on it holds nothing together")
+    .requiredOption("--reason <why>", "recorded")
+    .action((id: string, options: { reason: string }) => rejectLink(start(), id, options.reason));
+}
+
 function evidenceCommands(program: Command, start: Start): void {
   program
     .command("export")
@@ -287,6 +315,12 @@ function offlineCommands(program: Command, start: Start): void {
     .description("evaluate rules over a file of plain events; one JSON line per firing")
     .requiredOption("--catalog <file>", "catalog.yaml: tags on resources")
     .action((files: string[], options: RunOptions) => runRules(start(), files, options));
+  rules
+    .command("replay [rules...]")
+    .description("what rules would have held in the recorded log (default: the rules of the configuration)")
+    .requiredOption("--since <moment>", "15m, 2h, 30d, or 2026-01-31T03:00:00Z")
+    .option("--config <file>", "the configuration", "throughline.yaml")
+    .action((files: string[], options: ReplayRulesOptions) => replayRules(start(), files, options));
   program
     .command("config")
     .description("the configuration")

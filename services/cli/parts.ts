@@ -5,6 +5,7 @@
  * program in its hand.
  */
 import type { TokenClient, TokenFlows } from "../../infra/identity/oidc.ts";
+import type { ChainEvidence } from "../../schemas/chain.ts";
 
 export interface Terminal {
   /** One line to standard output. */
@@ -33,6 +34,17 @@ export interface RuleFiring {
   readonly chain: readonly string[];
 }
 
+/** What a rule would have found at one command. */
+export interface RuleCompletion {
+  readonly atMs: number;
+  /** Id of the event that completes the chain, and of its command. */
+  readonly event: string;
+  readonly command: string;
+  readonly identity: string;
+  readonly account: string;
+  readonly chain: Pick<ChainEvidence, "rule" | "action" | "strength" | "steps" | "sentence">;
+}
+
 /** Positions are the log's own texts: digits. */
 export interface RebuildProgress {
   readonly records: number;
@@ -50,6 +62,15 @@ export interface OfflineParts {
     readonly events: string;
     readonly warn: (line: string) => void;
   }) => AsyncIterable<RuleFiring>;
+  /** Folds the whole log under rules that may not have been in force. @returns how many records were folded */
+  readonly replayRules: (job: {
+    readonly file: string;
+    /** Rule files or folders; none = those of the configuration. */
+    readonly rules: readonly string[];
+    readonly sinceMs: number;
+    readonly tell: (completed: RuleCompletion) => void;
+    readonly complain: (what: string) => void;
+  }) => Promise<number>;
   /** @returns what is wrong with the configuration, `file:line: what`, empty when nothing is. */
   readonly configCheck: (file: string) => Promise<readonly string[]>;
   /** Empties the store and fills it from the log. @returns how many records were written */

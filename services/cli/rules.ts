@@ -1,7 +1,9 @@
-/** `throughline rules test` and `rules run`: rules tried without a running Throughline. The engine is given by main. */
+/** `throughline rules test`, `rules run` and `rules replay`: rules tried without a running Throughline. The engine is given by main. */
 import type { Context } from "./context.ts";
 import { CliFailure, misused } from "./failure.ts";
-import { paint, shown } from "./paint.ts";
+import { momentOf } from "./moment.ts";
+import { localTime, paint, shown } from "./paint.ts";
+import type { RuleCompletion } from "./parts.ts";
 
 export async function testRules(context: Context, files: readonly string[]): Promise<void> {
   const { terminal, offline } = context.parts;
@@ -42,4 +44,47 @@ export async function runRules(context: Context, files: readonly string[], optio
     throw misused("rules run needs rules and a file of events.", "throughline rules run RULES… --catalog FILE EVENTS");
   const job = { rules, catalog: options.catalog, events, warn: terminal.err };
   for await (const firing of offline.runRules(job)) terminal.out(JSON.stringify(firing));
+}
+
+export interface ReplayRulesOptions {
+  readonly since: string;
+  readonly config: string;
+}
+
+/** What rules would have held in the log that there is. @param rules files or folders; none = those of the configuration */
+export async function replayRules(
+  context: Context,
+  rules: readonly string[],
+  options: ReplayRulesOptions,
+): Promise<void> {
+  const { terminal, offline, now } = context.parts;
+  const sinceMs = momentOf(options.since, now());
+  const counts = { hold: 0, block: 0, alert: 0 };
+  const tell = (completed: RuleCompletion) => {
+    counts[completed.chain.action] += 1;
+    if (context.json) terminal.out(JSON.stringify(jsonOf(completed)));
+    else for (const line of completionLines(completed)) terminal.out(line);
+  };
+  const records = await offline.replayRules({ file: options.config, rules, sinceMs, tell, complain: terminal.err });
+  terminal.err(
+    `${counts.hold} would have been held, ${counts.block} blocked, ${counts.alert} told, in ${records} records of the log.`,
+  );
+}
+
+function jsonOf({ atMs, event, command, identity, account, chain }: RuleCompletion) {
+  const { rule, action, strength, steps, sentence } = chain;
+  const accounts = [...new Set(steps.map((step) => step.account))];
+  const ids = steps.map((step) => step.event);
+  const at = new Date(atMs).toISOString();
+  return { rule, event, action, chain: ids, at, command, identity, account, accounts, strength, sentence };
+}
+
+function completionLines({ atMs, event, account, identity, chain }: RuleCompletion): string[] {
+  const { rule, action, steps, sentence } = chain;
+  const who = [...new Set(steps.map((step) => step.account))].map(shown).join(", ");
+  return [
+    `${localTime(atMs)}  ${action.padEnd(5)}  ${shown(rule)}  by ${shown(account)} (${shown(identity)})  ${shown(event)}`,
+    `    ${shown(sentence)}`,
+    `    accounts ${who}; chain ${steps.map((step) => step.event).join(" ")}`,
+  ];
 }

@@ -1,0 +1,63 @@
+/**
+ * `throughline rules replay`: rules over the log that there is. Reads the data folder, or through the gateway's socket
+ * where that runs; needs what `store rebuild` needs: the configuration, and the right to read the folder.
+ */
+import { basename } from "node:path";
+import { loadConfig } from "../infra/config.ts";
+import type { Entry } from "../infra/log/entry.ts";
+import { entryOf, foldedData, isReadable, subjectOf } from "../infra/log/fold.ts";
+import type { LogRecord } from "../infra/log/log.ts";
+import { maySay } from "../schemas/event.ts";
+import { type Completed, Retrospect } from "./correlator/retrospect.ts";
+import { readPolicyFiles } from "./main-policy.ts";
+import { openLogOf } from "./main-rebuild.ts";
+
+export interface ReplayOptions {
+  readonly file: string;
+  /** Rule files by name; none = those of the configuration. */
+  readonly rules: readonly { readonly name: string; readonly text: string }[];
+  readonly sinceMs: number;
+  readonly tell: (completed: Completed) => void;
+  readonly now: () => number;
+  readonly fatal: (error: Error) => void;
+}
+
+/** @returns how many records were folded: all of the log, because what it began with may still be a step or a tag */
+export async function replayRules(options: ReplayOptions): Promise<number> {
+  const config = await loadConfig(options.file);
+  const { texts } = await readPolicyFiles(config);
+  const own = Object.fromEntries(options.rules.map(({ name, text }, at) => [fileName(name, at), text]));
+  const inForce = options.rules.length === 0 ? texts : { "catalog.yaml": texts["catalog.yaml"] ?? "", ...own };
+  const log = await openLogOf(config, options);
+  try {
+    const past = new Retrospect(inForce, (completed) => {
+      if (completed.atMs >= options.sinceMs) options.tell(completed);
+    });
+    let folded = 0;
+    const following = log.follow({ after: null, streams: ["steps"] }, (records) => {
+      for (const record of records) {
+        const entry = entryFrom(record);
+        if (entry !== null) past.fold(entry);
+        folded += 1;
+      }
+    });
+    await Promise.race([following.caughtUp, following.ended]);
+    await following.close();
+    return folded;
+  } finally {
+    await log.close();
+  }
+}
+
+/** As `policy.changed` names files: no folders, so two of one name must be told apart. */
+function fileName(path: string, at: number): string {
+  return `rules/${at}-${basename(path)}`;
+}
+
+/** What nobody folds when it is written is left out here too. */
+function entryFrom(record: LogRecord): Entry | null {
+  const { type, role, source, atMs, envelope } = record;
+  if (!maySay(role, type) || !isReadable(envelope)) return null;
+  const data = foldedData(type, envelope.data);
+  return entryOf({ type, id: envelope.id, atMs, source, role, subject: subjectOf(envelope), data });
+}
