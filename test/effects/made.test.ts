@@ -109,3 +109,16 @@ test("temporary tables of one name are different tables in different sessions", 
     ["orders/public.customers#email", "orders/pg_temp.scratch@s-1#email"],
   ]);
 });
+
+test("code behind a type is found inside composite types, arrays and ranges too", async () => {
+  await world.client.query(`CREATE TYPE pair AS (a int, c checked); CREATE TABLE boxed (id int, p pair);
+    CREATE TABLE listed (id int, p pair[]); CREATE TYPE span AS RANGE (subtype = checked); CREATE TABLE spanned (s span);
+    CREATE TYPE plain_pair AS (a int, b text); CREATE TABLE unboxed (p plain_pair)`);
+  await world.reader.refresh(true);
+  for (const table of ["boxed", "listed", "spanned"]) {
+    assert.match(summary(read(`INSERT INTO ${table} SELECT * FROM ${table}`)), /^opaque: a function whose body/, table);
+  }
+  assert.match(summary(read("SELECT ROW(1, 'x')::pair")), /^opaque: a function/);
+  assert.equal(read("INSERT INTO unboxed SELECT p FROM unboxed").opaque, null);
+  assert.equal(read("CREATE TEMP TABLE scratch (p pair)").makes, undefined);
+});

@@ -155,17 +155,27 @@ export const catalogQueries: { readonly [K in keyof CatalogRows]: string } = {
     SELECT n.nspname AS schema, o.oprname AS name, o.oprcode::oid::int8 AS function
     FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE o.oid >= ${firstUserOid} ORDER BY o.oid`,
   types: `
-    WITH RECURSIVE base(oid, part) AS (
+    WITH RECURSIVE inside(type, part) AS (
+      SELECT oid, CASE WHEN typtype = 'd' THEN typbasetype ELSE typelem END FROM pg_type
+        WHERE typtype = 'd' OR typelem >= ${firstUserOid}
+      UNION SELECT t.oid, a.atttypid FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid
+        WHERE t.typtype = 'c' AND a.atttypid >= ${firstUserOid} AND a.attnum > 0 AND NOT a.attisdropped
+      UNION SELECT rngtypid, rngsubtype FROM pg_range WHERE rngtypid >= ${firstUserOid}
+      UNION SELECT rngmultitypid, rngtypid FROM pg_range WHERE rngtypid >= ${firstUserOid}),
+    base(oid, part) AS (
       SELECT t.oid, t.oid FROM pg_type t WHERE t.oid >= ${firstUserOid}
-      UNION SELECT b.oid, CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END
-        FROM base b JOIN pg_type t ON t.oid = b.part WHERE t.typtype = 'd' OR t.typelem >= ${firstUserOid})
-    SELECT t.oid::int8, t.typname AS name, ARRAY(
-        SELECT c.castfunc::int8 FROM pg_cast c JOIN base b ON b.oid = t.oid AND b.part IN (c.castsource, c.casttarget)
-          WHERE c.oid >= ${firstUserOid} AND c.castfunc <> 0
-        UNION SELECT d.refobjid::int8 FROM base b JOIN pg_constraint k ON k.contypid = b.part
-          JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
-            AND d.refclassid = 'pg_proc'::regclass WHERE b.oid = t.oid
-        ORDER BY 1) AS functions
-    FROM pg_type t WHERE t.oid >= ${firstUserOid} AND t.typtype <> 'c' ORDER BY t.oid`,
+      UNION SELECT b.oid, i.part FROM base b JOIN inside i ON i.type = b.part),
+    code(oid, function) AS (
+      SELECT b.oid, c.castfunc FROM base b JOIN pg_cast c ON c.castsource = b.part
+        WHERE c.oid >= ${firstUserOid} AND c.castfunc <> 0
+      UNION SELECT b.oid, c.castfunc FROM base b JOIN pg_cast c ON c.casttarget = b.part
+        WHERE c.oid >= ${firstUserOid} AND c.castfunc <> 0
+      UNION SELECT b.oid, d.refobjid FROM base b JOIN pg_constraint k ON k.contypid = b.part
+        JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
+          AND d.refclassid = 'pg_proc'::regclass)
+    SELECT t.oid::int8, t.typname AS name, coalesce(f.functions, '{}') AS functions
+    FROM pg_type t LEFT JOIN (SELECT oid, array_agg(function::int8 ORDER BY function::int8) AS functions
+      FROM code GROUP BY oid) f ON f.oid = t.oid
+    WHERE t.oid >= ${firstUserOid} ORDER BY t.oid`,
   eventTriggers: `SELECT evtfoid::int8 AS function FROM pg_event_trigger WHERE evtenabled <> 'D' ORDER BY oid`,
 };

@@ -16,13 +16,12 @@ export class CopyBrought {
     this.#values = new CopyValues(
       (text) => bringing?.value(text),
       () => bringing?.row(),
+      (data) => void this.#digest.update(data),
     );
   }
 
   frames(bytes: Buffer, start: number, end: number): void {
-    if (this.#bringing === null) return;
-    this.#values.frames(bytes, start, end);
-    this.#digest.update(bytes.subarray(start, end));
+    if (this.#bringing !== null) this.#values.frames(bytes, start, end);
   }
 
   /** @returns of all that came, hex; null when nobody asks */

@@ -16,6 +16,7 @@ const newline = 0x0a;
 export class CopyValues {
   readonly #found: (text: string) => void;
   readonly #row: () => void;
+  readonly #payload: (data: Buffer) => void;
   /** Bytes of the frame at hand that are still to come. */
   #left = 0;
   #rest: Buffer = Buffer.alloc(0);
@@ -25,9 +26,11 @@ export class CopyValues {
   /** Fields of the binary row at hand still to come. */
   #fields = 0;
 
-  constructor(found: (text: string) => void, row: () => void) {
+  /** @param payload hears the data itself, without the frames around it */
+  constructor(found: (text: string) => void, row: () => void, payload: (data: Buffer) => void = () => {}) {
     this.#found = found;
     this.#row = row;
+    this.#payload = payload;
   }
 
   /** Frames with their headers, or a piece of one: `bytes.subarray(start, end)`. */
@@ -53,6 +56,7 @@ export class CopyValues {
   }
 
   #take(data: Buffer): void {
+    this.#payload(data);
     const all = this.#rest.length > 0 ? Buffer.concat([this.#rest, data]) : data;
     if (this.#binary === null) {
       if (all.length < signature.length && signature.subarray(0, all.length).equals(all)) {
