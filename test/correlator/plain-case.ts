@@ -67,7 +67,7 @@ function line(dice: Dice, number: number, time: number): PlainLine {
     identity: `i${person}`,
     ...(dice(8) === 0 ? {} : { account: `a${dice(3)}` }),
     ...(dice(4) === 0 ? {} : { task: `k${dice(4)}`, ...(dice(5) === 0 ? { parentTask: `k${dice(4)}` } : {}) }),
-    ...(dice(20) === 0 ? { onBehalfOf: [`i${dice(4)}`] } : {}),
+    ...(dice(9) === 0 ? { onBehalfOf: [`i${dice(4)}`] } : {}),
     ...(isCommand && dice(10) === 0 ? { opaque: true } : {}),
     ...(dice(6) === 0 ? { outcome: "error" } : {}),
     ...(dice(2) === 0 ? { rows: dice(3) } : {}),

@@ -123,7 +123,7 @@ function some<T>(dice: Dice, all: readonly T[], most: number): T[] {
 
 /** Sometimes under another name per rule. */
 function grouping(dice: Dice, steps: readonly OracleStep[]): { lines: string[]; groupBy: string[][] } {
-  const names = dice(2) === 0 ? some(dice, groupings, 1 + dice(2)) : [];
+  const names = dice(5) < 3 ? some(dice, groupings, 1 + dice(2)) : [];
   const alias = names.length > 0 && dice(5) === 0 ? ["account", "region", "zone", "identity"] : null;
   const first = steps.map(() => (alias ? alias[dice(alias.length)]! : names[0]!));
   const groupBy = names.map((name, index) =>
@@ -151,7 +151,7 @@ function chaining(dice: Dice, known: readonly OracleStep[], name: string): Made 
   const distinct = dice(3) === 0 ? { field: ["account", "identity", "zone"][dice(3)]!, min: 2 } : null;
   const offender = known[dice(known.length)]!;
   const between = steps.length > 1 && dice(2) === 0 ? ([place(), place()] as const) : null;
-  const absent = dice(4) === 0 ? [{ step: offender, between }] : [];
+  const absent = dice(3) === 0 ? [{ step: offender, between }] : [];
   const runs = steps.map(() => (dice(8) === 0 ? 2 : 1));
   const { ways, condition } = waysOf(dice, steps);
   const action = dice(2) === 0 ? ("hold" as const) : ("alert" as const);
