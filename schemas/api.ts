@@ -326,6 +326,40 @@ export type BlockInfo = Static<typeof blockInfoSchema>;
 export const blocksSchema = closed({ blocks: Type.Array(blockInfoSchema) });
 export type Blocks = Static<typeof blocksSchema>;
 
+export const linkRequestSchema = closed({
+  identities: Type.Array(required("Identity key", 2_000), { minItems: 2, maxItems: 10 }),
+  strength: Type.Union([Type.Literal("strong"), Type.Literal("weak")]),
+  reason: required("Why they belong together"),
+});
+export const linkInfoSchema = closed({
+  link: text("Id of the event that says it"),
+  from: Type.Union([Type.Literal("said"), Type.Literal("act")], {
+    description: "A person's word, or a token's act chain",
+  }),
+  identities: Type.Array(personSchema),
+  strength: Type.Union([Type.Literal("strong"), Type.Literal("weak")]),
+  by: nullable(personSchema),
+  reason: Type.String(),
+  atMs: Type.Number(),
+  rejected: nullable(closed({ by: personSchema, reason: Type.String(), atMs: Type.Number() })),
+});
+export type LinkInfo = Static<typeof linkInfoSchema>;
+export const linksSchema = closed({ links: Type.Array(linkInfoSchema) });
+/** GET /api/links/:id/effect */
+export const linkEffectSchema = closed({
+  link: linkInfoSchema,
+  rests: Type.Array(
+    closed({
+      approval: Type.String(),
+      chain: Type.String(),
+      title: Type.String(),
+      sentence: Type.String(),
+      state: approvalInfoSchema.properties.state,
+    }),
+  ),
+});
+export type LinkEffect = Static<typeof linkEffectSchema>;
+
 const alertActSchema = closed({ by: personSchema, reason: Type.String(), atMs: Type.Number() });
 /** GET /api/alerts */
 export const alertInfoSchema = closed({
@@ -358,27 +392,6 @@ export type Alerts = Static<typeof alertsSchema>;
 export const giveUpSchema = closed({
   receiver: required("Name of the receiver"),
   reason: required("Why; it is recorded"),
-});
-
-/**
- * GET /api/export: NDJSON; every line but the last is a record (infra/log/export.ts), the last is `{"manifest": …}`, with
- * text `{"manifest": …, "keys": [{session, keyId, key}]}`, where `key` is base64 and null when it was erased.
- */
-export const exportQuerySchema = closed({
-  since: Type.Optional(required("RFC 3339 or milliseconds, inclusive", 40)),
-  until: Type.Optional(required("RFC 3339 or milliseconds, exclusive", 40)),
-  withText: Type.Optional(Type.Boolean({ description: "Adds the keys that open recorded text; recorded as such" })),
-});
-
-/**
- * GET /api/lineage: NDJSON; every line but the last is an OpenLineage run event (schemas/openlineage.ts), the last is
- * `{"manifest": {format, count, sha256}}`.
- */
-export const lineageQuerySchema = closed({
-  since: Type.Optional(required("RFC 3339 or milliseconds, inclusive", 40)),
-  until: Type.Optional(required("RFC 3339 or milliseconds, exclusive", 40)),
-  session: Type.Optional(required("Only of this session", 200)),
-  command: Type.Optional(required("Only this command", 200)),
 });
 
 /** GET /readyz */

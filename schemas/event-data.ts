@@ -76,7 +76,14 @@ export interface EventData {
   "identity.login_failed": { reason: string; claimed: string };
   /** A person rejects a link: what these events said, or, when none is named, all that ties these identities so far. */
   "identity.unlinked": { identities: string[]; links: string[]; by: string; reason: string };
-  "identity.linked": { identities: string[]; strength: "strong" | "weak"; evidence: string[] };
+  "identity.linked": {
+    identities: string[];
+    strength: "strong" | "weak";
+    evidence: string[];
+    /** A person's word. */
+    by?: string;
+    reason?: string;
+  };
   "grant.issued": {
     grant: string;
     identity: Identity;

@@ -79,7 +79,10 @@ const shapes = {
   "identity.logged_in": open({ identity, method: text, roles: texts }),
   "identity.login_failed": open({ reason: text, claimed: text }),
   "identity.unlinked": open({ identities: texts, links: texts, by: text, reason: text }),
-  "identity.linked": open({ identities: texts, strength: text, evidence: texts }),
+  "identity.linked": open({
+    ...{ identities: texts, strength: text, evidence: texts },
+    ...{ by: Type.Optional(text), reason: Type.Optional(text) },
+  }),
   "grant.issued": open({ grant: text, identity, account: text, target: text, task, ...grantTimes }),
   "grant.revoked": open({ grant: text, ...bySomebody }),
   "grant.expired": open({ grant: text }),

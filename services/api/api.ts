@@ -32,6 +32,7 @@ import { exportRoutes } from "./export.ts";
 import { grantRoutes } from "./grants.ts";
 import { createHttp, type Http } from "./http.ts";
 import { lineageRoutes } from "./lineage.ts";
+import { linkRoutes } from "./links.ts";
 import { loginPages } from "./login.ts";
 import { gatewayOf, meRoutes, metaOf } from "./me.ts";
 import { Permits } from "./permits.ts";
@@ -162,6 +163,7 @@ function routesOf(desk: Desk, parts: ApiParts, couriers: readonly Courier[]): Ro
     ...chainRoutes(desk, store),
     ...approvalRoutes(desk, { openText: (keyId, sealed) => openText(parts, keyId, sealed) }),
     ...blockRoutes(desk),
+    ...linkRoutes(desk),
     ...alertRoutes(desk, couriers),
     ...exportRoutes(desk, { from, keys, store }),
     ...lineageRoutes(desk, { from, version: parts.version, targets: config.targets }),

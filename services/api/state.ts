@@ -14,6 +14,7 @@ import { ThroughlineError } from "../../schemas/errors.ts";
 import { catalogue, type EventType, maySay } from "../../schemas/event.ts";
 import { Asked } from "./asked.ts";
 import { Issued } from "./issued.ts";
+import { Links } from "./linked.ts";
 import { Placed } from "./placed.ts";
 import { Raised } from "./raised.ts";
 
@@ -24,6 +25,7 @@ const outputIdsKept = 20_000;
 const folded = new Set<EventType>([
   "identity.logged_in",
   "identity.linked",
+  "identity.unlinked",
   "grant.issued",
   "grant.revoked",
   "grant.expired",
@@ -57,6 +59,7 @@ export class State {
   readonly issued = new Issued();
   readonly placed = new Placed();
   readonly raised = new Raised();
+  readonly links = new Links();
   readonly #appender: Appender;
   readonly #waiting = new Map<string, () => void>();
   readonly #following: Following;
@@ -149,6 +152,7 @@ export class State {
     this.issued.fold(entry);
     this.placed.fold(entry);
     this.raised.fold(entry);
+    this.links.fold(entry);
     this.#hear(entry, position);
   }
 }

@@ -9,6 +9,7 @@ import { LaneCell, LaneGap, laneStyle } from "./lane-cell.tsx";
 import type { LaneRow } from "./lanes.ts";
 import { As, Narrow, ToReplay } from "./marks.tsx";
 import { Moment, spanWords } from "./moment.tsx";
+import { LinkOf } from "./reject-link.tsx";
 
 interface ChainStoryProps {
   readonly chain: ChainEvidence;
@@ -147,6 +148,8 @@ interface TieProps {
 }
 
 function Tie({ link, near, target }: TieProps) {
+  // Two identities are one actor by the word of events; one identity by itself needs none.
+  const saidByEvents = link.by === "actor" && link.evidence.every((one) => /^(api|gateway)\//.test(one));
   const evidence = overResources.includes(link.by) ? placeWords(link.evidence, target) : link.evidence.join(", ");
 
   return (
@@ -159,7 +162,11 @@ function Tie({ link, near, target }: TieProps) {
         {near ? "" : `with step ${link.from + 1}, `}
         {linkWords[link.by]}
       </span>{" "}
-      <span className="code">{evidence}</span>
+      {saidByEvents ? (
+        link.evidence.map((event) => <LinkOf key={event} event={event} />)
+      ) : (
+        <span className="code">{evidence}</span>
+      )}
     </span>
   );
 }
