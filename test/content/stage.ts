@@ -1,18 +1,37 @@
 /** A running world in which jobs may see what they read, with the shipped rules: what is read can be carried away. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TimelinePage, TimelineRow } from "../../schemas/api.ts";
-import { type Actor, eventually, granted } from "../demo/cast.ts";
-import type { DemoAccount } from "../demo/database.ts";
+import { type Actor, eventually, type Grant, granted } from "../demo/cast.ts";
 import { type Stage, setStage } from "../demo/play.ts";
 import { startWorld } from "../demo/world.ts";
 
 const demoPolicy = new URL("../../infra/deploy/demo/policy.cedar", import.meta.url);
+const returnedRule = new URL("../../schemas/rules/returned-content.yml", import.meta.url);
 const reveal = `@id("jobs-see") permit (principal in Group::"pipelines",
   action in [Action::"reveal", Action::"transfer"], resource in Target::"orders");`;
+
+/** The shipped rule, enforced; and one of our own, in which the command that brings much of it back is the last step. */
+const bulkRule = `title: Much of what was shown to others comes in
+name: bulk_return
+logsource: { product: throughline, category: command }
+detection:
+  selection: { operation: [write, transform], content.tags: pii, "content.values|gte": 2000 }
+  condition: selection
+---
+title: Shown to one account, brought back in bulk by another
+name: bulk_content
+level: high
+correlation: { type: temporal_ordered, rules: [pii_read, bulk_return], timespan: 1d }
+x-chain:
+  mode: enforce
+  links: [{ from: pii_read, to: bulk_return, by: [content] }]
+  distinct: { field: account, min: 2 }
+  gate: { action: hold, approvers: [data-owners], wait: 15m, unavailable: hold }
+`;
 
 export interface Carrying {
   readonly stage: Stage;
@@ -22,29 +41,46 @@ export interface Carrying {
   end(): Promise<void>;
 }
 
+type Job = "extract" | "transform" | "load";
+/** Sends input piece by piece, and ends it when it resolves. */
+type Feed = (send: (text: string) => void) => Promise<void>;
+
 export interface Scene {
   readonly schema: string;
   readonly extract: Actor;
   readonly transform: Actor;
   readonly load: Actor;
   /** Debian's psql as this account. @returns what it printed */
-  psql(account: "extract" | "transform" | "load", input: string, ...commands: string[]): Promise<string>;
+  psql(account: Job, input: string | Feed, ...commands: string[]): Promise<string>;
 }
 
 export async function carrying(): Promise<Carrying> {
   const folder = await mkdtemp(join(tmpdir(), "content-"));
   const policy = join(folder, "seeing.cedar");
   await writeFile(policy, `${await readFile(demoPolicy, "utf8")}\n${reveal}\n`);
-  const world = await startWorld({ folder, holdSeconds: 1, policy, rules: ["steps.yml", "returned-content.yml"] });
+  await mkdir(join(folder, "rules"));
+  await writeFile(join(folder, "rules", "bulk.yml"), bulkRule);
+  const shipped = await readFile(returnedRule, "utf8");
+  await writeFile(join(folder, "rules", "returned.yml"), shipped.replace("mode: observe", "mode: enforce"));
+  const world = await startWorld({ folder, holdSeconds: 1, policy, rules: ["steps.yml"] });
   const stage = await setStage(world);
   return {
     stage,
     folder,
     async fresh(name) {
       const schema = await stage.freshSchema(name);
-      const of = (account: "extract" | "transform" | "load") => stage.join(stage.players[account], account, schema);
+      const of = (account: Job) => stage.join(stage.players[account], account, schema);
       const [extract, transform, load] = [await of("extract"), await of("transform"), await of("load")];
-      return { schema, extract, transform, load, psql: (account, ...rest) => psql(stage, schema, account, ...rest) };
+      const grants = new Map<Job, Promise<Grant>>();
+      return {
+        ...{ schema, extract, transform, load },
+        async psql(account, ...rest) {
+          // One Grant: what is approved is approved for its task.
+          const grant = grants.get(account) ?? granted(stage.players[account], account, "by hand");
+          grants.set(account, grant);
+          return psql(await grant, schema, ...rest);
+        },
+      };
     },
     async end() {
       await stage.leave();
@@ -54,24 +90,21 @@ export async function carrying(): Promise<Carrying> {
   };
 }
 
-async function psql(
-  { players }: Stage,
-  schema: string,
-  account: "extract" | "transform" | ("load" & DemoAccount),
-  input: string,
-  ...commands: string[]
-): Promise<string> {
-  const { host, port, database, user, secret } = await granted(players[account], account, "by hand");
+async function psql(grant: Grant, schema: string, input: string | Feed, ...commands: string[]): Promise<string> {
+  const { host, port, database, user, secret } = grant;
   const connection = `host=${host} port=${port} dbname=${database} user=${user} options=-csearch_path=${schema}`;
   const env = { PATH: process.env.PATH ?? "", PGPASSWORD: secret, LANG: "C.UTF-8", PGCONNECT_TIMEOUT: "10" };
   const words = ["-X", "-q", "-v", "VERBOSITY=verbose", connection, ...commands.flatMap((command) => ["-c", command])];
   const child = spawn("psql", words, { env });
+  const closed = new Promise((done) => child.once("close", done));
   const printed: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => printed.push(chunk));
   child.stderr.on("data", (chunk: Buffer) => printed.push(chunk));
   child.stdin.on("error", () => {}); // it may have ended before it read everything
-  child.stdin.end(input);
-  await new Promise((done) => child.once("close", done));
+  if (typeof input === "string") child.stdin.write(input);
+  else await input((text) => child.stdin.write(text));
+  child.stdin.end();
+  await closed;
   return Buffer.concat(printed).toString();
 }
 
@@ -85,11 +118,20 @@ export async function eventsOf({ players }: Stage, type: string, min: number): P
 }
 
 /** It is held, by the shipped rule, because of values that came back. */
-export async function isHeld(actor: Actor, text: string): Promise<void> {
+/** Olga approves what psql was told of. @param printed by psql, with the address of the approval */
+export async function approves({ players }: Stage, printed: string): Promise<void> {
+  const approval = /approvals\/([\w-]+)\./.exec(printed)?.[1] ?? assert.fail(printed);
+  await eventually("Olga's answer", async () => {
+    const answer = { answer: "approve", reason: "known" };
+    return (await players.olga.api("POST", `/api/approvals/${approval}/answer`, answer)).status === 200;
+  });
+}
+
+export async function isHeld(actor: Actor, text: string, rule = "content_returned_destroyed"): Promise<void> {
   const error = await actor.client.query(text).then(
     () => assert.fail(`not held: ${text}`),
     (found: { code?: string; detail?: string; message: string }) => found,
   );
   assert.equal(error.code, "42501", error.message);
-  assert.match(error.detail ?? "", /content_returned_destroyed/);
+  assert.ok(error.detail?.includes(rule), error.detail);
 }
