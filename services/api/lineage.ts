@@ -4,8 +4,8 @@
  */
 import { createHash } from "node:crypto";
 import { type Exported, exportLog } from "../../infra/log/export.ts";
-import { lineageQuerySchema } from "../../schemas/api.ts";
 import type { Envelope } from "../../schemas/event.ts";
+import { lineageQuerySchema } from "../../schemas/exports.ts";
 import { type Desk, subjectOfCaller } from "./desk.ts";
 import { rangeOf } from "./export.ts";
 import { type LineageContext, LineageRuns } from "./openlineage.ts";
