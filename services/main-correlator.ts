@@ -2,17 +2,22 @@
  * A correlator of many machines: follows the steps of the shared log from the first and answers in its own name. Any
  * number may run: the same log gives the same answers with the same ids, and whoever reads takes the first.
  */
+import { join } from "node:path";
 import { openSharedLog, type SharedLog } from "../infra/log/shared-log.ts";
 import { stepsPlace } from "../infra/log/steps-follow.ts";
 import type { Config } from "../schemas/config.ts";
 import { limits } from "../schemas/limits.ts";
-import { createCorrelator } from "./correlator/correlator.ts";
+import { type Correlator, createCorrelator } from "./correlator/correlator.ts";
+import type { Output } from "./correlator/outputs.ts";
 import { isWaitedFor, Ticks } from "./correlator/ticks.ts";
+import { type CorrelatorFile, readState, writeState } from "./main-correlator-snapshot.ts";
 import { type Operating, watchJournal, watchShipping } from "./main-operations.ts";
 import { sharedLogOptions } from "./main-shared.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
 
 const tickMs = 1_000;
+/** Messages between two snapshots of a state that may be large: who makes one reads late, and others answer meanwhile. */
+const stepsBetweenSnapshots = 500_000;
 /** Own ticks that take this long to come back mean that this replica reads what others have answered. */
 const behindMs = 3_000;
 
@@ -29,7 +34,8 @@ export async function runCorrelator(config: Config, around: Surroundings, operat
   try {
     watchJournal(operating, shared.spool, around.now);
     watchShipping(operating, shared.shipper, around.now);
-    const correlating = await correlate(shared, config.name, around);
+    const file = { file: join(config.data, "correlator"), version: around.version, topic: shared.topics.steps };
+    const correlating = await correlate(shared, config.name, around, file);
     return {
       async close(reason) {
         await correlating.close(reason);
@@ -42,12 +48,40 @@ export async function runCorrelator(config: Config, around: Surroundings, operat
   }
 }
 
-/** What is said through it ends with `shared`, which the caller closes. */
-export async function correlate(shared: SharedLog, name: string, around: Surroundings): Promise<Process> {
+/** @returns what has been kept, or one that has folded nothing when that cannot be gone on from */
+function startFrom(make: () => Correlator, file: CorrelatorFile | null, around: Surroundings) {
+  try {
+    const kept = file === null ? null : readState(file);
+    const correlator = make();
+    if (kept !== null) correlator.restore(kept.lines);
+    return { correlator, steps: kept?.steps };
+  } catch (error) {
+    around.fault(error);
+    return { correlator: make(), steps: undefined };
+  }
+}
+
+/**
+ * What is said through it ends with `shared`, which the caller closes.
+ * @param file where what it has folded is kept; null = it folds everything at each start
+ */
+export async function correlate(
+  shared: SharedLog,
+  name: string,
+  around: Surroundings,
+  file: CorrelatorFile | null = null,
+): Promise<Process> {
   const speaker = await shared.appender("correlator", name);
-  const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits, source: speaker.source });
+  const parts = { emit: (draft: Output) => void speaker.append(draft), limits, source: speaker.source };
+  const { correlator, steps } = startFrom(() => createCorrelator(parts), file, around);
   const ticks = new Ticks(() => performance.now());
-  let place = "";
+  let place = steps === undefined ? "" : stepsPlace(steps.offset);
+  let keptAt = steps?.offset ?? -1;
+  const keep = () => {
+    if (file === null) return;
+    keptAt = following.offset;
+    writeState(file, { steps: following.state, lines: correlator.keep() });
+  };
   let live = false;
   let behind = false;
   let soon = false;
@@ -78,7 +112,7 @@ export async function correlate(shared: SharedLog, name: string, around: Surroun
     if (was && !behind) correlator.goLive();
     place = stepsPlace(offset);
     if (entries.some(isWaitedFor)) tickSoon();
-  });
+  }, steps);
   following.ended.catch(around.fatal);
   await shared.shipped();
   await following.caughtUp();
@@ -87,13 +121,17 @@ export async function correlate(shared: SharedLog, name: string, around: Surroun
   live = true;
   const data = { role: "correlator", version: around.version, positions: { steps: place } };
   speaker.append({ type: "service.started", subject: {}, data });
-  const timer = setInterval(tick, tickMs);
+  const timer = setInterval(() => {
+    tick();
+    if (following.offset - keptAt >= stepsBetweenSnapshots) keep();
+  }, tickMs);
   return {
     async close(reason) {
       clearInterval(timer);
       live = false;
       speaker.append({ type: "service.stopped", subject: {}, data: { role: "correlator", reason } });
       await following.close();
+      keep();
     },
   };
 }

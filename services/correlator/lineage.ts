@@ -330,7 +330,7 @@ export class Lineage implements Edges {
     for (const [to, lanes] of this.lanes) {
       for (const [key, lane] of lanes) {
         const isKept = ({ at, step, effect }: Flow) =>
-          !effect.withdrawn && (at >= before || step.finishedAt === Number.POSITIVE_INFINITY);
+          !effect.withdrawn && (at >= before || step.finishedAt >= before);
         lane.flows.splice(0, lane.flows.length, ...lane.flows.filter(isKept));
         lane.until.length = 0;
         if (lane.flows.length === 0) lanes.delete(key);

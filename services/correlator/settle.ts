@@ -1,6 +1,6 @@
 /**
  * History that no question reaches any more, in short: of each place, from where something had come to it by then. Exact, as
- * long as nothing older can still be withdrawn or end; what is open still stays a flow besides.
+ * long as nothing older can still be withdrawn or end; what was open then stays a flow besides.
  */
 import { type Catalog, containersOf } from "../../infra/catalog.ts";
 import type { Edges, Settled } from "./edges.ts";

@@ -1,6 +1,7 @@
 /** Gateways and correlators of one tenant in this process, over brokers in memory or any other bus. */
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { openBlobs } from "../../infra/blobs/blobs-folder.ts";
 import { openKeys } from "../../infra/keys/keys-folder.ts";
 import type { Bus } from "../../infra/log/bus.ts";
@@ -65,7 +66,8 @@ export interface Many {
   readonly api: Appender;
   /** @param digest of the files that it is given */
   gateway(name: string, bus: Bus, digest?: string): Promise<Gateway>;
-  correlator(name: string, bus: Bus): Promise<{ stop(): Promise<void> }>;
+  /** The same name goes on in the same folder. */
+  correlator(name: string, bus: Bus): Promise<{ readonly folder: string; stop(): Promise<void> }>;
   /** Says `grant.issued` as the api does. @returns its id */
   grant(identity: Identity, account: string): string;
   approve(gateway: Gateway, judgement: Judgement, by: Identity): Promise<void>;
@@ -171,14 +173,17 @@ export async function many(names: readonly string[], apiBus: Bus, parts: Partial
     api: speaker,
     gateway,
     async correlator(name, bus) {
-      const shared = await world.share(world.machine(name), bus);
-      const running = await correlate(shared, name, around);
+      const machine = machines.get(name) ?? world.machine(name);
+      machines.set(name, machine);
+      const shared = await world.share(machine, bus);
+      const file = { file: join(machine.folder, "correlator"), version: "test", topic: shared.topics.steps };
+      const running = await correlate(shared, name, around, file);
       const stop = async () => {
         await running.close("test").catch(() => {});
         await shared.close().catch(() => {});
       };
       world.defer(stop);
-      return { stop };
+      return { folder: machine.folder, stop };
     },
     grant(identity, account) {
       const grant = randomUUID() as GrantId;
