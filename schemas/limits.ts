@@ -116,6 +116,19 @@ export const limits = {
   countedNamedMax: 1_000,
   /** Steps that `rules run` keeps: what matches inside the longest window. More is an error: to drop one would be a wrong answer. */
   plainStepsKeptMax: 4_000_000,
+  /** Declared pipelines, and steps of one: what one person can answer for. */
+  pipelinesMax: 1_000,
+  pipelineStepsMax: 50,
+  /** A pipeline's window, and its longest run. */
+  pipelineWindowMsMax: 24 * 3_600_000,
+  /** Commands by a pipeline's accounts inside one window: all are looked at for each question; beyond, nothing is exempt. */
+  pipelineCommandsMax: 10_000,
+  /** Identities from one client address beyond which it ties nobody: an office, a bastion. */
+  addressIdentitiesMax: 6,
+  /** Identities remembered of one address. */
+  addressIdentitiesKeptMax: 64,
+  /** Client addresses of which it is remembered who came from there. */
+  addressesKeptMax: 10_000,
   /** Policy, catalog and rules together, as text: every process holds and compiles them. */
   policyBytesMax: 16 * 1024 * 1024,
   /** Records that one policy may be packed into, of 48 KiB each. */

@@ -3,6 +3,8 @@
  * are the links with their evidence (event ids), so that a person can reject one: then what it alone held together falls
  * apart. Evaluated at the completing event's position: clusters only ever are what the log has said so far.
  */
+import { Addresses, type KeptAddresses } from "./addresses.ts";
+
 export interface Clusters {
   /** @param event whose word it is */
   merge(identities: readonly string[], event: string): void;
@@ -22,6 +24,8 @@ export interface Clusters {
   tiedTo(identity: string): readonly string[];
   /** Events by which the two are one actor or tied, one per link on the shortest way; [] when nothing connects them. */
   evidence(one: string, other: string): readonly string[];
+  /** Where they come from. */
+  readonly addresses: Addresses;
   facts(): string[];
   kept(): KeptClusters;
   restore(kept: KeptClusters): void;
@@ -38,6 +42,7 @@ interface Link {
 
 export interface KeptClusters {
   readonly links: readonly Link[];
+  readonly addresses: KeptAddresses;
 }
 
 /** Evidence kept by name of one link. What said the same beyond that is rejected with the link as a whole. */
@@ -48,6 +53,7 @@ export function createClusters(): Clusters {
 }
 
 class Links implements Clusters {
+  readonly addresses = new Addresses();
   readonly #links = new Map<string, Link>();
   readonly #byIdentity = new Map<string, Set<Link>>();
   /** Identity → its cluster: one shared list, sorted. Absent = alone. */
@@ -173,14 +179,16 @@ class Links implements Clusters {
   }
 
   facts(): string[] {
-    return [...this.#links].map(([key, { events, said }]) => `${key} ${said} ${events.join(" ")}`).sort();
+    const links = [...this.#links].map(([key, { events, said }]) => `${key} ${said} ${events.join(" ")}`).sort();
+    return [...links, ...this.addresses.facts()];
   }
 
   kept(): KeptClusters {
-    return { links: [...this.#links.values()] };
+    return { links: [...this.#links.values()], addresses: this.addresses.kept() };
   }
 
-  restore({ links }: KeptClusters): void {
+  restore({ links, addresses }: KeptClusters): void {
+    this.addresses.restore(addresses);
     for (const { identities, strong, events, said } of links) {
       for (const event of events)
         if (strong) this.merge(identities, event);

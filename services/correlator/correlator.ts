@@ -16,7 +16,6 @@ import type { RuleSet } from "../../infra/rules/rule-set.ts";
 import type { RuleFile } from "../../infra/rules/source.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { catalogue } from "../../schemas/event.ts";
-import type { Identity, Task } from "../../schemas/identity.ts";
 import type { Ruling } from "../../schemas/verdict.ts";
 import { Alarms } from "./alarms.ts";
 import { type Answer, answerFor } from "./answer.ts";
@@ -218,7 +217,7 @@ class Fold implements Correlator {
     else if (entry.type === "session.closed") this.#close(entry);
     else if (entry.type === "service.started") this.#restart(entry);
     else if (entry.type === "clock.ticked") this.#say(this.#alarms.tick(entry, this.#parts.limits.clockJumpMsMax));
-    else if (entry.type === "grant.issued" || entry.type === "session.opened") this.#learn(entry.id, entry.data);
+    else if (entry.type === "grant.issued" || entry.type === "session.opened") this.#learn(entry);
     else if (entry.type === "identity.linked") this.#link(entry);
     else if (entry.type === "identity.unlinked") this.#clusters.split(entry.data.identities, entry.data.links);
     else if (entry.type === "resource.untagged") this.#untag(entry);
@@ -254,7 +253,8 @@ class Fold implements Correlator {
   }
 
   /** Who acts for whom, and which task belongs to which: as the api and the gateway signed it. */
-  #learn(id: string, { identity, task }: { readonly identity: Identity; readonly task: Task }): void {
+  #learn({ id, subject, data: { identity, task } }: EntryOf<"grant.issued" | "session.opened">): void {
+    if (subject.clientaddress !== undefined) this.#clusters.addresses.meet(subject.clientaddress, identity.key);
     this.#clusters.merge([identity.key, ...identity.onBehalfOf], id);
     this.#tasks.learn(task.id, task.parent);
   }

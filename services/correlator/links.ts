@@ -103,13 +103,22 @@ export class Links {
         return same(a.subject.account, b.subject.account);
       case "identity":
         return same(a.subject.identity, b.subject.identity);
-      case "trace":
       case "address":
-      case "content": {
-        const known = new Set(fieldTexts(b, kind));
-        return fieldTexts(a, kind).filter((text) => known.has(text));
-      }
+        return this.#texts(kind, a, b).filter((host) => !this.#isCommon(host));
+      case "trace":
+      case "content":
+        return this.#texts(kind, a, b);
     }
+  }
+
+  #isCommon(host: string): boolean {
+    const { clusters } = this.#of;
+    return clusters.addresses.isCommon(host, (identity) => clusters.rootOf(identity));
+  }
+
+  #texts(kind: LinkKind, a: Step, b: Step): readonly string[] {
+    const known = new Set(fieldTexts(b, kind));
+    return fieldTexts(a, kind).filter((text) => known.has(text));
   }
 
   #actor({ subject: a }: Step, { subject: b }: Step): readonly string[] {

@@ -86,3 +86,52 @@ test("a cluster falls into the parts that its other links hold together", () => 
   assert.deepEqual(again.facts(), clusters.facts());
   assert.deepEqual(again.membersOf("i100"), clusters.membersOf("i100"));
 });
+
+const byAddress = chainRule(`
+links:
+  - { from: pii_read, to: pii_transform, by: [address] }
+  - { from: pii_transform, to: destructive, by: [flow, lineage] }
+gate: { action: hold, approvers: [data-owners] }
+`);
+const atOneDesk = `
+0s   extract    read       orders/public.customers  address=10.0.0.7
+60s  transform  transform  orders/public.customers -> orders/public.staging  address=10.0.0.7`;
+
+/** So many identities open a session from there; each acts for the other one that is given. */
+function come(played: Played, count: number, behalf: readonly string[] = []): void {
+  for (let n = 0; n < count; n += 1) {
+    const key = `person${n}`;
+    const identity = { key, kind: "person", name: key, groups: [], onBehalfOf: behalf };
+    const data = {
+      wire: "postgres",
+      tls: false,
+      identity,
+      task: { id: "", justification: "" },
+      keyId: "",
+      application: "",
+    };
+    const about = { id: `opened-${n}`, atMs: Date.UTC(2026, 0, 1), source: "gateway/g", role: "gateway" };
+    const subject = { session: `s${n}`, identity: key, clientaddress: "10.0.0.7:4444" };
+    played.fold({ type: "session.opened", ...about, subject, data: { ...data, expiresAtMs: 0 } } as unknown as Entry);
+  }
+}
+
+test("an address ties who share it, until so many do that it says nothing", () => {
+  for (const [count, ruling] of [
+    [0, "hold"],
+    [4, "hold"],
+    [7, "allow"],
+  ] as const) {
+    const played = play(byAddress);
+    come(played, count);
+    played.run(atOneDesk);
+    assert.equal(played.ask("9m load delete orders/public.staging").ruling, ruling, `${count} others`);
+  }
+});
+
+test("an insider's many agents at his address are one actor: they do not make it common", () => {
+  const played = play(byAddress);
+  come(played, 20, ["extract"]);
+  played.run(atOneDesk);
+  assert.equal(played.ask("9m load delete orders/public.staging").ruling, "hold");
+});
