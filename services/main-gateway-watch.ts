@@ -67,6 +67,11 @@ export function watchGateway(parts: WatchedGateway): void {
   metrics.gauge("sessions_open", "Sessions that run", () => entry.sessions.size);
   metrics.gauge("logins_pending", "Connections that have not finished their login", () => entry.pending);
   metrics.gauge("holds_waiting", "Approvals that people have not answered", () => feed.approvals.waiting);
+  metrics.gauge(
+    "content_forgotten",
+    "Hashes of shown values given up for want of room: what they would tie is not found any more",
+    () => feed.content.forgotten,
+  );
   metrics.gauge("blocks_standing", "Blocks in force", () => feed.blocks.length);
 }
 

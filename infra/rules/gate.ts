@@ -91,7 +91,7 @@ function see(
     effect,
     late: null,
     details,
-    more: opaque || mayBring(effect) ? contentUnknown : null,
+    more: opaque || leavesValues(effect.operation) ? contentUnknown : null,
     tagsMayBeGone: true,
     tags,
   };
@@ -102,8 +102,9 @@ const contentUnknown: Readonly<Record<string, FieldValue>> = Object.fromEntries(
   contentFields.map((field) => [field, unknown]),
 );
 
-function mayBring({ operation }: Effect): boolean {
-  return operation === "write" || operation === "transform";
+/** @returns whether values that stand in a command can stay somewhere: a rule can ask whether they were shown before. */
+export function leavesValues(operation: Effect["operation"]): boolean {
+  return operation !== "read" && operation !== "delete" && operation !== "transfer" && operation !== "connect";
 }
 
 /** @returns the terms of a rule's gate by its name, as `command.answered` names it; null when there is none. */

@@ -24,7 +24,7 @@ const lookedMax = 4 * normalMax;
 /** A day, with or without a time behind it. */
 const date = /^(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])(t?[0-9]{4,}z?)?$/;
 const decimal = /^\s*[-+]?[0-9]+\.[0-9]+\s*$/;
-const [quote, backslash, at] = [0x22, 0x5c, 0x40];
+const [quote, backslash, at, blank] = [0x22, 0x5c, 0x40, 0x20];
 /** Texts inside texts: JSON in a CSV field in a statement. */
 const depthMax = 4;
 const notLetters = /[^\p{L}\p{N}]+/gu;
@@ -106,10 +106,21 @@ function tell(whole: string, found: Found): void {
       return;
     }
   }
+  if (kept.hasWords && (kept.isAddress || kept.digits >= digitsMin)) words(text, found);
   if (!isEnough(kept)) return;
   const normal = normalOf(text, kept);
   if (date.test(normal)) return;
   found(normal, kept.digits === 0 && !kept.isAddress);
+}
+
+/** An address or a long number among other words, as in a note. */
+function words(text: string, found: Found): void {
+  const all = text.trim();
+  for (const word of all.split(" ")) {
+    if (word.length < addressLettersMin || word.length === all.length) continue;
+    const { digits, isAddress } = survey(word);
+    if (isAddress || digits >= digitsMin) tell(word, found);
+  }
 }
 
 /** Of a text in one pass: what it is made of. */
@@ -121,10 +132,12 @@ interface Survey {
   seen: number;
   isAscii: boolean;
   isAddress: boolean;
+  /** It has blanks inside. */
+  hasWords: boolean;
 }
 
 function survey(text: string): Survey {
-  const kept: Survey = { digits: 0, letters: 0, seen: 0, isAscii: true, isAddress: false };
+  const kept: Survey = { digits: 0, letters: 0, seen: 0, isAscii: true, isAddress: false, hasWords: false };
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code >= 48 && code <= 57) {
@@ -139,6 +152,7 @@ function survey(text: string): Survey {
       kept.isAscii = false;
       kept.seen |= 1 << (10 + (code % 22));
     } else if (code === at) kept.isAddress = true;
+    else if (code === blank && kept.digits + kept.letters > 0) kept.hasWords = true;
   }
   return kept;
 }

@@ -4,8 +4,8 @@
  * two apostrophes is told, whichever side it is of, and so are its pieces between brackets, `$` and `=`. Linear.
  */
 
-/** Letters of one text that are looked at; the grammar reads less (limits.parsedTextBytesMax), so more is opaque anyway. */
-const lettersMax = 16 * 1024 * 1024;
+/** Letters of one command that are looked at, some tenths of a second: a text beyond limits.parsedTextBytesMax is opaque. */
+export const lettersMax = 4 * 1024 * 1024;
 const marks = /[()$=]/;
 const escaped = /\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|([^xu]))/g;
 

@@ -7,6 +7,7 @@
  * encoded, encrypted or cut on the way.
  */
 import type { Appender } from "../../infra/log/log.ts";
+import { leavesValues } from "../../infra/rules/gate.ts";
 import { evidenceIn, type Found } from "../../infra/sketch/evidence.ts";
 import { packHashes, Sketch, type SketchKey } from "../../infra/sketch/sketch.ts";
 import type { Command, Reading } from "../../schemas/command.ts";
@@ -15,7 +16,7 @@ import { type Limits, limits } from "../../schemas/limits.ts";
 import { parameterTexts } from "./content-binary.ts";
 import type { ContentIndex, Shown } from "./content-index.ts";
 import { readerOf, Tally } from "./content-tally.ts";
-import { literalsIn } from "./content-text.ts";
+import { lettersMax, literalsIn } from "./content-text.ts";
 import type { Session } from "./session.ts";
 
 export interface ContentParts {
@@ -126,13 +127,18 @@ export class Content {
       return;
     }
     if (kind === "rollback" || kind === "begin") this.#uncommitted.delete(session);
-    if (!mayBring(command.reading)) return;
+    if (!mayLeaveValues(command.reading)) return;
     const { keys, index } = this.#parts;
     const { epochs } = index;
     const used = keys().filter(({ epoch }) => epochs.includes(epoch));
     const bringing = this.#bringing(session, used);
     this.#literals(command, bringing);
-    for (const parameter of command.parameters) if (parameter !== null) parameterTexts(parameter, bringing.value);
+    let left = lettersMax;
+    for (const parameter of command.parameters) {
+      if (parameter === null || left <= 0) continue;
+      parameterTexts(parameter.length > left ? parameter.slice(0, left) : parameter, bringing.value);
+      left -= parameter.length;
+    }
     bringing.say(command);
   }
 
@@ -228,7 +234,7 @@ export class Content {
   }
 }
 
-/** It puts values somewhere, or may. */
-function mayBring({ effects, opaque }: Reading): boolean {
-  return opaque !== null || effects.some(({ operation }) => operation === "write" || operation === "transform");
+/** It may leave values somewhere: in rows, in a definition, or in whatever an unread command does. */
+function mayLeaveValues({ effects, opaque }: Reading): boolean {
+  return opaque !== null || effects.some(({ operation }) => leavesValues(operation));
 }

@@ -85,6 +85,29 @@ describe("what one account was shown and another brings back", () => {
     );
     await isHeld(scene.load, "DROP TABLE staging_customers");
   });
+  it("is found when it was read through a cursor, and comes back inside a definition", async () => {
+    const scene = await world().fresh("cursor");
+    await scene.extract.client.query("BEGIN");
+    await scene.extract.client.query("DECLARE c CURSOR FOR SELECT * FROM customers WHERE id BETWEEN 800 AND 820");
+    const { rows } = await scene.extract.client.query<Customer>("FETCH 20 FROM c");
+    assert.equal(rows.length, 20);
+    await scene.extract.client.query("COMMIT");
+    await scene.load.client.query(`CREATE TABLE box AS SELECT * FROM (VALUES ${values(rows)}) v (${columns})`);
+    await isHeld(scene.load, "DROP TABLE box");
+  });
+  it("is found when it was bound, described and read in binary", async () => {
+    const scene = await world().fresh("prepared");
+    const read = {
+      name: "all",
+      text: `SELECT ${columns} FROM customers WHERE id > $1 LIMIT 20`,
+      values: [900],
+      binary: true,
+    };
+    await scene.extract.client.query(read);
+    const { rows } = await scene.extract.client.query<Customer>(read);
+    await scene.transform.client.query({ text: `INSERT INTO staging_customers VALUES ${values(rows)}`, values: [] });
+    await isHeld(scene.load, "DELETE FROM staging_customers");
+  });
   it("is found when both COPYs run at once, the one that brings it begun first", async () => {
     const { stage } = world();
     const scene = await world().fresh("piped");

@@ -51,6 +51,10 @@ describe("evidence in a text", () => {
     ];
     for (const text of holders) assert.ok(found(text).includes(email), `${text}: ${found(text)}`);
   });
+  it("is found among words", () => {
+    assert.ok(found("Please call Ann Lee <ann.lee@example.com> today").includes("annleeexamplecom"));
+    assert.ok(found("card 4929123456789012 until 12/29").includes("4929123456789012"));
+  });
   it("is found in a statement, whatever its quotes and comments", () => {
     const values = ["annleeexamplecom", "4929123456789012"];
     const statements = [
