@@ -170,7 +170,8 @@ export function writtenBy(
 function withGenerated(sources: readonly Source[], analysis: Analysis): readonly Source[] {
   const made = new Set(sources);
   for (const relation of new Set(sources.flatMap((source) => source.relation ?? []))) {
-    for (const column of relation.columns) {
+    const fills = relation.raw.triggers.length > 0 || relation.columns.some((column) => column.generated !== null);
+    for (const column of fills ? relation.columns : []) {
       const from = analysis.generated(column);
       if (from.some((source) => source.relation === null || sources.includes(source))) made.add(column);
     }
