@@ -20,6 +20,9 @@ const steady: ReadonlySet<string> = new Set([
   "address",
 ]);
 
+/** Of a step that is kept and whose class nobody has asked for. */
+export const unclassed: Alike = { key: "", steps: 0 };
+
 /** Whether a search may look at the latest of each class only: nothing that is asked of this step depends on its place. */
 export function dependsOnNoPlace(rule: ChainRule, place: number): boolean {
   const { type, absences, steps, written } = rule;
@@ -62,8 +65,9 @@ export class Alikes {
     this.#classes.clear();
   }
 
-  /** Puts a step into its class. */
-  enter(step: Step): void {
+  /** The class of a step that is kept; found when it is first asked for. */
+  classOf(step: Step): Alike {
+    if (step.alike !== null && step.alike !== unclassed) return step.alike;
     const key = this.#keyOf(step);
     let found = this.#classes.get(key);
     if (found === undefined) {
@@ -72,17 +76,18 @@ export class Alikes {
     }
     found.steps += 1;
     step.alike = found;
+    return found;
   }
 
   leave({ alike }: Step): void {
-    if (alike === null) return;
+    if (alike === null || alike === unclassed) return;
     alike.steps -= 1;
     if (alike.steps === 0 && this.#classes.get(alike.key) === alike) this.#classes.delete(alike.key);
   }
 
   /** Whether it is still where it belongs, after something about it changed. */
   isRight(step: Step): boolean {
-    return step.alike?.key === this.#keyOf(step);
+    return step.alike === unclassed || step.alike?.key === this.#keyOf(step);
   }
 
   #keyOf(step: Step): string {

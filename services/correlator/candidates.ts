@@ -1,6 +1,7 @@
 /** Where a search looks: the lists that hold every step which can be tied to what is chosen already. */
 import type { ChainRule, GroupKey } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
+import type { Alikes } from "./alike.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, isUri } from "./group.ts";
 import type { Listing } from "./listing.ts";
@@ -47,10 +48,10 @@ export function* latestFirst(lists: Lists, bound: number): Generator<Step> {
 }
 
 /** The same, but of steps that are alike only the latest, where that is shorter. */
-export function latestOfEach(lists: Lists, bound: number, detection: number): Iterable<Step> {
+export function latestOfEach(lists: Lists, bound: number, detection: number, alikes: Alikes): Iterable<Step> {
   const found = new Set<Step>();
   for (const list of lists) {
-    const latest = list.latestOfEach(bound, detection);
+    const latest = list.latestOfEach(bound, detection, alikes);
     if (latest === null && list.size >= classesMin) return latestFirst(lists, bound);
     for (const step of latest ?? list.steps) if (step.at < bound) found.add(step);
   }

@@ -4,7 +4,7 @@
  * (it is inside every window that an earlier one is in), so a search that looks at one of each class misses nothing.
  */
 
-import type { Alike } from "./alike.ts";
+import type { Alike, Alikes } from "./alike.ts";
 import { insert, lastUnder } from "./order.ts";
 import type { Step } from "./step.ts";
 
@@ -14,13 +14,24 @@ const classedFrom = 16;
 const goneMin = 32;
 const straysMin = 32;
 
+interface Classes {
+  readonly of: Alikes;
+  readonly lists: Map<Alike, Listing>;
+}
+
 export class Listing {
   readonly #steps: Step[] = [];
   /** How many at the front have left. */
   #gone = 0;
-  #classes: Map<Alike | null, Listing> | null = null;
+  #classes: Classes | null = null;
   /** Steps that stand in a class which is no longer theirs as well. */
   #strays = 0;
+
+  static of(...steps: readonly Step[]): Listing {
+    const listing = new Listing();
+    for (const step of steps) listing.add(step);
+    return listing;
+  }
 
   /** In log order; those at the front may have left every window. */
   get steps(): readonly Step[] {
@@ -40,9 +51,9 @@ export class Listing {
   add(step: Step): void {
     const first = this.#steps[this.#gone];
     if (this.#gone > 0 && first !== undefined && step.at < first.at) this.#cutOff();
-    if (!insert(this.#steps, step)) this.#strays += 1;
+    const isNew = insert(this.#steps, step);
     if (this.#classes === null) return;
-    this.#class(this.#classes, step);
+    if (this.#class(this.#classes, step) && !isNew) this.#strays += 1;
     if (this.#strays < straysMin || 4 * this.#strays < this.size) return;
     this.#classes = null;
   }
@@ -54,9 +65,12 @@ export class Listing {
       if (this.#steps[at] !== step || at < this.#gone) return;
       this.#steps.splice(at, 1);
     }
-    const alike = this.#classes?.get(step.alike);
-    alike?.forget(step);
-    if (alike?.size === 0) this.#classes?.delete(step.alike);
+    if (this.#classes !== null && step.alike !== null) {
+      const { lists } = this.#classes;
+      const alike = lists.get(step.alike);
+      alike?.forget(step);
+      if (alike?.size === 0) lists.delete(step.alike);
+    }
     if (this.#gone < goneMin || 2 * this.#gone < this.#steps.length) return;
     this.#cutOff();
   }
@@ -81,9 +95,9 @@ export class Listing {
    * @param detection by index: only steps that match it
    * @returns the latest of each class before a position, in no order; null when that is hardly shorter than the list
    */
-  latestOfEach(bound: number, detection: number): readonly Step[] | null {
+  latestOfEach(bound: number, detection: number, alikes: Alikes): readonly Step[] | null {
     if (this.size < classedFrom) return null;
-    const classes = this.#classes ?? this.#classify();
+    const classes = (this.#classes ?? this.#classify(alikes)).lists;
     if (2 * classes.size > this.size) return null;
     const found: Step[] = [];
     for (const [alike, list] of classes) {
@@ -97,23 +111,26 @@ export class Listing {
     return found;
   }
 
-  #classify(): Map<Alike | null, Listing> {
-    const classes = new Map<Alike | null, Listing>();
+  #classify(alikes: Alikes): Classes {
+    const classes: Classes = { of: alikes, lists: new Map() };
     this.#classes = classes;
     this.#strays = 0;
     for (let at = this.#gone; at < this.#steps.length; at += 1) {
       const step = this.#steps[at];
-      if (step !== undefined) this.#class(classes, step);
+      // One that is not kept any more stands here by what it was before it changed.
+      if (step !== undefined && step.alike !== null) this.#class(classes, step);
     }
     return classes;
   }
 
-  #class(classes: Map<Alike | null, Listing>, step: Step): void {
-    let alike = classes.get(step.alike);
-    if (alike === undefined) {
-      alike = new Listing();
-      classes.set(step.alike, alike);
+  /** @returns whether it was not in that class */
+  #class({ of, lists }: Classes, step: Step): boolean {
+    const alike = of.classOf(step);
+    let list = lists.get(alike);
+    if (list === undefined) {
+      list = new Listing();
+      lists.set(alike, list);
     }
-    insert(alike.#steps, step);
+    return insert(list.#steps, step);
   }
 }

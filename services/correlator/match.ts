@@ -138,7 +138,7 @@ class Search {
     // Beside a COMMIT it matters which command of its transaction a step is.
     const isPlaceless = this.#placeless[place] === true && !this.#chosen.some((step) => step?.commit);
     const each = isPlaceless ? latestOfEach : latestFirst;
-    for (const step of each(lists, under, detection.index)) {
+    for (const step of each(lists, under, detection.index, this.#ground.steps.alikes)) {
       if (step.atMs < sinceMs) return;
       if (step.hits.includes(detection.index)) yield step;
     }

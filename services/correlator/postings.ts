@@ -69,69 +69,75 @@ export function tableOf(name: string): string {
 
 const empty = new Listing();
 
+/** Most keys stand for one step only: that is kept without a list. */
+type Posted = Step | Listing;
+
 export class Postings {
-  readonly #kinds: ReadonlySet<PostingKind>;
-  readonly #lists = new Map<string, Listing>();
+  readonly #kinds: readonly (readonly [PostingKind, (step: Step) => readonly string[]])[];
+  readonly #lists: ReadonlyMap<PostingKind, Map<string, Posted>>;
   #posted = 0;
 
   constructor(kinds: ReadonlySet<PostingKind>) {
-    this.#kinds = kinds;
+    this.#kinds = [...kinds].map((kind) => [kind, keysBy(kind)]);
+    this.#lists = new Map([...kinds].map((kind) => [kind, new Map<string, Posted>()]));
   }
 
   add(step: Step): void {
-    for (const kind of this.#kinds) for (const key of keysOf(kind, step)) this.#post(`${kind} ${key}`, step);
+    for (const [kind, keysOf] of this.#kinds) {
+      const lists = this.#lists.get(kind);
+      for (const key of keysOf(step)) if (lists !== undefined) this.#post(lists, key, step);
+    }
   }
 
-  #post(key: string, step: Step): void {
-    let list = this.#lists.get(key);
-    if (list === undefined) {
-      list = new Listing();
-      this.#lists.set(key, list);
-    }
-    list.add(step);
+  #post(lists: Map<string, Posted>, key: string, step: Step): void {
+    const posted = lists.get(key);
     this.#posted += 1;
+    if (posted === undefined) lists.set(key, step);
+    else if (posted instanceof Listing) posted.add(step);
+    else if (posted !== step) lists.set(key, Listing.of(posted, step));
   }
 
   of(kind: PostingKind, key: string): Listing {
-    return this.#lists.get(`${kind} ${key}`) ?? empty;
+    const posted = this.#lists.get(kind)?.get(key);
+    if (posted === undefined) return empty;
+    return posted instanceof Listing ? posted : Listing.of(posted);
   }
 
   forget(step: Step): void {
-    for (const [key, list] of this.#listsOf(step)) {
-      list.forget(step);
-      this.#posted -= 1;
-      if (list.size === 0) this.#lists.delete(key);
-    }
-  }
-
-  *#listsOf(step: Step): Generator<[string, Listing]> {
-    for (const kind of this.#kinds)
-      for (const place of keysOf(kind, step)) {
-        const key = `${kind} ${place}`;
-        const list = this.#lists.get(key);
-        if (list !== undefined) yield [key, list];
+    for (const [kind, keysOf] of this.#kinds) {
+      const lists = this.#lists.get(kind);
+      for (const key of keysOf(step)) {
+        const posted = lists?.get(key);
+        if (posted === undefined) continue;
+        this.#posted -= 1;
+        if (posted instanceof Listing) posted.forget(step);
+        if (posted === step || (posted instanceof Listing && posted.size === 0)) lists?.delete(key);
       }
+    }
   }
 
   /** Builds all anew once too much stands where steps were before they changed. */
   trim(kept: Listing): void {
-    if (this.#posted < 1_000 + 8 * this.#kinds.size * kept.size) return;
-    this.#lists.clear();
+    if (this.#posted < 1_000 + 8 * this.#kinds.length * kept.size) return;
+    for (const lists of this.#lists.values()) lists.clear();
     this.#posted = 0;
     for (const step of kept.live()) this.add(step);
   }
 }
 
-function keysOf(kind: PostingKind, step: Step): readonly string[] {
+function keysBy(kind: PostingKind): (step: Step) => readonly string[] {
   switch (kind) {
     case "lineage":
-      return once(step.lineage.map(tableOf));
+      return (step) => once(step.lineage.map(tableOf));
     case "writes":
     case "touches":
       // An event of another product may have a field of such a name, of any form.
-      return step.effects[0]?.effect instanceof NoEffect ? [everywhere] : once(resources(step, kind).map(tableOf));
-    default:
-      return fieldTexts(step, kind.slice("field ".length));
+      return (step) =>
+        step.effects[0]?.effect instanceof NoEffect ? [everywhere] : once(resources(step, kind).map(tableOf));
+    default: {
+      const field = kind.slice("field ".length);
+      return (step) => fieldTexts(step, field);
+    }
   }
 }
 

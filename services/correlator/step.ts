@@ -105,14 +105,12 @@ function answer(step: Step, effect: StepEffect, detection: Detection): Tri {
   return passes(detection, view) ? detection.test(view) : no;
 }
 
-/** Finds again which detections the step matches. @returns whether that changed */
-export function rematch(step: Step, matcher: Matcher): boolean {
+/** Finds again which detections the step matches. */
+export function rematch(step: Step, matcher: Matcher): void {
   let found = nothingMatched;
   for (const effect of step.effects) if (!effect.withdrawn) found = merged(found, matcher.match(step, effect, seen));
-  const { hits } = step;
   step.hits = found.hits;
   step.sure = found.sure;
-  return hits !== found.hits && (hits.length !== found.hits.length || hits.some((hit, at) => hit !== found.hits[at]));
 }
 
 /** The effects by which a step matches. */

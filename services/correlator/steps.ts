@@ -5,7 +5,7 @@
 import { Matcher } from "../../infra/rules/matcher.ts";
 import type { Category, Detection, RuleSet } from "../../infra/rules/rule-set.ts";
 import type { Limits } from "../../schemas/limits.ts";
-import { Alikes } from "./alike.ts";
+import { Alikes, unclassed } from "./alike.ts";
 import { Listing } from "./listing.ts";
 import { lastBefore, lastUnder } from "./order.ts";
 import { kindsAsked, Postings } from "./postings.ts";
@@ -25,7 +25,7 @@ export class Steps {
   #all = new Listing();
   #spare: Step[] = [];
   #byDetection: Listing[] = [];
-  readonly #alikes = new Alikes();
+  readonly alikes = new Alikes();
   #postings: readonly Postings[] = [];
   #matchers: Readonly<Record<Category, Matcher>> = { command: new Matcher([]), approval: new Matcher([]) };
   readonly #limits: StepLimits;
@@ -73,7 +73,7 @@ export class Steps {
 
   #keep(step: Step): void {
     this.#all.add(step);
-    this.#alikes.enter(step);
+    step.alike = unclassed;
     this.#charge(step, 1);
     this.#list(step);
     if (this.#all.size > this.#limits.stepsKeptMax) this.#evict();
@@ -81,17 +81,17 @@ export class Steps {
 
   /** Looks again at one step whose effects, tags or late fields changed: it may be found by less than before, or by more. */
   refresh(step: Step): void {
-    const changed = rematch(step, this.#matcherFor(step));
+    rematch(step, this.#matcherFor(step));
     if (step.alike === null) {
       if (step.hits.length > 0) this.#keep(step);
       return;
     }
-    const moves = !this.#alikes.isRight(step);
-    if (moves) {
-      this.#alikes.leave(step);
-      this.#alikes.enter(step);
+    if (!this.alikes.isRight(step)) {
+      this.alikes.leave(step);
+      step.alike = unclassed;
     }
-    if (changed || moves) this.#list(step);
+    // By more places, perhaps, than before.
+    this.#list(step);
   }
 
   #matcherFor({ kind }: Step): Matcher {
@@ -127,7 +127,7 @@ export class Steps {
     const about = (wanted: Category) => new Matcher(detections.filter(({ category }) => category === wanted));
     this.#matchers = { command: about("command"), approval: about("approval") };
     this.#byDetection = detections.map(() => new Listing());
-    this.#alikes.reload(rules.forms);
+    this.alikes.reload(rules.forms);
     this.#postings = kindsAsked(rules).map((kinds) => new Postings(kinds));
     this.#all = new Listing();
     this.#spare = [];
@@ -164,7 +164,7 @@ export class Steps {
   #forget(step: Step): void {
     this.#charge(step, -1);
     for (const hit of step.hits) this.#postings[hit]?.forget(step);
-    this.#alikes.leave(step);
+    this.alikes.leave(step);
     step.alike = null;
   }
 

@@ -18,6 +18,7 @@ import { storeBench } from "./store.ts";
 const benches: readonly Bench[] = [
   journalBench,
   correlatorBench,
+  peersBench,
   decisionBench,
   pgbenchBench,
   storeBench,

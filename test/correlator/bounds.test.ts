@@ -1,0 +1,114 @@
+/** Hard cases: each is bounded, and says so where it gives up. Nothing is timed: what is asserted is the outcome. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Seen } from "../../infra/rules/field.ts";
+import { loadRules } from "../../infra/rules/load.ts";
+import { Matcher } from "../../infra/rules/matcher.ts";
+import type { Effect, ResourceUri } from "../../schemas/command.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
+import { limits } from "../../schemas/limits.ts";
+import { crowd } from "../bench/correlator-stream.ts";
+import { chainRule, play, steps, usual } from "./play.ts";
+
+const detection = (name: string, selection: string) =>
+  `title: ${name}\nname: ${name}\nlogsource: { product: throughline, category: command }\ndetection:\n  selection: ${selection}\n  condition: selection\n`;
+
+test("an expression that would take for ever elsewhere is read in linear time, over the longest of names", () => {
+  const evil = detection("evil", "{ resource|re: '^orders/(a+)+$' }");
+  const rule = `${evil}---\n${chainRule("gate: { action: hold, approvers: [x] }", "group-by: [account]").replace("[pii_read, pii_transform, destructive]", "[evil, destructive]")}`;
+  const played = play(rule);
+  const name = `orders/${"a".repeat(50_000)}!`;
+  played.run(`0s etl read ${name}\n1s etl read orders/${"a".repeat(50_000)}`);
+  assert.equal(played.ask("2s etl delete orders/public.x").ruling, "hold");
+});
+
+test("references that are lost by RE2's rules are an error, not a slow match", () => {
+  const load = () => loadRules([{ name: "r.yml", text: detection("evil", "{ resource|re: '(a)\\1' }") }]);
+  assert.throws(load, (error: unknown) => error instanceof ThroughlineError && error.code.startsWith("rule."));
+});
+
+test("correlations that need each other are refused with their names", () => {
+  const one = (name: string, of: string) =>
+    `title: ${name}\nname: ${name}\ncorrelation:\n  type: temporal\n  rules: [${of}, any]\n  timespan: 1h\n`;
+  const text = [detection("any", "{ operation: read }"), one("first", "second"), one("second", "first")].join("---\n");
+  assert.throws(
+    () => loadRules([{ name: "r.yml", text }]),
+    (error: unknown) => error instanceof ThroughlineError && /first|second/.test(error.message),
+  );
+});
+
+test("of tens of thousands of rules only those are tried whose value an event has", () => {
+  const documents = Array.from({ length: 20_000 }, (_, at) =>
+    detection(`d${at}`, `{ operation: read, resource: "orders/public.t${at}" }`),
+  );
+  const { detections } = loadRules([{ name: "r.yml", text: documents.join("---\n") }]);
+  let tried = 0;
+  const counting = detections.map((one) => ({
+    ...one,
+    test: (seen: Seen) => {
+      tried += 1;
+      return one.test(seen);
+    },
+  }));
+  const reads = ["orders/public.t77" as ResourceUri];
+  const effect: Effect = { operation: "read", reads, writes: [], ends: [], destroys: false };
+  const see = (): Seen => ({
+    ...{ subject: {}, kind: "query", opaque: false, undoable: true, details: null, late: null, timeMs: 0, more: null },
+    effect,
+    tags: () => [],
+  });
+  const matcher = new Matcher(counting);
+  const ask = () => matcher.match({ opaque: false }, { effect, tags: [] }, see).hits;
+  assert.deepEqual(ask(), [77]);
+  assert.deepEqual(ask(), [77]);
+  assert.equal(tried, 1, "the same effect is not asked again");
+});
+
+test("an event over ten thousand tables is one step: it counts for the chain, and the answer fits into one event", () => {
+  const played = play(chainRule(usual));
+  const tables = Array.from({ length: 10_000 }, (_, at) => `orders/public.copy${at}` as ResourceUri).join(",");
+  played.run(`0s one read orders/public.customers\n1s two transform orders/public.customers -> ${tables}`);
+  const answer = played.ask("2s three delete orders/public.copy9999");
+  assert.equal(answer.ruling, "hold");
+  assert.ok(JSON.stringify(answer).length < limits.eventBytesMax);
+});
+
+test("a clock that jumps forward by a year forgets what it must, once, and goes on", () => {
+  const played = play(chainRule(usual));
+  played.run("0s one read orders/public.customers\n1s two transform orders/public.customers -> orders/public.staging");
+  played.run("365d four read orders/public.other");
+  assert.equal(played.ask("365d three delete orders/public.staging").ruling, "allow");
+  played.run(
+    "366d one read orders/public.customers\n366d two transform orders/public.customers -> orders/public.staging",
+  );
+  assert.equal(played.ask("366d three delete orders/public.staging").ruling, "hold");
+});
+
+test("of alike steps in a window of thirty days a question looks at one, however many there are", () => {
+  const rule = chainRule(usual, "").replace("timespan: 24h", "timespan: 30d");
+  const ask = (reads: number) => {
+    const played = play(rule, { limits: { chainLooksMax: 200 } });
+    const scene = Array.from({ length: reads }, (_, at) => `${at}m etl read orders/public.customers`);
+    played.run([...scene, `${reads}m etl transform orders/public.customers -> orders/public.staging`].join("\n"));
+    return played.ask(`${reads + 1}m etl delete orders/public.staging`).ruling;
+  };
+  // All by one account: no chain, and 200 looks are enough to know it. Cut short it would be a hold.
+  assert.equal(ask(5_000), "allow");
+});
+
+test("tens of thousands who have begun a chain each leave their lists when the window has passed", () => {
+  const played = play(chainRule(usual), { catalog: '[{ resource: "orders/public.t1_pii", tags: [pii] }]' });
+  const many = 20_000;
+  for (let at = 0; at < many; at += 1) for (const record of crowd(at)) played.fold(record);
+  const whole = played.correlator.digest();
+  played.run("40d etl read orders/public.t1_pii");
+  for (let at = many; at < many + 2_000; at += 1)
+    for (const record of crowd(at)) played.fold({ ...record, atMs: record.atMs + 40 * 86_400_000 });
+  assert.notEqual(played.correlator.digest(), whole);
+  assert.equal(played.ask("41d somebody delete orders/public.x").ruling, "allow");
+});
+
+test("the same rules in another order of files and detections find the same", () => {
+  const found = (text: string) => loadRules([{ name: "r.yml", text }]).detections.length;
+  assert.equal(found(`${steps}---\n${detection("again", "{ destroys: true }")}`), found(steps));
+});
