@@ -257,6 +257,8 @@ export interface EventData {
   /** Files that were not taken over: what was in force stays. */
   "policy.refused": { reason: string };
   "key.erased": { keyId: string; by: string; reason: string };
+  /** Steps of one identity that had to go for want of room: of its own, none older than `beforeMs` is kept. */
+  "state.evicted": { identity: string; count: number; beforeMs: number };
   "correlator.digested": { folded: number; digest: string };
   /** `head` of the chain up to and including `upTo`, signed with the source's Ed25519 key. */
   "log.checkpoint": {

@@ -60,6 +60,7 @@ const chain = open({
   ...{ id: text, rule: text, title: text, level: text, mode: text, action: text, strength: text, sentence: text },
   steps: Type.Array(step),
   links: Type.Array(link),
+  check: Type.Optional(text),
 });
 const sealed = open({ sealed: Type.Optional(text), reference: Type.Optional(text), bytes: number, hash: text });
 const need = open({ approvers: texts, humans: number });
@@ -167,6 +168,7 @@ const shapes = {
   "policy.refused": open({ reason: text }),
   "key.erased": open({ keyId: text, ...bySomebody }),
   "correlator.digested": open({ folded: number, digest: text }),
+  "state.evicted": open({ identity: text, count: number, beforeMs: number }),
   "log.checkpoint": open({ chain: text, stream: text, upTo: text, head: text, key: text, signature: text }),
   "log.refused": open({ source: text, claimedType: text, reason: text }),
   "log.gap": open({ ...loss, source: text, stream: text }),

@@ -110,6 +110,7 @@ export const catalogue: { readonly [T in EventType]: Rule } = {
   "policy.refused": e("gateway"),
   "key.erased": e("api"),
   "correlator.digested": s("correlator"),
+  "state.evicted": s("correlator"),
   "log.checkpoint": e("gateway", "correlator", "projector", "api", "log"),
   "log.refused": e("log"),
   "log.gap": e("log", "projector"),

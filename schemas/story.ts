@@ -103,6 +103,7 @@ const stories: Stories = {
   "policy.refused": (d) => `Policy not taken over${because(d.reason)}`,
   "key.erased": (d) => `Key erased${because(d.reason)}`,
   "correlator.digested": (d) => `State after ${count(d.folded, "step")}`,
+  "state.evicted": (d) => `${d.count} of the oldest steps of ${d.identity} were forgotten for want of room`,
   "log.checkpoint": (d) => `Signed up to ${d.upTo}`,
   "log.refused": (d) => `The log refused ${d.claimedType || "a record"} from ${d.source}: ${d.reason}`,
   "log.gap": (d) => `${count(d.count, "record")} lost: ${d.reason}`,

@@ -62,6 +62,7 @@ const codes: { readonly [T in EventType]: number } = {
   "content.shown": 60,
   "content.brought": 61,
   "identity.unlinked": 70,
+  "state.evicted": 71,
   "policy.part": 71,
 };
 

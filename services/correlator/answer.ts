@@ -11,6 +11,7 @@ import { findCount } from "./count.ts";
 import { hash, toChain } from "./evidence.ts";
 import type { Ground } from "./ground.ts";
 import { isLater } from "./later.ts";
+import { mayNeedLost } from "./lost.ts";
 import { findChain } from "./match.ts";
 import type { Shape } from "./shape.ts";
 import type { Step } from "./step.ts";
@@ -47,7 +48,7 @@ export function answerFor(asking: Asking, last: Step): Answer {
       // What was just asked and not found is not asked again.
       const found = gated.length === places.length ? null : find(ground, rule, last, places);
       if (found !== null && !wasApproved(asking, rule, last, found, places))
-        observed.push({ rule, found, chain: toChain(rule, found, last, ground, false) });
+        observed.push({ rule, found, chain: chainOf(ground, rule, found, last, false) });
     }
   }
   const held = new Set(enforced.map(({ rule }) => rule.index));
@@ -104,8 +105,8 @@ function heldBy(
 ): Completion | null {
   const found = strongest(ground, rule, last, gated);
   if (found !== null && wasApproved(asking, rule, last, found, gated)) return null;
-  if (found !== null) return { rule, found, chain: toChain(rule, found, last, ground, true) };
-  const lost = rule.steps.some((step) => asking.steps.lacks(step, last.atMs - rule.timespanMs));
+  if (found !== null) return { rule, found, chain: chainOf(ground, rule, found, last, true) };
+  const lost = mayNeedLost(ground, rule, last, gated);
   if (!ground.budget.spent && !lost) return null;
   const why = lost ? "steps it needs were evicted under load" : "the search for it was cut short";
   const chain = toChain(rule, [last], last, ground, true);
@@ -121,6 +122,12 @@ function heldBy(
       sentence: `${rule.title}: this may complete it, but ${why}.`,
     },
   };
+}
+
+/** As people are shown it, with the reason why no declared pipeline exempts it. */
+function chainOf(ground: Ground, rule: ChainRule, found: readonly Step[], last: Step, held: boolean): ChainEvidence {
+  const chain = toChain(rule, found, last, ground, held);
+  return { ...chain, sentence: `${chain.sentence}${ground.exempt.why(rule, found, last)}` };
 }
 
 /** A block needs strong evidence: where there is a strong chain it is found first. Else the latest chain. */

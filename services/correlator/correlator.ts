@@ -17,6 +17,7 @@ import type { RuleFile } from "../../infra/rules/source.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { catalogue } from "../../schemas/event.ts";
 import type { Ruling } from "../../schemas/verdict.ts";
+import { acquaint } from "./acquaint.ts";
 import { Alarms } from "./alarms.ts";
 import { type Answer, answerFor } from "./answer.ts";
 import { approvalStep } from "./approval-step.ts";
@@ -35,9 +36,10 @@ import { type Kept, workedOutAgain } from "./kept.ts";
 import { Lineage } from "./lineage.ts";
 import { isOutput, type Output, Outputs } from "./outputs.ts";
 import type { CorrelatorParts } from "./parts.ts";
-import { catalogOf, ruleFilesOf } from "./policy-files.ts";
+import { Pipelines } from "./pipelines.ts";
+import { catalogOf, pipelinesOf, ruleFilesOf } from "./policy-files.ts";
 import { Repeats } from "./repeats.ts";
-import { saidOf } from "./said.ts";
+import { evictionOf, saidOf } from "./said.ts";
 import { type Endings, endingsOf } from "./shape.ts";
 import type { Step } from "./step.ts";
 import { Steps } from "./steps.ts";
@@ -79,6 +81,7 @@ class Fold implements Correlator {
   readonly #clusters = createClusters();
   readonly #tasks = createTasks();
   readonly #told = new Told();
+  readonly #pipelines = new Pipelines();
   readonly #horizon = new Horizon();
   #catalog: Catalog = createCatalog([]);
   #rules: RuleSet | null = null;
@@ -133,6 +136,7 @@ class Fold implements Correlator {
     else if (this.#own) this.#outputs.claim(entry) || this.#say(this.#alarms.contest(entry));
     else this.#hear(entry);
     if (this.#at % this.#parts.limits.sweepRecordsEvery === 0) this.#sweep(entry.atMs);
+    for (const eviction of this.#steps.evictions()) this.#say(evictionOf(eviction, this.#at));
     this.#count();
     this.#outputs.flush();
   }
@@ -171,7 +175,12 @@ class Fold implements Correlator {
       ...{ told: this.#told.kept(), asked: this.#asked, untold: this.#untold },
       ...{ repeats: this.#repeats.kept(), policy: this.#policy.kept() },
       ...{ steps: this.#steps.kept(), lineage: this.#lineage.kept(), timeline: this.#timeline.kept() },
-      ...{ content: this.#content.kept(), clusters: this.#clusters.kept(), tasks: this.#tasks.kept() },
+      ...{
+        pipelines: this.#pipelines.kept(),
+        content: this.#content.kept(),
+        clusters: this.#clusters.kept(),
+        tasks: this.#tasks.kept(),
+      },
       ...{ horizon: this.#horizon.kept(), alarms: this.#alarms.kept(), trace: this.#trace.kept() },
       outputs: this.#outputs.kept(),
     };
@@ -194,6 +203,7 @@ class Fold implements Correlator {
     this.#steps.restore(kept.steps);
     this.#timeline.restore(kept.timeline);
     this.#content.restore(kept.content);
+    this.#pipelines.restore(kept.pipelines);
     this.#clusters.restore(kept.clusters);
     for (const [task, parent] of kept.tasks) this.#tasks.learn(task, parent);
     this.#policy.restore(kept.policy);
@@ -217,11 +227,9 @@ class Fold implements Correlator {
     else if (entry.type === "session.closed") this.#close(entry);
     else if (entry.type === "service.started") this.#restart(entry);
     else if (entry.type === "clock.ticked") this.#say(this.#alarms.tick(entry, this.#parts.limits.clockJumpMsMax));
-    else if (entry.type === "grant.issued" || entry.type === "session.opened") this.#learn(entry);
-    else if (entry.type === "identity.linked") this.#link(entry);
-    else if (entry.type === "identity.unlinked") this.#clusters.split(entry.data.identities, entry.data.links);
     else if (entry.type === "resource.untagged") this.#untag(entry);
     else if (entry.type === "approval.asked" || entry.type === "approval.answered") this.#notice(entry);
+    else acquaint(entry, this.#clusters, this.#tasks);
   }
 
   /** What another engine said is as it is: its answer counts, and so do the tags it told. */
@@ -229,7 +237,7 @@ class Fold implements Correlator {
     if (entry.type === "command.answered") {
       const step = this.#asked.get(entry.data.intent);
       this.#asked.delete(entry.data.intent);
-      if (step !== undefined && entry.data.ruling === "allow") this.#tell(step, this.#timeline.allow(step));
+      if (step !== undefined && entry.data.ruling === "allow") this.#allow(step);
     } else if (entry.type === "resource.tagged") {
       const { resource, tags } = entry.data;
       this.#told.hear(resource, tags, this.#catalog);
@@ -250,18 +258,6 @@ class Fold implements Correlator {
     if (role !== "gateway") return;
     this.#timeline.restart(source, this.#at);
     this.#content.restart(source);
-  }
-
-  /** Who acts for whom, and which task belongs to which: as the api and the gateway signed it. */
-  #learn({ id, subject, data: { identity, task } }: EntryOf<"grant.issued" | "session.opened">): void {
-    if (subject.clientaddress !== undefined) this.#clusters.addresses.meet(subject.clientaddress, identity.key);
-    this.#clusters.merge([identity.key, ...identity.onBehalfOf], id);
-    this.#tasks.learn(task.id, task.parent);
-  }
-
-  #link({ id, data: { identities, strength } }: EntryOf<"identity.linked">): void {
-    if (strength === "strong") this.#clusters.merge(identities, id);
-    else this.#clusters.tie(identities, id);
   }
 
   #untag({ data: { resource, tags } }: EntryOf<"resource.untagged">): void {
@@ -286,7 +282,7 @@ class Fold implements Correlator {
       data,
       id: hash(["answered", this.#version, data]),
     });
-    if (ruling === "allow") this.#tell(step, this.#timeline.allow(step));
+    if (ruling === "allow") this.#allow(step);
     this.#complete(step, answer, ruling);
   }
 
@@ -306,8 +302,14 @@ class Fold implements Correlator {
     // Judged as things were before it: what it brings comes after.
     const mayEnd = isUnasked && this.#own && step.hits.some((hit) => this.#endings.has(hit));
     const answer = mayEnd ? this.#answer(step) : null;
-    this.#tell(step, this.#timeline.allow(step));
+    this.#allow(step);
     if (answer !== null) this.#complete(step, answer, "allow");
+  }
+
+  /** It counts from now on. */
+  #allow(step: Step): void {
+    this.#tell(step, this.#timeline.allow(step));
+    this.#pipelines.add(step);
   }
 
   /** Approvals are steps of their own: who asks with one account and answers with another makes a chain. */
@@ -326,7 +328,7 @@ class Fold implements Correlator {
   #asking(): Asking {
     const evidence = { lineage: this.#lineage, clusters: this.#clusters, tasks: this.#tasks };
     const looksMax = this.#parts.limits.chainLooksMax;
-    return { steps: this.#steps, evidence, endings: this.#endings, looksMax };
+    return { steps: this.#steps, evidence, endings: this.#endings, looksMax, pipelines: this.#pipelines };
   }
 
   #complete(step: Step, answer: Answer, ruling: Ruling): void {
@@ -345,16 +347,17 @@ class Fold implements Correlator {
     if (whole === null) return;
     this.#own = whole.engine === engineVersion;
     if (whole.files === null) this.#problem = "policy.invalid: parts of the policy are missing or damaged";
-    else this.#load(whole.files);
+    else this.#load(whole.files, entry.atMs);
     if (this.#own) this.#begin(entry.id);
   }
 
   /** New rules and catalog take over at this position; a file that is wrong leaves the old ones in force. */
-  #load(files: Readonly<Record<string, string>>): void {
+  #load(files: Readonly<Record<string, string>>, atMs: number): void {
     try {
       const texts = ruleFilesOf(files);
       const rules = (this.#parts.load ?? loadRules)(texts);
       const catalog = catalogOf(files, this.#catalog);
+      this.#pipelines.load(pipelinesOf(files), atMs);
       this.#problem = null;
       this.#texts = texts;
       this.#takeOver(rules, catalog);

@@ -13,6 +13,7 @@ const outputTypes = [
   "block.placed",
   "alert.raised",
   "correlator.digested",
+  "state.evicted",
 ] as const;
 type OutputType = (typeof outputTypes)[number];
 

@@ -5,6 +5,7 @@ import type { Answer, Completion } from "./answer.ts";
 import { hash } from "./evidence.ts";
 import type { Output } from "./outputs.ts";
 import type { Step } from "./step.ts";
+import type { Eviction } from "./steps.ts";
 
 /** @returns in rule order; blocks last */
 export function saidOf(step: Step, { enforced, observed }: Answer, ruling: Ruling): readonly Output[] {
@@ -14,6 +15,12 @@ export function saidOf(step: Step, { enforced, observed }: Answer, ruling: Rulin
     return { type: "chain.completed", subject: step.subject, data: { rule: rule.name, chain, ruling }, id };
   });
   return [...completed, ...enforced.flatMap((completion) => blockBy(step, completion) ?? [])];
+}
+
+/** Whoever keeps most loses its own oldest steps, which is told. @param at where */
+export function evictionOf(eviction: Eviction, at: number): Output {
+  const id = hash(["evicted", at, eviction.identity]);
+  return { type: "state.evicted", subject: { identity: eviction.identity }, data: { ...eviction }, id };
 }
 
 /** A rule may place a standing block on whoever completed it, on strong evidence only. */

@@ -7,6 +7,7 @@ import type { Category, Detection, RuleSet } from "../../infra/rules/rule-set.ts
 import type { Limits } from "../../schemas/limits.ts";
 import { Alikes, unclassed } from "./alike.ts";
 import { Listing } from "./listing.ts";
+import { anything, type Lost, lostBy } from "./lost.ts";
 import { lastBefore, lastUnder } from "./order.ts";
 import { kindsAsked, Postings } from "./postings.ts";
 import { approvalKind, isLive, rematch, type Step } from "./step.ts";
@@ -18,7 +19,15 @@ const none = new Listing();
 export interface KeptSteps {
   readonly all: readonly Step[];
   readonly spare: readonly Step[];
-  readonly evicted: readonly (readonly [number, number])[];
+  readonly lost: ReadonlyMap<number, Map<string, Lost>>;
+}
+
+/** The oldest steps of one identity, which kept most. */
+export interface Eviction {
+  readonly identity: string;
+  readonly count: number;
+  /** None of its steps that is older is kept. */
+  readonly beforeMs: number;
 }
 
 export class Steps {
@@ -30,8 +39,10 @@ export class Steps {
   #matchers: Readonly<Record<Category, Matcher>> = { command: new Matcher([]), approval: new Matcher([]) };
   readonly #limits: StepLimits;
   readonly #perIdentity = new Map<string, number>();
-  /** By detection: log time of the latest step that was evicted for want of room. */
-  readonly #evicted = new Map<number, number>();
+  /** By detection, by identity: what was evicted for want of room. */
+  readonly #lost = new Map<number, Map<string, Lost>>();
+  /** What was evicted and has not been said. */
+  #evictions: Eviction[] = [];
 
   constructor(limits: StepLimits) {
     this.#limits = limits;
@@ -57,7 +68,21 @@ export class Steps {
 
   /** Whether something that matched it was evicted inside the window. */
   lacks(detection: Detection, sinceMs: number): boolean {
-    return (this.#evicted.get(detection.index) ?? Number.NEGATIVE_INFINITY) >= sinceMs;
+    return this.lost(detection, sinceMs).length > 0;
+  }
+
+  /** What is known of steps that matched it and were evicted inside the window, by identity. */
+  lost(detection: Detection, sinceMs: number): readonly Lost[] {
+    const lost = this.#lost.get(detection.index);
+    return lost === undefined ? [] : [...lost.values()].filter(({ atMs }) => atMs >= sinceMs);
+  }
+
+  /** @returns what was evicted since this was asked last */
+  evictions(): readonly Eviction[] {
+    if (this.#evictions.length === 0) return this.#evictions;
+    const evictions = this.#evictions;
+    this.#evictions = [];
+    return evictions;
   }
 
   /** Matches and keeps a step. `keep` = it may come to match when something is withdrawn. */
@@ -132,7 +157,7 @@ export class Steps {
     this.#all = new Listing();
     this.#spare = [];
     this.#perIdentity.clear();
-    this.#evicted.clear();
+    this.#loseAgain(detections);
     for (const step of kept) {
       tag(step);
       this.match(step);
@@ -141,14 +166,23 @@ export class Steps {
   }
 
   kept(): KeptSteps {
-    return { all: [...this.all], spare: [...this.#spare], evicted: [...this.#evicted] };
+    return { all: [...this.all], spare: [...this.#spare], lost: this.#lost };
   }
 
   /** Into an empty one, under the rules by which they were matched. */
-  restore({ all, spare, evicted }: KeptSteps): void {
+  restore({ all, spare, lost }: KeptSteps): void {
     for (const step of all) this.#keep(step);
     for (const step of spare) this.#spare.push(step);
-    for (const [detection, atMs] of evicted) this.#evicted.set(detection, atMs);
+    for (const [detection, byIdentity] of lost) this.#lost.set(detection, byIdentity);
+  }
+
+  /** What was evicted may have been anything to new rules. */
+  #loseAgain(detections: readonly Detection[]): void {
+    const identities = new Map<string, Lost>();
+    for (const { identity, atMs } of [...this.#lost.values()].flatMap((byIdentity) => [...byIdentity.values()]))
+      identities.set(identity, anything(identity, Math.max(atMs, identities.get(identity)?.atMs ?? 0)));
+    this.#lost.clear();
+    if (identities.size > 0) for (const { index } of detections) this.#lost.set(index, new Map(identities));
   }
 
   /** Forgets what is older. */
@@ -158,6 +192,8 @@ export class Steps {
     for (const step of old) this.#forget(step);
     for (const [index, postings] of this.#postings.entries()) postings.trim(this.#byDetection[index] ?? none);
     this.#spare.splice(0, lastBefore(this.#spare, beforeMs) + 1);
+    for (const byIdentity of this.#lost.values())
+      for (const [identity, { atMs }] of byIdentity) if (atMs < beforeMs) byIdentity.delete(identity);
   }
 
   /** Of what is in no list of a detection any more. */
@@ -188,9 +224,12 @@ export class Steps {
       left -= 1;
       gone.push(step);
       if (!isLive(step)) continue;
-      for (const hit of step.hits)
-        this.#evicted.set(hit, Math.max(this.#evicted.get(hit) ?? Number.NEGATIVE_INFINITY, step.atMs));
+      for (const hit of step.hits) {
+        const lost = this.#lost.get(hit) ?? new Map<string, Lost>();
+        this.#lost.set(hit, lost.set(identity, lostBy(step, lost.get(identity))));
+      }
     }
+    this.#evictions.push({ identity, count: gone.length, beforeMs: gone.at(-1)?.atMs ?? 0 });
     for (const step of gone) {
       this.#all.forget(step);
       for (const hit of step.hits) this.#byDetection[hit]?.forget(step);

@@ -301,7 +301,40 @@ test("a flood evicts the flooder's own steps, and a gate that may have needed on
   );
   played.run(flood);
   assert.equal(played.ask("9m load delete orders/public.staging").enforced[0]?.strength, "strong");
-  assert.match(played.ask("10m load delete orders/public.other").sentence, /evicted/);
+  const evicted = played.outputs.flatMap((output) => (output.type === "state.evicted" ? [output.data] : []));
+  assert.ok(evicted.length > 0);
+  assert.deepEqual([...new Set(evicted.map(({ identity }) => identity))], ["mallory"]);
+});
+
+test("a flood holds what may have needed what it evicted, and nothing else", () => {
+  const flooded = (rule: string) => {
+    const played = play(rule, { limits: { stepsKeptMax: 50 } });
+    const reads = Array.from({ length: 100 }, (_, index) => `${70 + index}s mallory read orders/public.customers`);
+    played.run(reads.join("\n"));
+    return played;
+  };
+  const anyone = flooded(chainRule(usual));
+  assert.equal(anyone.ask("10m load delete orders/public.other").ruling, "allow", "nobody has copied anything");
+  anyone.run("11m transform transform orders/public.customers -> orders/public.staging");
+  assert.equal(anyone.ask("12m load delete orders/public.staging").ruling, "hold");
+  const twoSteps = (by: string) =>
+    chainRule(
+      `links:\n  - { from: pii_read, to: destructive, by: [${by}] }\ngate: { action: hold, approvers: [x] }`,
+    ).replace("rules: [pii_read, pii_transform, destructive]", "rules: [pii_read, destructive]");
+  const late = "26h load delete orders/public.other";
+  for (const by of ["actor", "identity", "account", "task", "lineage", "resource"]) {
+    const played = flooded(twoSteps(by));
+    assert.equal(played.ask("10m load delete orders/public.other").ruling, "allow", by);
+    if (by === "task" || by === "lineage" || by === "resource") continue;
+    // What is kept of the flooder's holds without what was evicted.
+    assert.equal(played.ask("10m mallory delete orders/public.other").ruling, "hold", by);
+  }
+  assert.equal(
+    flooded(twoSteps("address")).ask(`10m load delete orders/public.other`).ruling,
+    "hold",
+    "nothing is known",
+  );
+  assert.equal(flooded(twoSteps("address")).ask(late).ruling, "allow", "out of the window");
 });
 
 test("a search that would take too long is cut short and answers hold", () => {
