@@ -89,7 +89,7 @@ export class Offline {
     this.#know(step, parentTask);
     if (!isLive(step)) return [];
     const firings = this.#fire(step);
-    if (this.#steps.all.length >= limits.plainStepsKeptMax)
+    if (this.#steps.size >= limits.plainStepsKeptMax)
       throw new ThroughlineError(
         "request.invalid",
         `line ${number}: more than ${limits.plainStepsKeptMax} events match inside the longest window; shorten timespans or split the file`,

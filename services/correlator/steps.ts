@@ -48,6 +48,10 @@ export class Steps {
     this.#limits = limits;
   }
 
+  get size(): number {
+    return this.#all.size;
+  }
+
   get all(): readonly Step[] {
     return this.#all.live();
   }

@@ -14,7 +14,7 @@ import { funnel } from "./peers/funnel.ts";
 import { perIdentity } from "./peers/per-identity.ts";
 
 const seed = 2_026;
-const size = { days: 20, chains: 100, commands: 40_000 };
+const size = { days: 10, chains: 40, commands: 10_000 };
 const rulesText = readFileSync(new URL("../corpus/rules.yml", import.meta.url), "utf8");
 
 function product(): Peer {
