@@ -137,6 +137,12 @@ describe("values that come back", () => {
     off.brings(session("load"), emails(0, 50));
     assert.equal(off.log.kept.length, 0);
   });
+  it("are looked for in definitions, which may hold them", () => {
+    const here = world();
+    here.shows(session("extract"), emails(0, 50));
+    const defines = reading([effect("define", [], ["orders/box"])]);
+    assert.equal(here.brings(session("load"), emails(0, 40), defines)?.values, 40);
+  });
   it("are looked for in commands that cannot be read", () => {
     const here = world();
     here.shows(session("extract"), emails(0, 50));
