@@ -12,9 +12,10 @@ import { sessionSummarySchema, timelineFilterSchema, timelineRowSchema } from ".
 export type { SessionSummary, TimelineFilter, TimelineRow } from "./timeline.ts";
 
 const text = (description: string) => Type.String({ description });
-const required = (description: string, maxLength = 1_000) => Type.String({ minLength: 1, maxLength, description });
+export const required = (description: string, maxLength = 1_000) =>
+  Type.String({ minLength: 1, maxLength, description });
 const words = Type.Array(Type.String());
-const nullable = <T extends Parameters<typeof Type.Array>[0]>(type: T) => Type.Union([type, Type.Null()]);
+export const nullable = <T extends Parameters<typeof Type.Array>[0]>(type: T) => Type.Union([type, Type.Null()]);
 const chainEvidence = Type.Unsafe<ChainEvidence>({
   type: "object",
   additionalProperties: true,
@@ -325,40 +326,6 @@ export const blockInfoSchema = closed({
 export type BlockInfo = Static<typeof blockInfoSchema>;
 export const blocksSchema = closed({ blocks: Type.Array(blockInfoSchema) });
 export type Blocks = Static<typeof blocksSchema>;
-
-export const linkRequestSchema = closed({
-  identities: Type.Array(required("Identity key", 2_000), { minItems: 2, maxItems: 10 }),
-  strength: Type.Union([Type.Literal("strong"), Type.Literal("weak")]),
-  reason: required("Why they belong together"),
-});
-export const linkInfoSchema = closed({
-  link: text("Id of the event that says it"),
-  from: Type.Union([Type.Literal("said"), Type.Literal("act")], {
-    description: "A person's word, or a token's act chain",
-  }),
-  identities: Type.Array(personSchema),
-  strength: Type.Union([Type.Literal("strong"), Type.Literal("weak")]),
-  by: nullable(personSchema),
-  reason: Type.String(),
-  atMs: Type.Number(),
-  rejected: nullable(closed({ by: personSchema, reason: Type.String(), atMs: Type.Number() })),
-});
-export type LinkInfo = Static<typeof linkInfoSchema>;
-export const linksSchema = closed({ links: Type.Array(linkInfoSchema) });
-/** GET /api/links/:id/effect */
-export const linkEffectSchema = closed({
-  link: linkInfoSchema,
-  rests: Type.Array(
-    closed({
-      approval: Type.String(),
-      chain: Type.String(),
-      title: Type.String(),
-      sentence: Type.String(),
-      state: approvalInfoSchema.properties.state,
-    }),
-  ),
-});
-export type LinkEffect = Static<typeof linkEffectSchema>;
 
 const alertActSchema = closed({ by: personSchema, reason: Type.String(), atMs: Type.Number() });
 /** GET /api/alerts */

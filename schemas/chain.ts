@@ -59,4 +59,6 @@ export interface ChainEvidence {
   readonly links: readonly ChainLink[];
   /** The story in words, one sentence. */
   readonly sentence: string;
+  /** What the rule's author asks people to check before they answer. */
+  readonly check?: string;
 }

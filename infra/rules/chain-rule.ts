@@ -1,7 +1,9 @@
 /** A Sigma correlation with its `x-chain` → ChainRule: names become indexes, everything that cannot be meant is refused. */
+
 import type { ThroughlineError } from "../../schemas/errors.ts";
 import { limits } from "../../schemas/limits.ts";
 import type { ChainKey, CorrelationFile, DetectionFile } from "../../schemas/rule.ts";
+import { adviceIn } from "./advice.ts";
 import { type Alternative, fromBounds, fromExpression, rulesNamed } from "./alternatives.ts";
 import { boundsOf, buildCount, isCounting, within } from "./count-rule.ts";
 import { formOf, type Written } from "./form.ts";
@@ -55,7 +57,6 @@ export function buildRule(
   const steps = references.map((reference, at) => resolve(reference, complainAt(document, rulesPath(file, at))));
   const context: Context = { document, references, steps, resolve, wrong: document.wrong, aliases: aliasesOf(file) };
   if (isCounting(type)) refuseForCounts(document, chain);
-  if (chain.unless !== undefined) throw document.wrong(["x-chain", "unless"], notYet, "rule.unsupported");
   const groupBy = buildGroupBy(context, correlation["group-by"] ?? []);
   const complainCount = (path: Path, message: string) => document.wrong(["correlation", ...path], message);
   const fieldsOf = (field: string) => fieldsIn(context, field, ["correlation", "condition", "field"]);
@@ -75,16 +76,20 @@ export function buildRule(
     links: (chain.links ?? []).map((link, at) => buildLink(context, link, at)),
     distinct: chain.distinct ?? null,
     absences: buildAbsences(context, chain, correlation["group-by"] ?? []),
+    unless: unlessOf(chain),
     mode: chain.mode ?? "enforce",
     gate: buildGate(context, chain.gate),
     count: isCounting(type) ? buildCount(type, condition, fieldsOf, complainCount) : null,
     tests: file.tests ?? [],
+    check: adviceIn(file.description),
     index: -1,
   };
   return assemble(written, context, condition);
 }
 
-const notYet = "is not evaluated by this version";
+function unlessOf({ unless }: ChainKey): readonly string[] {
+  return unless === undefined ? [] : [...new Set([unless.pipeline].flat())];
+}
 
 /** The rule itself and, for a condition over rules, the chains that fulfil it. */
 function assemble(written: Written, context: Context, condition: Condition): ChainRule {
@@ -169,8 +174,8 @@ export function single(
 ): Omit<ChainRule, "index"> {
   const chain = file["x-chain"] ?? {};
   for (const key of Object.keys(chain)) {
-    if (key !== "mode" && key !== "gate")
-      throw document.wrong(["x-chain", key], "belongs to a correlation; a detection rule takes mode and gate");
+    if (key !== "mode" && key !== "gate" && key !== "unless")
+      throw document.wrong(["x-chain", key], "belongs to a correlation; a detection rule takes mode, gate and unless");
   }
   const context: Context = {
     document,
@@ -197,10 +202,12 @@ export function single(
     links: [],
     distinct: null,
     absences: [],
+    unless: unlessOf(chain),
     mode: chain.mode ?? "enforce",
     gate: buildGate(context, chain.gate),
     count: null,
     tests: file.tests ?? [],
+    check: adviceIn(file.description),
   };
 }
 

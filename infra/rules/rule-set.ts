@@ -98,6 +98,8 @@ export interface ChainRule {
   readonly links: readonly LinkPair[];
   readonly distinct: { readonly field: string; readonly min: number } | null;
   readonly absences: readonly Absence[];
+  /** Names of pipelines whose runs are no chain (DETECTION §2.9). */
+  readonly unless: readonly string[];
   readonly mode: "observe" | "enforce";
   readonly gate: Gate | null;
   /** For counting correlations. */
@@ -105,6 +107,8 @@ export interface ChainRule {
   /** A condition over rules, as the chains that fulfil it; empty = the rule itself is the only one. */
   readonly variants: readonly ChainRule[];
   readonly tests: readonly InlineTest[];
+  /** What its author asks people to check; null where nothing is said. */
+  readonly check: string | null;
 }
 
 export interface RuleSet {

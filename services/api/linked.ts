@@ -4,7 +4,7 @@
  * correlator folds the same records; here is what people are shown of them.
  */
 import type { Entry } from "../../infra/log/entry.ts";
-import type { LinkInfo } from "../../schemas/api.ts";
+import type { LinkInfo } from "../../schemas/link-shapes.ts";
 
 export interface Linked {
   /** Id of the event that says it. */

@@ -5,15 +5,15 @@
  * A rejection takes effect at its place in the log, in the correlator: chains that need the link are not found any more. It
  * makes nobody an approver: who was strongly linked to a requester may never answer for him (infra/policy/people.ts).
  */
+import { reasonSchema } from "../../schemas/api.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
 import {
   type LinkInfo,
   linkEffectSchema,
   linkInfoSchema,
   linkRequestSchema,
   linksSchema,
-  reasonSchema,
-} from "../../schemas/api.ts";
-import { ThroughlineError } from "../../schemas/errors.ts";
+} from "../../schemas/link-shapes.ts";
 import { closed, Type } from "../../schemas/shape.ts";
 import { type Desk, subjectOfCaller } from "./desk.ts";
 import type { Linked } from "./linked.ts";

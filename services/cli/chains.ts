@@ -8,6 +8,7 @@ import {
   type Person,
 } from "../../schemas/api.ts";
 import type { ChainEvidence, ChainLink, ChainStep } from "../../schemas/chain.ts";
+import { linkWords, strengthWords } from "../../schemas/links.ts";
 import { afterTitle, placeWords } from "../../schemas/places.ts";
 import { type Context, tell } from "./context.ts";
 import { wholeNumber } from "./moment.ts";
@@ -73,13 +74,14 @@ export function chainLines(terminal: Terminal, chain: ChainEvidence, names: Read
     ...wrapped(terminal, afterTitle(chain.title, chain.sentence)),
     ...wrapped(
       terminal,
-      `rule ${chain.rule} (${chain.mode}), level ${chain.level}, ${chain.strength} evidence, chain ${chain.id}`,
+      `rule ${chain.rule} (${chain.mode}), level ${chain.level}, ${strengthWords[chain.strength]}, chain ${chain.id}`,
     ).map((line) => paint(terminal, "dim", line)),
     "",
     ...chain.steps.flatMap((step, i) => [
       ...stepLines(terminal, step, i, (actors[i] ?? "").padEnd(width)),
       ...chain.links.filter((link) => link.to === i).flatMap((link) => linkLines(terminal, link, step.target)),
     ]),
+    ...(chain.check === undefined ? [] : ["", ...wrapped(terminal, `What to check: ${chain.check}`)]),
   ];
 }
 
@@ -93,7 +95,7 @@ function stepLines(terminal: Terminal, step: ChainStep, i: number, actor: string
 const linkIndent = 7;
 
 function linkLines(terminal: Terminal, link: ChainLink, target: string): string[] {
-  const text = `tied to step ${link.from + 1} by ${link.by} (${link.strength}): ${placeWords(link.evidence, target)}`;
+  const text = `tied to step ${link.from + 1} by ${link.by} (${link.strength}): ${linkWords[link.by]} ${placeWords(link.evidence, target)}`;
   return wrapped(terminal, text, linkIndent).map((line, i) =>
     paint(terminal, "dim", i === 0 ? " ".repeat(linkIndent) + line : line),
   );

@@ -1,5 +1,5 @@
 /** `throughline links`: which identities belong together, by whose word, what rests on it; to say one and to reject one. */
-import { type LinkInfo, linkEffectSchema, linkInfoSchema, linksSchema } from "../../schemas/api.ts";
+import { type LinkInfo, linkEffectSchema, linkInfoSchema, linksSchema } from "../../schemas/link-shapes.ts";
 import { type Context, done, tell } from "./context.ts";
 import { localTime, paint, shown, table } from "./paint.ts";
 

@@ -44,6 +44,7 @@ export function toChain(
     steps: shown.map((step, place) => toStep(rule, step, counted ? null : place)),
     links: ties,
     sentence: sentence(rule, shown, ties),
+    ...(rule.check === null ? {} : { check: rule.check }),
   };
 }
 

@@ -100,7 +100,7 @@ test("a chain is told as its sentence, its steps in order across accounts, and w
   assert.match(out, / {2}1 {2}\S+ \S+ {2}extract-job as extract {6}read public\.customers\n/);
   assert.match(
     out,
-    / {2}2 .* as transform {2}transform[^\n]*\n {7}tied to step 1 by lineage \(strong\): public\.customers/,
+    / {2}2 .* as transform {2}transform[^\n]*\n {7}tied to step 1 by lineage \(strong\): both carry data of public\.customers/,
   );
   assert.match(out, / {7}tied to step 1 by task \(weak\)/);
   assert.match(out, /turned away {2}\S+ \S+ load-job: You asked for this command yourself\./);

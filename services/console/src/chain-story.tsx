@@ -4,6 +4,7 @@
  */
 import { Fragment } from "react";
 import type { ChainEvidence, ChainLink, ChainStep } from "../../../schemas/chain.ts";
+import { linkWords } from "../../../schemas/links.ts";
 import { placesOf, placeWords } from "../../../schemas/places.ts";
 import { LaneCell, LaneGap, laneStyle } from "./lane-cell.tsx";
 import type { LaneRow } from "./lanes.ts";
@@ -69,6 +70,11 @@ export function ChainStory({ chain, names, texts, ruling }: ChainStoryProps) {
           </Fragment>
         ))}
       </ol>
+      {chain.check !== undefined && (
+        <p className="story-check">
+          <strong>What to check.</strong> {chain.check}
+        </p>
+      )}
     </div>
   );
 }
@@ -123,19 +129,6 @@ function Ties({ chain, to }: { readonly chain: ChainEvidence; readonly to: numbe
     </div>
   );
 }
-
-const linkWords: Readonly<Record<ChainLink["by"], string>> = {
-  flow: "the data went on to",
-  lineage: "both carry data of",
-  resource: "both touch",
-  actor: "the same actor",
-  task: "the same task",
-  account: "the same account",
-  identity: "the same identity",
-  trace: "the same trace",
-  address: "the same address",
-  content: "the same content",
-};
 
 /** Links whose evidence is resources; of the others it is a name as it stands. */
 const overResources: readonly string[] = ["flow", "lineage", "resource"];

@@ -1,7 +1,7 @@
 /** A link between identities at the step that rests on it: who says it, what else rests on it, and a way to reject it. */
 import { Button, Textarea } from "@mantine/core";
 import { useState } from "react";
-import type { LinkEffect } from "../../../schemas/api.ts";
+import type { LinkEffect } from "../../../schemas/link-shapes.ts";
 import { useMay, useRead, useSay } from "./data.ts";
 import { Moment } from "./moment.tsx";
 import { address, Link } from "./route.tsx";

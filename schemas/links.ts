@@ -1,0 +1,21 @@
+/** What ties two steps, in the words that the console and the command line show. */
+import type { ChainLink } from "./chain.ts";
+
+export const linkWords: Readonly<Record<ChainLink["by"], string>> = {
+  flow: "the data went on to",
+  lineage: "both carry data of",
+  resource: "both touch",
+  actor: "the same actor",
+  task: "the same task",
+  account: "the same account",
+  identity: "the same identity",
+  trace: "the same trace",
+  address: "the same address",
+  content: "values that one was shown came back in the other",
+};
+
+/** What strength means to whoever answers. */
+export const strengthWords = {
+  strong: "strong evidence",
+  weak: "weak evidence: enough to hold, never to block",
+} as const;
