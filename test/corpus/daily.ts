@@ -119,10 +119,12 @@ function question(dice: Dice): string {
 /** Writing without tagged data: what agents and engineers destroy all day. */
 function repair(dice: Dice): string {
   const table = one(plain, dice);
+  // Every second table is the archive of the one before it.
+  const pair = 2 * dice(plain.length / 2);
   const texts = [
     `UPDATE public.${table} SET note = upper(note) WHERE id = $1`,
     `DELETE FROM public.${table} WHERE id = $1`,
-    `INSERT INTO public.${table} (id, name) SELECT id, name FROM public.${one(plain, dice)} WHERE changed > $1 ON CONFLICT DO NOTHING`,
+    `INSERT INTO public.${plain[pair + 1]} (id, name) SELECT id, name FROM public.${plain[pair]} WHERE changed > $1 ON CONFLICT DO NOTHING`,
     `SELECT * FROM public.${table} WHERE id = $1 FOR UPDATE`,
   ];
   return one(texts, dice);
