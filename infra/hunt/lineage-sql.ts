@@ -12,11 +12,11 @@ export function moveStatements(t: Tables): string[] {
   return [
     `INSERT INTO ${t.ended} SELECT arrayJoin(e.ended), c.decided, c.lasted
      FROM ${t.effects} AS e INNER JOIN ${t.commands} AS c ON c.at = e.at WHERE NOT c.opaque AND c.lasted > 0`,
-    `INSERT INTO ${t.moves} SELECT q.pos, q.source, q.target, ${untilSql("q.finished")}, q.strong
+    `INSERT INTO ${t.moves} SELECT q.pos, greatest(q.pos, q.finished), q.source, q.target, ${untilSql("q.finished")}, q.strong
      FROM (SELECT e.at + 1 + e.part AS pos, m.1 AS source, m.2 AS target, c.finished AS finished, NOT c.opaque AS strong, arrayJoin(n.up) AS k
        FROM (SELECT at, part, arrayJoin(moves) AS m FROM ${t.effects}) AS e
        INNER JOIN ${t.commands} AS c ON c.at = e.at INNER JOIN ${t.names} AS n ON n.name = m.2) AS q
-     LEFT JOIN ${t.ended} AS d ON d.name = q.k GROUP BY q.pos, q.source, q.target, q.strong`,
+     LEFT JOIN ${t.ended} AS d ON d.name = q.k GROUP BY q.pos, q.finished, q.source, q.target, q.strong`,
     `INSERT INTO ${t.facts} SELECT source, target, pos, until, lane, 0
      FROM (SELECT m.*, arrayJoin([0, 1]) AS lane FROM ${t.moves} AS m INNER JOIN ${t.names} AS n ON n.name = m.source WHERE notEmpty(n.tags))
      WHERE lane = 0 OR strong`,
@@ -29,8 +29,10 @@ const untilSql = (finished: string) => `min(if(d.decided > ${finished}, d.lasted
 /** One round. @param round of the facts that are new; the next ones get `round + 1` */
 export function roundStatement(t: Tables, table: "facts" | "labels", round: number): string {
   const fresh = `(SELECT * FROM ${t[table]} WHERE round = ${round})`;
-  const meet = "f.at < m.pos AND m.pos < f.until AND (f.strong = 0 OR m.strong)";
-  const columns = "f.member AS member, m.target AS place, m.pos AS at, m.until AS until, f.strong AS strong";
+  // A move stays open until its command is finished: what comes to its source meanwhile goes on at once.
+  const arrives = "greatest(f.at, m.pos)";
+  const meet = `(f.at < m.pos OR f.at < m.closes) AND ${arrives} < f.until AND ${arrives} < m.until AND (f.strong = 0 OR m.strong)`;
+  const columns = `f.member AS member, m.target AS place, ${arrives} AS at, m.until AS until, f.strong AS strong`;
   // Overlap: the source is the place or contains it; or the place contains the source.
   return `INSERT INTO ${t[table]} SELECT member, place, min(x.at) AS first, until, strong, ${round + 1} FROM (
       SELECT ${columns} FROM (SELECT f.*, arrayJoin(n.up) AS k FROM ${fresh} AS f INNER JOIN ${t.names} AS n ON n.name = f.place) AS f

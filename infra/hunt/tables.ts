@@ -13,6 +13,7 @@ export const effectsMax = 65_535;
 export const never = "18446744073709551615";
 
 const columns = {
+  heard: "n UInt64, ms Float64, type String, id String, command String, event String",
   commands: `at UInt64, ms Float64, id String, opaque UInt8, unfinished UInt8, decided UInt64, finished UInt64, lasted UInt64,
     fields Map(String, Array(String)), numbers Map(String, Array(Float64))`,
   effects: `at UInt64, part UInt16, operation String, reads Array(String), writes Array(String), ends Array(String),
@@ -21,7 +22,7 @@ const columns = {
   parents: "at UInt64, task String, parent String",
   names: "name String, tags Array(String), up Array(String)",
   ended: "name String, decided UInt64, lasted UInt64",
-  moves: "pos UInt64, source String, target String, until UInt64, strong UInt8",
+  moves: "pos UInt64, closes UInt64, source String, target String, until UInt64, strong UInt8",
   facts: "member String, place String, at UInt64, until UInt64, strong UInt8, round UInt16",
   labels: "member String, place String, at UInt64, until UInt64, strong UInt8, round UInt16",
   present: "at UInt64, part UInt16, member String, strong UInt8",
@@ -48,7 +49,7 @@ export function tablesOf(prefix: string): Tables {
 /** @param kept `Memory`, or a table engine with its order for what does not fit */
 export function createStatements(tables: Tables, kept: "Memory" | "MergeTree"): string[] {
   const engineOf = (table: Table) =>
-    kept === "Memory" ? "Memory" : `MergeTree ORDER BY ${/^at UInt64/.test(columns[table]) ? "at" : "tuple()"}`;
+    kept === "Memory" ? "Memory" : `MergeTree ORDER BY ${/^(at|n) UInt64/.exec(columns[table])?.[1] ?? "tuple()"}`;
   return (Object.keys(columns) as Table[]).map(
     (table) => `CREATE TABLE ${tables[table]} (${columns[table]}) ENGINE = ${engineOf(table)}`,
   );
