@@ -5,25 +5,25 @@
  */
 import { containersOf } from "../../infra/catalog.ts";
 import type { Absence, ChainRule } from "../../infra/rules/rule-set.ts";
+import { latestFirst, offenders } from "./candidates.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, bringBy, choices, isUri, meet } from "./group.ts";
-import { lastUnder } from "./order.ts";
 import type { Step } from "./step.ts";
 
-/** @param agreed what the chain's steps agree in; one choice of it must be free of such events */
-export function isAbsent(
-  ground: Ground,
-  rule: ChainRule,
-  absence: Absence,
-  chain: readonly Step[],
-  agreed: Agreement,
-  last: Step,
-): boolean {
-  const found =
-    absence.scope === "window" ? eventsInFrame(ground, rule, absence, last) : between(ground, absence, chain);
-  if (found.length === 0) return true;
-  const fieldOf = (_: unknown, index: number) => absence.fields[index] ?? "";
-  const theirs = found.map((step) => bringBy(rule, step, ground.clusters, fieldOf)).filter((other) => other !== null);
+/** What is asked of one chain. */
+export interface Asked {
+  readonly rule: ChainRule;
+  readonly absence: Absence;
+  readonly chain: readonly Step[];
+  /** What the chain's steps agree in; one choice of it must be free of such events. */
+  readonly agreed: Agreement;
+  readonly last: Step;
+}
+
+export function isAbsent(ground: Ground, asked: Asked): boolean {
+  const { rule, agreed } = asked;
+  if (isSimple(rule, agreed)) return offence(ground, asked) === null;
+  const theirs = [...offences(ground, asked)].map(([, brought]) => brought);
   if (theirs.length === 0) return true;
   if (rule.groupBy.length === 1)
     return hasFree(
@@ -35,6 +35,42 @@ export function isAbsent(
   return false;
 }
 
+/** Whether there is but one choice. */
+export function isSimple({ groupBy }: ChainRule, agreed: Agreement): boolean {
+  return groupBy.every((key, index) => !isUri(key) && agreed[index]?.length === 1);
+}
+
+/** @returns where there is but one choice: the latest event that takes it */
+export function offence(ground: Ground, asked: Asked): Step | null {
+  for (const [step, brought] of offences(ground, asked))
+    if (meet(asked.rule, asked.agreed, brought) !== null) return step;
+  return null;
+}
+
+/** Latest first, with what they bring to the group. */
+function* offences(ground: Ground, asked: Asked): Generator<readonly [Step, Agreement]> {
+  const { rule, absence, chain, agreed, last } = asked;
+  const isFrame = absence.scope === "window";
+  const places = chain.map(({ at }) => at);
+  const ends = absence.between === null ? places : absence.between.map((place) => places[place] ?? 0);
+  const insiders = isFrame ? null : new Set(chain.map(({ subject }) => subject.identity));
+  const [after, before] = isFrame ? [-1, last.at] : [Math.min(...ends), Math.max(...ends)];
+  const sinceMs = last.atMs - rule.timespanMs;
+  const fieldOf = (_: unknown, index: number) => absence.fields[index] ?? "";
+  const bring = (step: Step) =>
+    insiders?.has(step.subject.identity) || !isCertain(ground, absence.detection, step)
+      ? null
+      : bringBy(rule, step, ground.clusters, fieldOf);
+  const own = isFrame ? bring(last) : null;
+  if (own !== null) yield [last, own];
+  for (const step of latestFirst(offenders(ground, rule, absence, agreed), before)) {
+    if (step.at <= after || step.atMs < sinceMs) return;
+    ground.budget.left -= 1;
+    const brought = bring(step);
+    if (brought !== null) yield [step, brought];
+  }
+}
+
 /** The same where there is one key: linear, however many members. */
 function hasFree(rule: ChainRule, members: readonly string[], taken: readonly string[]): boolean {
   const [key] = rule.groupBy;
@@ -44,34 +80,6 @@ function hasFree(rule: ChainRule, members: readonly string[], taken: readonly st
   const isTaken = (name: string) =>
     known.has(name) || around.has(name) || containersOf(name).some((outer) => known.has(outer));
   return members.some((member) => !isTaken(member));
-}
-
-function between(ground: Ground, { detection, between }: Absence, chain: readonly Step[]): Step[] {
-  const places = chain.map(({ at }) => at);
-  const ends = between === null ? places : between.map((place) => places[place] ?? 0);
-  const [after, before] = [Math.min(...ends), Math.max(...ends)];
-  const insiders = new Set(chain.map(({ subject }) => subject.identity));
-  const list = ground.steps.of(detection);
-  const found: Step[] = [];
-  for (let index = lastUnder(list, before); index >= 0; index -= 1) {
-    const step = list[index];
-    if (step === undefined || step.at <= after) break;
-    if (!insiders.has(step.subject.identity) && isCertain(ground, detection, step)) found.push(step);
-  }
-  return found;
-}
-
-/** By anybody, the completing event included. */
-function eventsInFrame(ground: Ground, rule: ChainRule, { detection }: Absence, last: Step): Step[] {
-  const list = ground.steps.of(detection);
-  const sinceMs = last.atMs - rule.timespanMs;
-  const found = isCertain(ground, detection, last) ? [last] : [];
-  for (let index = lastUnder(list, last.at); index >= 0; index -= 1) {
-    const step = list[index];
-    if (step === undefined || step.atMs < sinceMs) break;
-    if (isCertain(ground, detection, step)) found.push(step);
-  }
-  return found;
 }
 
 function isCertain(ground: Ground, { index, firing }: Absence["detection"], step: Step): boolean {

@@ -1,12 +1,12 @@
 /** Where a search looks: the lists that hold every step which can be tied to what is chosen already. */
-import type { ChainRule, GroupKey } from "../../infra/rules/rule-set.ts";
+import type { Absence, ChainRule, GroupKey } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
 import type { Alikes } from "./alike.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, isUri } from "./group.ts";
 import type { Listing } from "./listing.ts";
 import { lastUnder } from "./order.ts";
-import { everywhere, groupKind, type PostingKind, type Postings, tableOf } from "./postings.ts";
+import { everywhere, groupKind, kindNamed, type PostingKind, type Postings, tableOf } from "./postings.ts";
 import { resources, type Step } from "./step.ts";
 
 type Lists = readonly Listing[];
@@ -67,6 +67,18 @@ export function narrowed(ground: Ground, rule: ChainRule, place: number, agreed:
   for (const [index, key] of rule.groupBy.entries()) {
     const lists = byKey(ground, postings, groupKind(key, place), key, agreed[index] ?? []);
     if (lists !== null && (best === null || size(lists) < size(best))) best = lists;
+  }
+  return best;
+}
+
+/** Where events of an absence are, by what a chain agrees in. */
+export function offenders(ground: Ground, rule: ChainRule, { detection, fields }: Absence, agreed: Agreement): Lists {
+  const postings = ground.steps.postings(detection);
+  let best: Lists = [ground.steps.listing(detection)];
+  if (postings === undefined || rule.groupNull) return best;
+  for (const [index, key] of rule.groupBy.entries()) {
+    const lists = byKey(ground, postings, kindNamed(key, fields[index] ?? ""), key, agreed[index] ?? []);
+    if (lists !== null && size(lists) < size(best)) best = lists;
   }
   return best;
 }

@@ -8,11 +8,13 @@
  */
 import type { ChainRule, Detection, LinkPair } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
-import { isAbsent } from "./absent.ts";
+import { type Asked, isAbsent, isSimple, offence } from "./absent.ts";
 import { dependsOnNoPlace } from "./alike.ts";
 import { byTies, latestFirst, latestOfEach, narrowed, size, walkCost } from "./candidates.ts";
+import { choicesOf, type Outside } from "./exempt.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, bring, meet } from "./group.ts";
+import { isLater } from "./later.ts";
 import type { Listing } from "./listing.ts";
 import { fieldTexts, matchedBy, resources, type Step } from "./step.ts";
 
@@ -28,11 +30,22 @@ export interface Question {
   readonly apart?: ReadonlySet<string>;
   /** Somebody who must have done one of these steps. */
   readonly pinned?: { readonly place: number; readonly identity: string };
+  /** Steps that must stand outside a pipeline's run. */
+  readonly outside?: readonly { readonly place: number; readonly is: Outside }[];
 }
 
 /** @returns the steps in rule order, or null; null means nothing when `ground.budget.spent` */
 export function findChain(ground: Ground, question: Question): readonly Step[] | null {
-  return new Search(ground, question).run();
+  const { rule, last } = question;
+  const tests = ground.exempt.outsideOf(rule, last);
+  if (tests.length === 0) return new Search(ground, question).run();
+  let latest: readonly Step[] | null = null;
+  for (const places of choicesOf(rule.steps.length, tests.length)) {
+    const outside = tests.map((is, at) => ({ is, place: places[at] ?? 0 }));
+    const found = new Search(ground, { ...question, outside }).run();
+    if (found !== null && (latest === null || isLater(found, latest))) latest = found;
+  }
+  return latest;
 }
 
 /** Fields that one step may have several values of; a further field of a plain event may too, and is not pruned by. */
@@ -50,6 +63,8 @@ class Search {
   /** Context of a failure → highest position below which it is known to fail. */
   readonly #failed = new Map<string, number>();
   #looks = 0;
+  /** Set when a chain failed because of this event. */
+  #barrier: Step | null = null;
   /** Different values among the chosen, until that changes. */
   #different: readonly string[] | null = null;
   readonly #pairs: readonly (readonly LinkPair[])[];
@@ -69,7 +84,10 @@ class Search {
     );
     this.#asked = askedOf(this.#pairs);
     const isWhole = question.apart === undefined && question.strongOnly !== true;
-    this.#placeless = this.#rule.steps.map((_, place) => isWhole && dependsOnNoPlace(this.#rule, place));
+    const apart = new Set(question.outside?.map(({ place }) => place));
+    this.#placeless = this.#rule.steps.map(
+      (_, place) => isWhole && !apart.has(place) && dependsOnNoPlace(this.#rule, place),
+    );
   }
 
   run(): readonly Step[] | null {
@@ -113,8 +131,39 @@ class Search {
       if (this.#choose(place - 1, agreement, this.#ordered ? step.at : bound)) return true;
       this.#set(place, undefined);
       if (budget.spent) return false;
+      const barrier = place === 0 ? this.#takeBarrier() : null;
+      if (barrier !== null) return this.#chooseBehind(barrier, agreed, bound);
     }
     if (context !== null) this.#failed.set(context, bound);
+    return false;
+  }
+
+  #takeBarrier(): Step | null {
+    const barrier = this.#barrier;
+    this.#barrier = null;
+    return barrier;
+  }
+
+  /** Behind an event that must not stand between, only its own identity can begin the chain: that makes it an insider. */
+  #chooseBehind(barrier: Step, agreed: Agreement | null, bound: number): boolean {
+    const [detection] = this.#rule.steps;
+    const { identity } = barrier.subject;
+    const { budget, steps } = this.#ground;
+    const listing = detection && identity && steps.postings(detection)?.of("field identity", identity);
+    if (!listing) return false;
+    for (const step of latestFirst([listing], Math.min(bound, barrier.at))) {
+      if (step.atMs < this.#question.last.atMs - this.#rule.timespanMs) return false;
+      budget.left -= 1;
+      budget.spent ||= budget.left < 0;
+      if (budget.spent) return false;
+      const agreement = step.hits.includes(detection.index) ? this.#admits(0, step, agreed) : null;
+      if (agreement === null) continue;
+      this.#set(0, step);
+      if (this.#choose(-1, agreement, step.at)) return true;
+      this.#set(0, undefined);
+      const next = this.#takeBarrier();
+      if (next !== null && next.subject.identity !== identity) return false;
+    }
     return false;
   }
 
@@ -167,9 +216,10 @@ class Search {
 
   /** @returns what the chain agrees in with this step, or null when it cannot stand here */
   #admits(place: number, step: Step, agreed: Agreement | null): Agreement | null {
-    const { strongOnly, pinned, apart, last } = this.#question;
+    const { strongOnly, pinned, apart, outside, last } = this.#question;
     if (step !== last && apart?.has(step.command)) return null;
     if (strongOnly && step.opaque) return null;
+    if (outside?.some((one) => one.place === place && !one.is(step))) return null;
     if (pinned?.place === place && step.subject.identity !== pinned.identity) return null;
     if (!this.#ordered && this.#chosen.includes(step)) return null;
     const { clusters, links } = this.#ground;
@@ -233,8 +283,19 @@ class Search {
     if (distinct !== null && this.#values().length < distinct.min) return false;
     for (const [place, step] of chain.entries())
       if (step.commit && !standsAlone(step, place, chain, steps)) return false;
-    const { last } = this.#question;
-    return absences.every((absence) => isAbsent(this.#ground, this.#rule, absence, chain, agreed ?? [], last));
+    return absences.every((absence) => this.#isFree({ ...this.#question, absence, chain, agreed: agreed ?? [] }));
+  }
+
+  /** Notes what stands in the way of every earlier first step too. */
+  #isFree(asked: Asked): boolean {
+    if (isAbsent(this.#ground, asked)) return true;
+    const { absence, rule, agreed } = asked;
+    const fromFirst = absence.between === null || absence.between.includes(0);
+    if (!this.#ordered || absence.scope !== "between" || !fromFirst || !isSimple(rule, agreed)) return false;
+    const barrier = offence(this.#ground, asked);
+    // Without an identity it may be excused by any event that has none either.
+    if (barrier?.subject.identity !== undefined) this.#barrier = barrier;
+    return false;
   }
 
   /** Everything that the rest of the search depends on, apart from the bound. */

@@ -29,7 +29,15 @@ export const everywhere = "*";
 /** @returns by detection index: the kinds that some rule's links or groups ask for */
 export function kindsAsked({ forms, detections }: RuleSet): readonly ReadonlySet<PostingKind>[] {
   const asked = detections.map(() => new Set<PostingKind>());
-  for (const { steps, links, groupBy } of forms) {
+  for (const { steps, links, groupBy, absences } of forms) {
+    for (const { detection, fields } of absences) {
+      for (const [index, key] of groupBy.entries()) {
+        const posting = kindNamed(key, fields[index] ?? "");
+        if (posting) asked[detection.index]?.add(posting);
+      }
+      // Behind somebody's announcement only his own events can begin a chain.
+      asked[steps[0]?.index ?? -1]?.add("field identity");
+    }
     for (const { from, to, by } of links)
       for (const place of [from, to])
         for (const kind of by) {
@@ -52,8 +60,12 @@ const steadyFields: ReadonlySet<string> = new Set(
 
 /** @returns what to look a group up by, or null. A name that is not ours is a field of a plain event, which is complete. */
 export function groupKind(key: GroupKey, place: number): PostingKind | null {
+  return kindNamed(key, key.kind === "field" ? (key.fields[place] ?? key.name) : "");
+}
+
+/** The same under the name that an event of its own has for the key. */
+export function kindNamed(key: GroupKey, field: string): PostingKind | null {
   if (key.kind !== "field") return key.kind === "lineage" ? "lineage" : "field identity";
-  const field = key.fields[place] ?? key.name;
   if (field === "resource") return "touches";
   if (field === "writes") return "writes";
   return steadyFields.has(field) || fieldNamed(field) === undefined ? `field ${field}` : null;
