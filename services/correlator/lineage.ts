@@ -247,6 +247,14 @@ export class Lineage implements Edges {
     }
   }
 
+  /** A session is closed: its temporary tables (`…/pg_temp.<name>@<session>`) are gone with it. */
+  endSession(session: string, at: number): void {
+    for (const [container, places] of this.inside)
+      if (container.endsWith("/pg_temp"))
+        for (const table of new Set([...places].map((place) => place.split("#")[0] ?? place)))
+          if (table.endsWith(`@${session}`)) this.#cut(table, at, at);
+  }
+
   #cut(resource: string, at: number, decidedAt: number): void {
     const cuts = this.cuts.get(resource) ?? [];
     cuts.push({ at, floor: Math.max(decidedAt, cuts.at(-1)?.floor ?? 0) });
@@ -329,8 +337,7 @@ export class Lineage implements Edges {
     for (const [place, origins] of settled) this.settled.set(place, origins);
     for (const [to, lanes] of this.lanes) {
       for (const [key, lane] of lanes) {
-        const isKept = ({ at, step, effect }: Flow) =>
-          !effect.withdrawn && (at >= before || step.finishedAt >= before);
+        const isKept = ({ at, step, effect }: Flow) => !effect.withdrawn && (at >= before || step.finishedAt >= before);
         lane.flows.splice(0, lane.flows.length, ...lane.flows.filter(isKept));
         lane.until.length = 0;
         if (lane.flows.length === 0) lanes.delete(key);

@@ -14,6 +14,7 @@ import { answerFor, settleFirings } from "./answer.ts";
 import type { Asking } from "./asking.ts";
 import { createClusters, createTasks } from "./cluster.ts";
 import { Firings } from "./firings.ts";
+import { Horizon } from "./horizon.ts";
 import { Lineage } from "./lineage.ts";
 import { readPlain } from "./plain.ts";
 import { endingsOf } from "./shape.ts";
@@ -56,6 +57,7 @@ export class Offline {
   /** By detection: the correlation whose firings it stands for. */
   readonly #inner: ReadonlyMap<number, ChainRule>;
   readonly #ids = new Set<string>();
+  readonly #horizon = new Horizon();
   #at = 0;
   #nowMs = Number.NEGATIVE_INFINITY;
 
@@ -107,6 +109,14 @@ export class Offline {
     this.#memory.tallies.forget();
   }
 
+  /** Forgets what has left every window. */
+  #sweep({ at, atMs }: Step): void {
+    const beforeMs = atMs - this.#rules.timespanMsMax;
+    this.#steps.drop(beforeMs);
+    const horizon = this.#horizon.pass(at, atMs, beforeMs);
+    this.#lineage.forget(horizon, horizon, { ...limits, originsPerResourceMax: Number.POSITIVE_INFINITY });
+  }
+
   #fire(step: Step): Firing[] {
     step.lineage = this.#lineage.taggedNow(resources(step, "touches")).members;
     const tags = this.#lineage.tagsInOrder(step);
@@ -118,7 +128,7 @@ export class Offline {
     this.#lineage.add(step);
     this.#lineage.last(step, step.at + 1);
     if (step.hits.length > 0) this.#steps.add(step, false);
-    if (this.#at % sweepLinesEvery === 0) this.#steps.drop(step.atMs - this.#rules.timespanMsMax);
+    if (this.#at % sweepLinesEvery === 0) this.#sweep(step);
     return [...enforced, ...observed]
       .sort((a, b) => a.rule.index - b.rule.index)
       .map(({ rule, chain, found }) => ({

@@ -195,6 +195,7 @@ export class Timeline {
       this.#commands.delete(state.command);
     }
     sessions?.delete(subject.session ?? "");
+    if (subject.session !== undefined) this.#lineage.endSession(subject.session, at);
   }
 
   /** Where the oldest command began of which something may still come; `at` when there is none. */

@@ -238,3 +238,48 @@ test("a rollback takes back what came to a copy that waited", () => {
   finished(played, "rollback", { undone: ["load"] });
   assert.deepEqual(played.correlator.tagsOf("orders/public.reporting"), []);
 });
+
+test("a session that is closed takes its temporary tables along, and nobody else's", () => {
+  const played = world();
+  const own = (session: string) => `orders/pg_temp.t@${session}`;
+  command(played, "s1", move(customers, own("s1")));
+  command(played, "s2", move(customers, own("s2")));
+  command(played, "c3", move(own("s1"), "orders/public.kept"));
+  const data = { reason: "", commands: 1, clientBytes: 0, targetBytes: 0 };
+  const envelope = { atMs: start, source: "gateway/g", role: "gateway" as const, subject: { session: "s1" } };
+  played.fold({ ...envelope, type: "session.closed", id: "closed", data });
+  assert.deepEqual(played.correlator.tagsOf(own("s1")), []);
+  assert.deepEqual(played.correlator.tagsOf(own("s2")), tags);
+  assert.deepEqual(played.correlator.tagsOf("orders/public.kept"), tags);
+});
+
+test("history that every window has left is kept in short: what it brought stays, and the flows are gone", () => {
+  const tight = { sweepRecordsEvery: 10, flowsSettledEvery: 10 };
+  const played = play(chainRule(usual, "").replace("timespan: 24h", "timespan: 1s"), { limits: tight });
+  const hour = 3_600_000;
+  let atMs = start;
+  const tick = () => {
+    atMs += hour;
+    const tock = { source: "correlator/c", role: "correlator" as const, subject: {}, data: {} };
+    played.fold({ type: "clock.ticked", id: `t${atMs}`, atMs, ...tock });
+  };
+  command(played, "old", move("orders/public.staging", "orders/public.report"));
+  command(played, "load", move(customers, "orders/public.staging"));
+  command(played, "on", move("orders/public.staging", "orders/public.kept"));
+  command(played, "open", move("orders/public.staging", "orders/public.waiting"), null);
+  const closed = { reason: "", commands: 1, clientBytes: 0, targetBytes: 0 };
+  const envelope = { atMs: start, source: "gateway/g", role: "gateway" as const, subject: { session: "open" } };
+  played.fold({ ...envelope, type: "session.closed", id: "closed", data: closed });
+  command(played, "end", end("orders/public.staging"));
+  for (let index = 0; index < 40; index += 1) tick();
+  for (let index = 0; index < 20; index += 1) command(played, `n${index}`, move("orders/public.x", "orders/public.y"));
+  for (let index = 0; index < 40; index += 1) tick();
+  assert.deepEqual(played.correlator.tagsOf("orders/public.kept"), tags);
+  assert.deepEqual(played.correlator.tagsOf("orders/public.waiting"), tags);
+  assert.deepEqual(played.correlator.tagsOf("orders/public.report"), []);
+  assert.deepEqual(played.correlator.tagsOf("orders/public.staging"), []);
+  const flows = [...played.correlator.keep()].filter(
+    (line) => line.startsWith('["o","at",') && line.includes('"effect"'),
+  );
+  assert.ok(flows.length < 8, `${flows.length} flows are kept`);
+});
