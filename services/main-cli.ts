@@ -79,10 +79,11 @@ const offline: OfflineParts = {
       warn,
     });
   },
-  async replayRules({ file, rules, sinceMs, tell, complain }) {
-    const { replayRules } = await import("./main-replay.ts");
+  async replayRules({ file, rules, sinceMs, sql, tell, complain }) {
+    const { huntRules, replayRules } = await import("./main-replay.ts");
     const files = await Promise.all((await Promise.all(rules.map(rulesAt))).flat().map(ruleFile));
-    return await replayRules({ file, rules: files, sinceMs, tell, now: Date.now, fatal: ending(complain) });
+    const options = { file, rules: files, sinceMs, tell, now: Date.now, fatal: ending(complain) };
+    return await (sql ? huntRules(options) : replayRules(options));
   },
   async configCheck(file) {
     try {

@@ -1,14 +1,18 @@
 /**
- * `throughline rules replay`: rules over the log that there is. Reads the data folder, or through the gateway's socket
+ * `throughline rules replay`: rules over the log that there is, or by SQL over the store. Reads the data folder, or through the gateway's socket
  * where that runs; needs what `store rebuild` needs: the configuration, and the right to read the folder.
  */
 import { basename } from "node:path";
 import { loadConfig } from "../infra/config.ts";
+import { huntStore, type RetroFound } from "../infra/hunt/retro.ts";
 import type { Entry } from "../infra/log/entry.ts";
 import { entryOf, foldedData, isReadable, subjectOf } from "../infra/log/fold.ts";
 import type { LogRecord } from "../infra/log/log.ts";
+import { loadRules } from "../infra/rules/load.ts";
+import { withEngine } from "../infra/store/open.ts";
 import { maySay } from "../schemas/event.ts";
-import { type Completed, Retrospect } from "./correlator/retrospect.ts";
+import type { RuleCompletion } from "./cli/parts.ts";
+import { Retrospect } from "./correlator/retrospect.ts";
 import { readPolicyFiles } from "./main-policy.ts";
 import { openLogOf } from "./main-rebuild.ts";
 
@@ -17,7 +21,7 @@ export interface ReplayOptions {
   /** Rule files by name; none = those of the configuration. */
   readonly rules: readonly { readonly name: string; readonly text: string }[];
   readonly sinceMs: number;
-  readonly tell: (completed: Completed) => void;
+  readonly tell: (completed: RuleCompletion) => void;
   readonly now: () => number;
   readonly fatal: (error: Error) => void;
 }
@@ -47,6 +51,22 @@ export async function replayRules(options: ReplayOptions): Promise<number> {
   } finally {
     await log.close();
   }
+}
+
+/** The same asked of the store, by SQL made from the rules. @returns 0: no record was folded */
+export async function huntRules(options: ReplayOptions): Promise<number> {
+  const config = await loadConfig(options.file);
+  const inForce = await readPolicyFiles(config);
+  const rules = options.rules.length === 0 ? inForce.rules : loadRules(options.rules);
+  const prefix = `hunt_${process.pid}_${options.now()}`;
+  const job = { rules, catalog: inForce.catalog, sinceMs: options.sinceMs, prefix };
+  for (const found of await withEngine(config, (engine) => huntStore(engine, job))) options.tell(completionOf(found));
+  return 0;
+}
+
+function completionOf({ rule, title, action, last, steps }: RetroFound): Parameters<ReplayOptions["tell"]>[0] {
+  const accounts = [...new Set(steps.map(({ account }) => account))].join(", ");
+  return { ...last, chain: { rule, action, strength: null, steps, sentence: `${title}: ${accounts}.` } };
 }
 
 /** As `policy.changed` names files: no folders, so two of one name must be told apart. */

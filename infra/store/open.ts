@@ -33,6 +33,21 @@ export async function openEmptiedStore(config: Configured, encodePosition: Encod
   return await opened(config, (engine) => emptyStore(engine, optionsOf(config, encodePosition)));
 }
 
+/**
+ * For questions of an operator beside the store's own. The embedded engine is one process's at a time: then projector and
+ * api must be stopped.
+ * @throws ThroughlineError `log.locked`, `store.unavailable`, `config.unreadable`
+ */
+export async function withEngine<T>(config: Configured, use: (engine: Engine) => Promise<T>): Promise<T> {
+  const lock = config.store?.server ? null : lockFolder(join(config.data, "projector"));
+  try {
+    const engine = await engineOf(config);
+    return await use(engine).finally(() => engine.close());
+  } finally {
+    lock?.release();
+  }
+}
+
 function optionsOf({ tenant, store }: Configured, encodePosition: Encode): StoreOptions {
   return { tenant, encodePosition, retention: store?.retention, cluster: store?.server?.cluster };
 }

@@ -319,6 +319,7 @@ function offlineCommands(program: Command, start: Start): void {
     .command("replay [rules...]")
     .description("what rules would have held in the recorded log (default: the rules of the configuration)")
     .requiredOption("--since <moment>", "15m, 2h, 30d, or 2026-01-31T03:00:00Z")
+    .option("--sql", "ask the store by SQL instead of folding the log: by what lasted, for long times")
     .option("--config <file>", "the configuration", "throughline.yaml")
     .action((files: string[], options: ReplayRulesOptions) => replayRules(start(), files, options));
   program

@@ -42,7 +42,11 @@ export interface RuleCompletion {
   readonly command: string;
   readonly identity: string;
   readonly account: string;
-  readonly chain: Pick<ChainEvidence, "rule" | "action" | "strength" | "steps" | "sentence">;
+  readonly chain: Pick<ChainEvidence, "rule" | "action" | "sentence"> & {
+    /** Null where it was not asked. */
+    readonly strength: ChainEvidence["strength"] | null;
+    readonly steps: readonly { readonly event: string; readonly account: string }[];
+  };
 }
 
 /** Positions are the log's own texts: digits. */
@@ -62,12 +66,13 @@ export interface OfflineParts {
     readonly events: string;
     readonly warn: (line: string) => void;
   }) => AsyncIterable<RuleFiring>;
-  /** Folds the whole log under rules that may not have been in force. @returns how many records were folded */
+  /** Rules that may not have been in force, over the whole log or, by SQL, the store. @returns how many records were folded */
   readonly replayRules: (job: {
     readonly file: string;
     /** Rule files or folders; none = those of the configuration. */
     readonly rules: readonly string[];
     readonly sinceMs: number;
+    readonly sql: boolean;
     readonly tell: (completed: RuleCompletion) => void;
     readonly complain: (what: string) => void;
   }) => Promise<number>;

@@ -49,6 +49,7 @@ export async function runRules(context: Context, files: readonly string[], optio
 export interface ReplayRulesOptions {
   readonly since: string;
   readonly config: string;
+  readonly sql?: boolean;
 }
 
 /** What rules would have held in the log that there is. @param rules files or folders; none = those of the configuration */
@@ -65,10 +66,11 @@ export async function replayRules(
     if (context.json) terminal.out(JSON.stringify(jsonOf(completed)));
     else for (const line of completionLines(completed)) terminal.out(line);
   };
-  const records = await offline.replayRules({ file: options.config, rules, sinceMs, tell, complain: terminal.err });
-  terminal.err(
-    `${counts.hold} would have been held, ${counts.block} blocked, ${counts.alert} told, in ${records} records of the log.`,
-  );
+  const sql = options.sql === true;
+  const job = { file: options.config, rules, sinceMs, sql, tell, complain: terminal.err };
+  const records = await offline.replayRules(job);
+  const where = sql ? "by the store" : `in ${records} records of the log`;
+  terminal.err(`${counts.hold} would have been held, ${counts.block} blocked, ${counts.alert} told, ${where}.`);
 }
 
 function jsonOf({ atMs, event, command, identity, account, chain }: RuleCompletion) {

@@ -115,6 +115,18 @@ test("people read a sentence, and only what came since is told", async () => {
   assert.equal(later.stdout, "");
 });
 
+test("the store, asked by SQL, finds the same once it is filled", async () => {
+  const words = ["rules", "replay", join(folder, "new.yml"), "--since", "30d"];
+  await run("store", "rebuild");
+  const bySql = await run("--json", ...words, "--sql");
+  const byLog = await run("--json", ...words);
+  const of = (text: string) => {
+    const { rule, event, action, chain: ids, account, accounts } = JSON.parse(text);
+    return { rule, event, action, ids, account, accounts };
+  };
+  assert.deepEqual(of(bySql.stdout), of(byLog.stdout));
+});
+
 test("files without a rule are an error, not an empty answer", async () => {
   await writeFile(join(folder, "none.yml"), "");
   await assert.rejects(run("rules", "replay", join(folder, "none.yml"), "--since", "30d"), /hold no rule/);
