@@ -30,6 +30,10 @@ export const errorCatalogue = {
     kind: "fault",
     hint: "This version does not evaluate that key; take it out or wait for the release that does.",
   },
+  "pipeline.invalid": {
+    kind: "fault",
+    hint: "Correct the pipeline at the place named; what was in force stays.",
+  },
   "log.locked": { kind: "fault", hint: "Another process owns this data folder; stop it, or use another folder." },
   "log.full": {
     kind: "fault",

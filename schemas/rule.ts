@@ -4,6 +4,7 @@
  * What a key means stands in DETECTION §1, §2 and §6; what of it this version evaluates, infra/rules/load.ts checks.
  */
 import { linkKinds } from "./chain.ts";
+import { pipelinesSchema } from "./pipeline.ts";
 import { logsourceSchema, ruleHead } from "./rule-head.ts";
 import { closed, type Static, Type } from "./shape.ts";
 
@@ -56,7 +57,7 @@ export const chainKeySchema = closed({
   distinct: Type.Optional(closed({ field: name, min: Type.Integer({ minimum: 2, maximum: 100 }) })),
   absent: Type.Optional(Type.Union([absentSchema, Type.Array(absentSchema)])),
   until: Type.Optional(name),
-  unless: Type.Optional(Type.Unknown()),
+  unless: Type.Optional(closed({ pipeline: Type.Union([name, names]) })),
   runs: Type.Optional(Type.Array(closed({ rule: name, min: Type.Integer({ minimum: 2, maximum: 100_000 }) }))),
   "group-by-null": Type.Optional(Type.Boolean()),
   gate: Type.Optional(gateSchema),
@@ -69,6 +70,8 @@ export const inlineTestsSchema = Type.Array(
   closed({
     name: Type.Optional(name),
     catalog: Type.Optional(catalogLines),
+    /** As in pipelines.yaml. */
+    pipelines: Type.Optional(pipelinesSchema),
     given: Type.Optional(Type.String()),
     when: name,
     expect: oneOf(expectations),

@@ -4,13 +4,14 @@
  */
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type Catalog, parseCatalog } from "../infra/catalog.ts";
 import type { Entry } from "../infra/log/entry.ts";
 import { loadPolicy } from "../infra/policy/cedar.ts";
 import { expectFits, type PolicyChange, PolicyParts, type WholePolicy } from "../infra/policy/packed.ts";
 import type { Policy } from "../infra/policy/policy.ts";
 import { loadRules } from "../infra/rules/load.ts";
+import { expectDeclared, loadPipelines } from "../infra/rules/pipeline.ts";
 import type { RuleSet } from "../infra/rules/rule-set.ts";
 import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
@@ -19,12 +20,12 @@ export interface PolicyFiles {
   readonly catalog: Catalog;
   readonly policy: Policy;
   readonly rules: RuleSet;
-  /** As `policy.changed` carries them: `policy.cedar`, `catalog.yaml`, `rules/<file>`. */
+  /** As `policy.changed` carries them: `policy.cedar`, `catalog.yaml`, `rules/<file>`, `pipelines.yaml` if there is one. */
   readonly texts: Record<string, string>;
   readonly digest: string;
 }
 
-/** @throws ThroughlineError `config.unreadable`, `policy.invalid`, `catalog.invalid`, `rule.invalid`, `rule.unsupported` */
+/** @throws ThroughlineError `config.unreadable`, `policy.invalid`, `catalog.invalid`, `rule.invalid`, `rule.unsupported`, `pipeline.invalid` */
 export async function readPolicyFiles(config: Pick<Config, "policy" | "catalog" | "rules">): Promise<PolicyFiles> {
   const texts: Record<string, string> = {
     "policy.cedar": await text(config.policy),
@@ -34,6 +35,8 @@ export async function readPolicyFiles(config: Pick<Config, "policy" | "catalog" 
     .filter((name) => /\.ya?ml$/.test(name))
     .sort();
   for (const name of names) texts[`rules/${basename(name)}`] = await text(join(config.rules, name));
+  const pipelines = await textIfAny(join(dirname(config.catalog), "pipelines.yaml"));
+  if (pipelines !== null) texts["pipelines.yaml"] = pipelines;
   expectFits(texts);
   return compiled(texts, config);
 }
@@ -44,6 +47,8 @@ function compiled(texts: Record<string, string>, at: Pick<Config, "policy" | "ca
   const policy = loadPolicy({ text: texts["policy.cedar"] ?? "", file: at.policy, catalog: catalog.version });
   const names = Object.keys(texts).filter((name) => name.startsWith("rules/"));
   const rules = loadRules(names.map((name) => ({ name: join(at.rules, basename(name)), text: texts[name] ?? "" })));
+  const beside = join(dirname(at.catalog), "pipelines.yaml");
+  expectDeclared(rules, loadPipelines(texts["pipelines.yaml"] ?? "", beside));
   const digest = createHash("sha256").update(JSON.stringify(texts)).digest("hex");
   return { catalog, policy, rules, texts, digest };
 }
@@ -134,6 +139,11 @@ export function policyChange(
 
 function text(file: string): Promise<string> {
   return readFile(file, "utf8").catch(unreadable(file));
+}
+
+async function textIfAny(file: string): Promise<string | null> {
+  const missing = (error: NodeJS.ErrnoException) => (error.code === "ENOENT" ? null : unreadable(file)(error));
+  return readFile(file, "utf8").catch(missing);
 }
 
 function unreadable(path: string): (cause: unknown) => never {

@@ -121,7 +121,7 @@ class Resolver {
   #firing(entry: Named, depth: number): Detection {
     const known = this.#firings.get(entry);
     if (known !== undefined) return known;
-    const firing = this.ruleOf(entry, depth + 1);
+    const firing = whole(this.ruleOf(entry, depth + 1));
     const lasts = [...new Set([...firing.lasts].flatMap((at) => firing.steps[at] ?? []))];
     const { name, title, level } = firing;
     const category = lasts[0]?.category ?? "command";
@@ -148,6 +148,13 @@ class Resolver {
     this.#versions.set(entry, version);
     return version;
   }
+}
+
+/** A firing is an event whatever a pipeline leaves out: what is exempt is said by the rule that is asked. */
+function whole(rule: ChainRule): ChainRule {
+  return rule.unless.length === 0
+    ? rule
+    : { ...rule, unless: [], variants: rule.variants.map((form) => ({ ...form, unless: [] })) };
 }
 
 function anyOf(

@@ -1,8 +1,10 @@
 /** What answers are worked out from, and the places that a completing step may take. */
 import { type ChainRule, canBeLast } from "../../infra/rules/rule-set.ts";
+import { Exempt } from "./exempt.ts";
 import { Firings } from "./firings.ts";
 import type { Budget, Ground } from "./ground.ts";
 import { type Evidence, Links } from "./links.ts";
+import type { Pipelines } from "./pipelines.ts";
 import type { Endings } from "./shape.ts";
 import type { Step } from "./step.ts";
 import type { Steps } from "./steps.ts";
@@ -14,6 +16,8 @@ export interface Asking {
   readonly endings: Endings;
   /** Candidates looked at before the rest counts as not known. */
   readonly looksMax: number;
+  /** Absent: nothing is exempt. */
+  readonly pipelines?: Pipelines;
   /** What is remembered from question to question where history only grows. */
   readonly memory?: { readonly firings: Firings; readonly tallies: Tallies };
 }
@@ -27,8 +31,10 @@ export function budgetOf({ looksMax }: Asking): Budget {
   return { left: looksMax, spent: false };
 }
 
-export function groundOf({ steps, evidence, memory }: Asking, budget: Budget): Ground {
+export function groundOf({ steps, evidence, memory, pipelines }: Asking, budget: Budget): Ground {
   const { clusters, tasks } = evidence;
   const firings = memory?.firings ?? new Firings();
-  return { steps, links: new Links(evidence), clusters, tasks, budget, firings, tallies: memory?.tallies ?? null };
+  const exempt = new Exempt(pipelines ?? null);
+  const links = new Links(evidence);
+  return { steps, links, clusters, tasks, budget, firings, exempt, tallies: memory?.tallies ?? null };
 }

@@ -194,9 +194,8 @@ class Fold implements Correlator {
     this.#catalog = createCatalog(kept.catalog);
     this.#lineage.restore(kept.lineage, this.#catalog);
     if (kept.texts !== null) {
-      this.#texts = kept.texts;
       const rules = (this.#parts.load ?? loadRules)(kept.texts);
-      this.#rules = rules;
+      [this.#texts, this.#rules] = [kept.texts, rules];
       this.#endings = endingsOf(rules.rules);
       this.#steps.reload(rules, () => {});
     }
@@ -358,8 +357,7 @@ class Fold implements Correlator {
       const rules = (this.#parts.load ?? loadRules)(texts);
       const catalog = catalogOf(files, this.#catalog);
       this.#pipelines.load(pipelinesOf(files), atMs);
-      this.#problem = null;
-      this.#texts = texts;
+      [this.#problem, this.#texts] = [null, texts];
       this.#takeOver(rules, catalog);
     } catch (error) {
       if (!(error instanceof ThroughlineError)) throw error;

@@ -21,8 +21,13 @@ export function findCount(
   apart?: ReadonlySet<string>,
 ): readonly Step[] | null {
   let best: readonly Step[] | null = null;
-  for (const counted of firingGroups(ground, rule, last, places, limits.countedNamedMax, apart))
+  const tests = ground.exempt.outsideOf(rule, last);
+  const most = tests.length === 0 ? limits.countedNamedMax : Number.POSITIVE_INFINITY;
+  for (const whole of firingGroups(ground, rule, last, places, most, apart)) {
+    if (tests.some((isOutside) => !whole.some(isOutside))) continue;
+    const counted = whole.slice(-limits.countedNamedMax);
     if (best === null || isLater(counted, best)) best = counted;
+  }
   return best;
 }
 

@@ -1,5 +1,6 @@
 /** What one question is asked of: the steps, what ties them, and how much may be looked at. */
 import type { Clusters, Tasks } from "./cluster.ts";
+import type { Exempt } from "./exempt.ts";
 import type { Firings } from "./firings.ts";
 import type { Links } from "./links.ts";
 import type { Steps } from "./steps.ts";
@@ -18,6 +19,7 @@ export interface Ground {
   readonly tasks: Tasks;
   readonly budget: Budget;
   readonly firings: Firings;
+  readonly exempt: Exempt;
   /** Sums carried on from question to question; null where what was counted may change. */
   readonly tallies: Tallies | null;
 }

@@ -10,6 +10,7 @@ import type { KeptTrace } from "./digest.ts";
 import type { KeptLineage } from "./edges.ts";
 import type { Horizon } from "./horizon.ts";
 import type { Output } from "./outputs.ts";
+import type { KeptPipelines } from "./pipelines.ts";
 import type { Repeats } from "./repeats.ts";
 import type { Step } from "./step.ts";
 import type { KeptSteps } from "./steps.ts";
@@ -32,6 +33,7 @@ export interface Kept {
   readonly lineage: KeptLineage;
   readonly timeline: KeptTimeline;
   readonly content: KeptContentEvidence;
+  readonly pipelines: KeptPipelines;
   readonly clusters: KeptClusters;
   readonly tasks: readonly (readonly [string, string])[];
   readonly horizon: ReturnType<Horizon["kept"]>;

@@ -75,7 +75,7 @@ function play(
   const correlator = createCorrelator({ emit: (draft) => drafts.push(draft), limits, load: () => all });
   correlator.goLive();
   const stage = new Stage((entry) => correlator.fold(entry));
-  stage.load({ "catalog.yaml": JSON.stringify(catalog) });
+  stage.load({ "catalog.yaml": JSON.stringify(catalog), "pipelines.yaml": JSON.stringify(test.pipelines ?? []) });
   if (correlator.problem !== null) throw new ThroughlineError("rule.invalid", correlator.problem);
   const given = readScene(test.given ?? "");
   const when = readScene(test.when)[0];

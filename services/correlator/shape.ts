@@ -58,5 +58,5 @@ function loosen(alike: readonly ChainRule[]): ChainRule | null {
   const fields = new Set(alike.map(({ distinct }) => distinct?.field));
   const min = Math.min(...alike.map(({ distinct }) => distinct?.min ?? 0));
   const distinct = fields.size === 1 && first.distinct !== null ? { field: first.distinct.field, min } : null;
-  return { ...first, distinct, timespanMs: Math.max(...alike.map(({ timespanMs }) => timespanMs)) };
+  return { ...first, unless: [], distinct, timespanMs: Math.max(...alike.map(({ timespanMs }) => timespanMs)) };
 }

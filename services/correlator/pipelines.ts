@@ -1,0 +1,148 @@
+/**
+ * Which pipelines are in force, what their accounts have done inside the window that is open, and whether a step belongs to a
+ * run without deviation (DETECTION §2.9). By the log alone: windows are those of the log's time, and a pipeline counts from
+ * the first window that begins when it is in force already, so that nobody declares what he is in the middle of.
+ */
+import { loadPipelines, type Pipeline } from "../../infra/rules/pipeline.ts";
+import type { ChainRule } from "../../infra/rules/rule-set.ts";
+import { windowAt } from "../../infra/rules/schedule.ts";
+import { limits } from "../../schemas/limits.ts";
+import type { PipelineText } from "../../schemas/pipeline.ts";
+import { type Run, Runs } from "./pipeline-run.ts";
+import { isLive, type Step } from "./step.ts";
+
+interface State {
+  readonly pipeline: Pipeline;
+  readonly sinceMs: number;
+  /** Of the window that `steps` are in; null before the first. */
+  startedMs: number | null;
+  /** Commands of its accounts inside it, in log order; null = more than can be followed. */
+  steps: Step[] | null;
+}
+
+/** `run` is null where the step is in none; then `why` says it, as a sentence without its end. */
+export interface Verdict {
+  readonly run: Run | null;
+  readonly why: string;
+}
+
+export type KeptPipelines = readonly {
+  readonly text: PipelineText;
+  readonly sinceMs: number;
+  readonly startedMs: number | null;
+  readonly steps: readonly Step[] | null;
+}[];
+
+export class Pipelines {
+  #states = new Map<string, State>();
+
+  /** Those in force from this moment on; what stays as it was goes on. */
+  load(pipelines: readonly Pipeline[], nowMs: number): void {
+    const before = this.#states;
+    this.#states = new Map();
+    for (const pipeline of pipelines) {
+      const known = before.get(pipeline.name);
+      const same = known?.pipeline.digest === pipeline.digest ? known : null;
+      this.#states.set(pipeline.name, same ?? { pipeline, sinceMs: nowMs, startedMs: null, steps: [] });
+    }
+  }
+
+  /** A command that counts from now on. */
+  add(step: Step): void {
+    if (!isLive(step)) return;
+    for (const state of this.#states.values()) {
+      if (!isAbout(state.pipeline, step)) continue;
+      const startedMs = this.#windowOf(state, step.atMs);
+      if (startedMs === null) continue;
+      if (startedMs !== state.startedMs) [state.startedMs, state.steps] = [startedMs, []];
+      if (state.steps === null) continue;
+      if (state.steps.length >= limits.pipelineCommandsMax) state.steps = null;
+      else insert(state.steps, step);
+    }
+  }
+
+  /** Pipelines that a rule leaves out. */
+  of({ unless }: ChainRule): readonly string[] {
+    return unless;
+  }
+
+  /** Whether a step belongs to a run of this pipeline that has not deviated; asked of the latest step there is. */
+  judge(name: string, last: Step): Verdict {
+    const state = this.#states.get(name);
+    if (state === undefined) return { run: null, why: "it is not declared" };
+    const { pipeline } = state;
+    const startedMs = this.#windowOf(state, last.atMs);
+    const { cron, for: length } = pipeline.text.window;
+    if (startedMs === null) return { run: null, why: `outside its schedule, ${cron} UTC for ${length}` };
+    const steps = startedMs === state.startedMs ? state.steps : [];
+    if (steps === null) return { run: null, why: "its accounts did more in this window than can be followed" };
+    const runs = new Runs(pipeline);
+    for (const step of steps) if (step.at < last.at) runs.take(step);
+    if (last.commit) return committed(runs.run, last, pipeline);
+    const unfinished = runs.run?.running ?? null;
+    if (!isAbout(pipeline, last))
+      return { run: null, why: `${last.subject.account ?? "somebody"} is no account of it` };
+    const why = runs.take(last);
+    const { run } = runs;
+    if (why !== null || run === null) return { run: null, why: why ?? "no run has begun" };
+    if (run.deviation !== null) return { run: null, why: run.deviation };
+    if (unfinished !== null && run.commands.size > 1) return { run: null, why: running(unfinished) };
+    return { run, why: "" };
+  }
+
+  #windowOf({ pipeline, sinceMs }: State, atMs: number): number | null {
+    const startedMs = windowAt(pipeline.schedule, atMs, pipeline.windowMs);
+    return startedMs !== null && startedMs >= sinceMs ? startedMs : null;
+  }
+
+  kept(): KeptPipelines {
+    return [...this.#states.values()].map(({ pipeline, sinceMs, startedMs, steps }) => ({
+      ...{ text: pipeline.text, sinceMs, startedMs },
+      steps: steps === null ? null : [...steps],
+    }));
+  }
+
+  /** Into an empty one. */
+  restore(kept: KeptPipelines): void {
+    const pipelines = loadPipelines(JSON.stringify(kept.map(({ text }) => text)), "pipelines.yaml");
+    for (const [at, { sinceMs, startedMs, steps }] of kept.entries()) {
+      const pipeline = pipelines[at];
+      if (pipeline === undefined) continue;
+      this.#states.set(pipeline.name, { pipeline, sinceMs, startedMs, steps: steps === null ? null : [...steps] });
+    }
+  }
+}
+
+/** Whether a step does more than read. */
+export function doesMore({ opaque, effects }: Step): boolean {
+  return opaque || effects.some(({ effect, withdrawn }) => !withdrawn && effect.operation !== "read");
+}
+
+/** A COMMIT belongs to a run by the commands that it makes lasting. */
+export function belongs({ commands }: Run, step: Step): boolean {
+  if (!step.commit) return commands.has(step.command);
+  return step.effects.every(({ of, withdrawn }) => withdrawn || commands.has(of));
+}
+
+function committed(run: Run | null, last: Step, { longestMs, text }: Pipeline): Verdict {
+  if (run === null) return { run, why: "no run has begun" };
+  if (run.deviation !== null) return { run: null, why: run.deviation };
+  if (last.atMs - run.startedMs > longestMs) return { run: null, why: `the run is older than ${text.longest}` };
+  if (run.running !== null) return { run: null, why: running(run.running) };
+  return belongs(run, last) ? { run, why: "" } : { run: null, why: "it commits what is no step of the run" };
+}
+
+function running(place: number): string {
+  return `step ${place + 1} has not finished, so its rows are not known`;
+}
+
+/** Whose commands a pipeline's runs are made of: those of its accounts on its targets, whoever uses them. */
+function isAbout({ accounts, targets }: Pipeline, { subject: { account, target } }: Step): boolean {
+  return account !== undefined && accounts.has(account) && (target === undefined || targets.has(target));
+}
+
+function insert(steps: Step[], step: Step): void {
+  let place = steps.length;
+  while (place > 0 && (steps[place - 1]?.at ?? 0) > step.at) place -= 1;
+  steps.splice(place, 0, step);
+}
