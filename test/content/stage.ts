@@ -83,9 +83,12 @@ export async function carrying(): Promise<Carrying> {
       };
     },
     async end() {
-      await stage.leave();
-      await world.stop();
-      await rm(folder, { recursive: true, force: true });
+      try {
+        await stage.leave();
+      } finally {
+        await world.stop();
+        await rm(folder, { recursive: true, force: true });
+      }
     },
   };
 }
