@@ -145,6 +145,8 @@ export const limits = {
   keyCachedMsMax: 5_000,
   /** Session keys kept in memory by one process for that long. */
   keysCachedMax: 1_024,
+  /** One question of a hunt over the store; who asks more narrows the rule or the time. */
+  huntSecondsMax: 600,
 } as const;
 
 export type Limits = { readonly [K in keyof typeof limits]: number };

@@ -5,6 +5,7 @@
  * Pure SQL but for three small things that are worked out here, because they are about names and not about commands:
  * the catalog's tags, which identities are one actor, and which tasks belong together.
  */
+import { limits } from "../../schemas/limits.ts";
 import { type Catalog, containersOf } from "../catalog.ts";
 import { actionOf, type ChainRule, type Detection, formsOf, type LinkPair, type RuleSet } from "../rules/rule-set.ts";
 import type { Engine } from "../store/engine.ts";
@@ -35,6 +36,8 @@ export interface Found {
 
 /** Data that is copied round and round ends after as many rounds as there are places; this is more than anybody has. */
 const roundsMax = 1_000;
+/** A rule whose steps match nearly everything joins nearly everything. */
+const bounded = `SETTINGS max_execution_time = ${limits.huntSecondsMax}`;
 /** Rows per INSERT of names. */
 const namesAtOnce = 2_000;
 
@@ -115,11 +118,11 @@ function isBetter(one: Row, other: Row): boolean {
 
 async function huntForm(engine: Engine, t: Tables, form: ChainRule, inside: boolean): Promise<Row[]> {
   const kin = `(SELECT groupArray(tuple(one, other, since)) FROM ${t.same}) AS same, (SELECT groupArray(tuple(one, other, since)) FROM ${t.related}) AS related`;
-  if (form.count !== null) return engine.ask<Row>(`WITH ${kin} ${countSql(t, form, form.count)}`);
+  if (form.count !== null) return engine.ask<Row>(`WITH ${kin} ${countSql(t, form, form.count)} ${bounded}`);
   const flows = form.links.filter(({ by }) => by.includes("flow"));
   if (flows.length > 0) await followFlows(engine, t, form, flows);
   const wantsStrong = inside || form.gate?.action === "block";
-  return engine.ask<Row>(`WITH ${kin} ${chainSql(t, form, wantsStrong)}`);
+  return engine.ask<Row>(`WITH ${kin} ${chainSql(t, form, wantsStrong)} ${bounded}`);
 }
 
 async function followFlows(engine: Engine, t: Tables, { steps }: ChainRule, flows: readonly LinkPair[]): Promise<void> {
