@@ -14,6 +14,7 @@ import { runCli } from "./cli/cli.ts";
 import type { OfflineParts } from "./cli/parts.ts";
 import { runRules } from "./correlator/offline.ts";
 import { testRules } from "./correlator/rehearse.ts";
+import { explainEvent, explainRules } from "./correlator/why.ts";
 import { readPolicyFiles } from "./main-policy.ts";
 
 const shippedRules = new URL("../schemas/rules/", import.meta.url).pathname;
@@ -84,6 +85,13 @@ const offline: OfflineParts = {
     const files = await Promise.all((await Promise.all(rules.map(rulesAt))).flat().map(ruleFile));
     const options = { file, rules: files, sinceMs, tell, now: Date.now, fatal: ending(complain) };
     return await (sql ? huntRules(options) : replayRules(options));
+  },
+  async explainRules({ rules, rule, at, warn }) {
+    const named = rules.length === 0 ? [shippedRules] : rules;
+    const files = await Promise.all((await Promise.all(named.map(rulesAt))).flat().map(ruleFile));
+    if (at === null) return explainRules(files, rule);
+    const catalog = at.catalog === null ? null : { name: at.catalog, text: await text(at.catalog) };
+    return explainEvent({ rules: files, catalog, events: linesOf(at.events), warn }, at.event, rule);
   },
   async configCheck(file) {
     try {

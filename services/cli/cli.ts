@@ -20,7 +20,15 @@ import { apiOf, type LoginOptions, login } from "./login.ts";
 import { checkConfig, up } from "./machine.ts";
 import type { CliParts } from "./parts.ts";
 import { replay } from "./replay.ts";
-import { type ReplayRulesOptions, type RunOptions, replayRules, runRules, testRules } from "./rules.ts";
+import {
+  type ExplainOptions,
+  explainRules,
+  type ReplayRulesOptions,
+  type RunOptions,
+  replayRules,
+  runRules,
+  testRules,
+} from "./rules.ts";
 import { addSources, initSources, type MemberOptions, retireSources, rotateKeys, showStanding } from "./sources.ts";
 import { rebuildStore } from "./store.ts";
 import { timeline } from "./timeline.ts";
@@ -315,6 +323,16 @@ function offlineCommands(program: Command, start: Start): void {
     .description("evaluate rules over a file of plain events; one JSON line per firing")
     .requiredOption("--catalog <file>", "catalog.yaml: tags on resources")
     .action((files: string[], options: RunOptions) => runRules(start(), files, options));
+  rules
+    .command("explain [rules...]")
+    .description(
+      "rules in words (default: the shipped ones), or why they fire at an event of a file, or what they miss",
+    )
+    .option("--rule <name>", "only this one")
+    .option("--events <file>", "plain events, as rules run reads them")
+    .option("--event <id>", "the event asked about")
+    .option("--catalog <file>", "catalog.yaml: tags on resources")
+    .action((files: string[], options: ExplainOptions) => explainRules(start(), files, options));
   rules
     .command("replay [rules...]")
     .description("what rules would have held in the recorded log (default: the rules of the configuration)")

@@ -66,6 +66,13 @@ export interface OfflineParts {
     readonly events: string;
     readonly warn: (line: string) => void;
   }) => AsyncIterable<RuleFiring>;
+  /** Rules in words; with events, why they fire at one of them or what they miss. */
+  readonly explainRules: (job: {
+    readonly rules: readonly string[];
+    readonly rule: string | null;
+    readonly at: { readonly catalog: string | null; readonly events: string; readonly event: string } | null;
+    readonly warn: (line: string) => void;
+  }) => Promise<readonly string[]>;
   /** Rules that may not have been in force, over the whole log or, by SQL, the store. @returns how many records were folded */
   readonly replayRules: (job: {
     readonly file: string;

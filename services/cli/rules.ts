@@ -46,6 +46,31 @@ export async function runRules(context: Context, files: readonly string[], optio
   for await (const firing of offline.runRules(job)) terminal.out(JSON.stringify(firing));
 }
 
+export interface ExplainOptions {
+  readonly rule?: string;
+  readonly events?: string;
+  readonly event?: string;
+  readonly catalog?: string;
+}
+
+/** What rules mean, and what they make of one event of a file. @param files rules or folders; none = the shipped ones */
+export async function explainRules(
+  context: Context,
+  files: readonly string[],
+  { rule, events, event, catalog }: ExplainOptions,
+): Promise<void> {
+  const { terminal, offline } = context.parts;
+  if ((events === undefined) !== (event === undefined))
+    throw misused(
+      "Which event of which file?",
+      "throughline rules explain RULES… --events FILE --event ID --catalog FILE",
+    );
+  const at = events === undefined || event === undefined ? null : { events, event, catalog: catalog ?? null };
+  const lines = await offline.explainRules({ rules: files, rule: rule ?? null, at, warn: terminal.err });
+  if (context.json) terminal.out(JSON.stringify({ lines }));
+  else for (const line of lines) terminal.out(shown(line));
+}
+
 export interface ReplayRulesOptions {
   readonly since: string;
   readonly config: string;

@@ -60,6 +60,7 @@ export async function openDesk(): Promise<Desk> {
     offline: {
       testRules: async () => [],
       runRules: async function* () {},
+      explainRules: () => Promise.resolve([]),
       replayRules: async () => 0,
       configCheck: async () => [],
       rebuildStore: async () => 0,

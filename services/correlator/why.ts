@@ -1,0 +1,127 @@
+/**
+ * `throughline rules explain --event`: why a rule fires at an event of a file, or why it does not. The rule is played with one
+ * demand left out at a time; whatever then fires names what was missing. The engine answers, so what is said is what counts.
+ */
+import { createCatalog, parseCatalog } from "../../infra/catalog.ts";
+import { explainRule } from "../../infra/rules/explain.ts";
+import { loadRules } from "../../infra/rules/load.ts";
+import type { ChainRule, RuleSet } from "../../infra/rules/rule-set.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
+import { Offline, type Run } from "./offline.ts";
+
+/** Long before any window: without a limit in time. */
+const anyTimeMs = 100 * 365 * 86_400_000;
+
+interface Try {
+  readonly rule: ChainRule;
+  /** What is said when this fires and the rule itself does not. */
+  readonly lacks: string;
+}
+
+/** @returns the rules in words; @throws ThroughlineError `rule.invalid`, `rule.unsupported` */
+export function explainRules(files: Run["rules"], name: string | null): string[] {
+  const { rules } = loadRules(files, { logs: "any" });
+  const wanted = rules.filter((rule) => name === null || rule.name === name);
+  if (wanted.length === 0) throw new ThroughlineError("rule.invalid", `no rule is called ${name}`);
+  return wanted.flatMap((rule, at) => (at === 0 ? explainRule(rule) : ["", ...explainRule(rule)]));
+}
+
+/** @returns per rule what it makes of the event; @throws ThroughlineError `request.invalid` when the file has no such event */
+export async function explainEvent(run: Run, event: string, name: string | null): Promise<string[]> {
+  const tags = run.catalog === null ? createCatalog([]) : parseCatalog(run.catalog.text, run.catalog.name);
+  const all = loadRules(run.rules, { logs: "any" });
+  const wanted = all.rules.filter((rule) => name === null || rule.name === name);
+  if (wanted.length === 0) throw new ThroughlineError("rule.invalid", `no rule is called ${name}`);
+  const tries = wanted.map((rule) => triesOf(rule));
+  const played = numbered(all, [...wanted, ...tries.flat().map(({ rule }) => rule)]);
+  const offline = new Offline(played, tags);
+  let number = 0;
+  for await (const text of run.events) {
+    number += 1;
+    if (text.trim() === "") continue;
+    const firings = offline.take(text, number, run.warn ?? (() => {}));
+    if ((JSON.parse(text) as { id?: unknown }).id !== event) continue;
+    const fired = new Map(firings.map((firing) => [firing.rule, firing.chain]));
+    return wanted.flatMap((rule, at) => said(rule, tries[at] ?? [], fired));
+  }
+  throw new ThroughlineError("request.invalid", `no event has the id ${event}`);
+}
+
+function numbered(all: RuleSet, rules: readonly ChainRule[]): RuleSet {
+  const placed = rules.map((rule, index) => ({ ...rule, index }));
+  const timespanMsMax = Math.max(all.timespanMsMax, ...placed.map(({ timespanMs }) => timespanMs));
+  return { ...all, rules: placed, forms: [...all.forms, ...placed], timespanMsMax };
+}
+
+function said(rule: ChainRule, tries: readonly Try[], fired: ReadonlyMap<string, readonly string[]>): string[] {
+  const chain = fired.get(rule.name);
+  if (chain !== undefined) return [`${rule.name} fires: ${chain.join(" → ")}`];
+  const lacks = tries.flatMap((one) => (one.lacks !== "" && fired.has(one.rule.name) ? [one.lacks] : []));
+  if (lacks.length > 0) return [`${rule.name} does not fire. It would,`, ...lacks.map((what) => `  ${what}`)];
+  return [`${rule.name} does not fire: ${missing(rule, fired)}`];
+}
+
+/** Where leaving out one demand is not enough. */
+function missing(rule: ChainRule, fired: ReadonlyMap<string, readonly string[]>): string {
+  const isLast = [...rule.lasts].some((place) => fired.has(nameOf(rule, `last ${place}`)));
+  const names = [...new Set([...rule.lasts].map((place) => rule.steps[place]?.name))];
+  if (!isLast) return `the event is no ${names.join(" or ")}, which completes it`;
+  if (rule.count !== null || rule.variants.length > 0) return "its condition does not hold";
+  if (fired.has(nameOf(rule, "bare"))) return "its steps are there, but more than one demand on them does not hold";
+  return "a step before it was not seen";
+}
+
+const nameOf = (rule: ChainRule, what: string): string => `${rule.name}\u0000${what}`;
+
+/** The rule with one demand less, each under a name of its own. */
+function triesOf(rule: ChainRule): Try[] {
+  if (rule.variants.length > 0 || rule.count !== null) return lastsOf(rule);
+  const made = (what: string, changes: Partial<ChainRule>, lacks: string): Try => ({
+    rule: { ...rule, ...changes, name: nameOf(rule, what), gate: null, tests: [] },
+    lacks,
+  });
+  const place = (at: number) => rule.steps[at]?.name ?? "";
+  const none = { links: [], distinct: null, absences: [], groupBy: [], unless: [] };
+  return [
+    ...rule.links.map(({ from, to, by }, at) =>
+      made(
+        `link ${at}`,
+        { links: rule.links.filter((_, other) => other !== at) },
+        `if ${place(from)} and ${place(to)} were tied by ${by.join(" or ")}`,
+      ),
+    ),
+    ...(rule.distinct === null
+      ? []
+      : [
+          made(
+            "distinct",
+            { distinct: null },
+            `with at least ${rule.distinct.min} different values of ${rule.distinct.field}`,
+          ),
+        ]),
+    ...rule.absences.map(({ detection }, at) =>
+      made(
+        `absence ${at}`,
+        { absences: rule.absences.filter((_, other) => other !== at) },
+        `without ${detection.name} in between`,
+      ),
+    ),
+    ...(rule.groupBy.length === 0 ? [] : [made("group", { groupBy: [] }, "if all steps agreed in what it groups by")]),
+    ...(rule.unless.length === 0 ? [] : [made("unless", { unless: [] }, `outside a run of ${rule.unless.join(", ")}`)]),
+    made("time", { timespanMs: anyTimeMs }, "inside its time"),
+    made("order", { type: "temporal", lasts: new Set(rule.steps.keys()) }, "in its order"),
+    made("bare", { ...none }, ""),
+    ...lastsOf(rule),
+  ];
+}
+
+/** The completing step alone. */
+function lastsOf(rule: ChainRule): Try[] {
+  const none = { links: [], distinct: null, absences: [], groupBy: [], unless: [], count: null, variants: [] };
+  return [...rule.lasts].flatMap((place) => {
+    const step = rule.steps[place];
+    if (step === undefined) return [];
+    const alone = { ...none, type: "single" as const, steps: [step], written: [0], lasts: new Set([0]), timespanMs: 0 };
+    return [{ rule: { ...rule, ...alone, name: nameOf(rule, `last ${place}`), gate: null, tests: [] }, lacks: "" }];
+  });
+}
