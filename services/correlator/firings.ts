@@ -5,11 +5,11 @@
 import { type ChainRule, canBeLast, formsOf } from "../../infra/rules/rule-set.ts";
 import { findCount } from "./count.ts";
 import { isWeakGroup } from "./evidence.ts";
-import type { Ground } from "./ground.ts";
+import type { FiringsOf, Ground } from "./ground.ts";
 import { findChain } from "./match.ts";
 import type { Step } from "./step.ts";
 
-export class Firings {
+export class Firings implements FiringsOf {
   #known = new Map<ChainRule, WeakMap<Step, boolean>>();
   #strong = new Map<ChainRule, WeakMap<Step, boolean>>();
 

@@ -1,8 +1,9 @@
 /** What one question is asked of: the steps, what ties them, and how much may be looked at. */
+import type { ChainRule } from "../../infra/rules/rule-set.ts";
 import type { Clusters, Tasks } from "./cluster.ts";
 import type { Exempt } from "./exempt.ts";
-import type { Firings } from "./firings.ts";
 import type { Links } from "./links.ts";
+import type { Step } from "./step.ts";
 import type { Steps } from "./steps.ts";
 import type { Tallies } from "./tallies.ts";
 
@@ -12,13 +13,18 @@ export interface Budget {
   spent: boolean;
 }
 
+/** Whether a correlation that is a step of another fired at an event. */
+export interface FiringsOf {
+  fires(ground: Ground, rule: ChainRule, step: Step, strongOnly: boolean): boolean;
+}
+
 export interface Ground {
   readonly steps: Steps;
   readonly links: Links;
   readonly clusters: Clusters;
   readonly tasks: Tasks;
   readonly budget: Budget;
-  readonly firings: Firings;
+  readonly firings: FiringsOf;
   readonly exempt: Exempt;
   /** Sums carried on from question to question; null where what was counted may change. */
   readonly tallies: Tallies | null;
