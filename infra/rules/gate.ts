@@ -16,11 +16,16 @@ import { no } from "./tri.ts";
  * @param tagsOf tags of a resource by catalog and travel, with ancestors
  */
 export type MustAsk = (
-  facts: Pick<CommandFacts, "kind" | "effects" | "opaque" | "undoable" | "details">,
+  facts: Pick<CommandFacts, "kind" | "effects" | "opaque" | "undoable" | "details"> & Brings,
   subject: Subject,
   tagsOf: (resource: string) => readonly string[],
   commits?: readonly CommittedEffect[],
 ) => boolean;
+
+/** False where a gateway has looked and found nothing that others were shown; else it may be anything. */
+interface Brings {
+  readonly brings?: boolean;
+}
 
 /** @returns whether a command could complete a chain that is held or blocked. */
 export function gateSteps(rules: RuleSet): MustAsk {
@@ -77,12 +82,12 @@ export function passes(detection: Detection, { effect, opaque }: Seen): boolean 
 
 function see(
   effect: Effect,
-  facts: Pick<CommandFacts, "kind" | "undoable"> & Pick<Seen, "details">,
+  facts: Pick<CommandFacts, "kind" | "undoable"> & Pick<Seen, "details"> & Brings,
   subject: Subject,
   opaque: boolean,
   tags: () => readonly string[],
 ): Seen {
-  const { kind, undoable, details } = facts;
+  const { kind, undoable, details, brings = true } = facts;
   return {
     subject,
     kind,
@@ -91,7 +96,7 @@ function see(
     effect,
     late: null,
     details,
-    more: opaque || leavesValues(effect.operation) ? contentUnknown : null,
+    more: brings && (opaque || leavesValues(effect.operation)) ? contentUnknown : null,
     tagsMayBeGone: true,
     tags,
   };

@@ -75,7 +75,7 @@ export class Content {
   /** By reading, which is one per text of a session: the values in it. */
   readonly #inTexts = new WeakMap<Reading, InText>();
   /** The command that was looked at last: held and asked again, it brings nothing new. */
-  readonly #looked = new WeakMap<Session, string>();
+  readonly #looked = new WeakMap<Session, { readonly command: string; readonly brings: boolean }>();
 
   constructor(parts: ContentParts) {
     this.#parts = parts;
@@ -117,17 +117,25 @@ export class Content {
     }
   }
 
-  /** Looks at the literals and parameters of a command that writes; call before it is asked about. */
-  bring(session: Session, command: Command): void {
-    if (!this.#isOn() || this.#looked.get(session) === command.id) return;
-    this.#looked.set(session, command.id);
+  /**
+   * Looks at the literals and parameters of a command that writes; call before it is asked about.
+   * @returns whether the log may say of this command that it brings something
+   */
+  bring(session: Session, command: Command): boolean {
+    if (!this.#isOn()) return command.kind === "copy";
+    const looked = this.#looked.get(session);
+    if (looked?.command === command.id) return looked.brings;
+    // What COPY brings has been looked at before, as it came.
+    const brings = this.#look(session, command) || command.kind === "copy";
+    this.#looked.set(session, { command: command.id, brings });
+    return brings;
+  }
+
+  #look(session: Session, command: Command): boolean {
     const { kind } = command.reading.transaction;
-    if (kind === "commit" || kind === "prepare") {
-      this.#commit(session, command);
-      return;
-    }
+    if (kind === "commit" || kind === "prepare") return this.#commit(session, command);
     if (kind === "rollback" || kind === "begin") this.#uncommitted.delete(session);
-    if (!mayLeaveValues(command.reading)) return;
+    if (!mayLeaveValues(command.reading)) return false;
     const { keys, index } = this.#parts;
     const { epochs } = index;
     const used = keys().filter(({ epoch }) => epochs.includes(epoch));
@@ -139,7 +147,7 @@ export class Content {
       parameterTexts(parameter.length > left ? parameter.slice(0, left) : parameter, bringing.value);
       left -= parameter.length;
     }
-    bringing.say(command);
+    return bringing.say(command);
   }
 
   /** A repeated statement is read once; what changes are its parameters. */
@@ -215,10 +223,10 @@ export class Content {
     return tally;
   }
 
-  #commit(session: Session, command: Command): void {
+  #commit(session: Session, command: Command): boolean {
     const brought = this.#uncommitted.get(session);
     this.#uncommitted.delete(session);
-    if (brought !== undefined) this.#sayBrought(session, command, brought.tally, brought.readers);
+    return brought !== undefined && this.#sayBrought(session, command, brought.tally, brought.readers);
   }
 
   #sayBrought(session: Session, command: Command, tally: Tally, readers: ReadonlySet<string>): boolean {

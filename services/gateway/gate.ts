@@ -197,7 +197,7 @@ export function createGate(parts: GateParts): RunningGate {
       judged.count(session, command);
       const question = judged.question(session, command, commits, inTransaction);
       try {
-        content?.bring(session, command);
+        question.brings = content?.bring(session, command) ?? true;
         const settled = run(stages, record, question, allowed);
         return settled instanceof Promise ? settled.catch((error) => unrecorded(question, error)) : settled;
       } catch (error) {

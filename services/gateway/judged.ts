@@ -38,7 +38,12 @@ interface Known {
   readonly verdict: Verdict;
   scrubs: boolean | null;
   asks: { readonly kind: string; readonly rules: ChainRules; readonly asks: boolean }[];
-  shares: { readonly kind: string; readonly rules: ChainRules; readonly shares: boolean } | null;
+  shares: {
+    readonly kind: string;
+    readonly rules: ChainRules;
+    readonly brings: boolean;
+    readonly shares: boolean;
+  } | null;
 }
 
 interface Memory {
@@ -68,6 +73,7 @@ export class Judged {
       tagsVersion: this.#parts.feed.tags.version,
       facts: this.#facts(session, command),
       subject: { ...session.subject, command: command.id },
+      brings: true,
       intent: null,
       approval: null,
       approved: null,
@@ -93,15 +99,16 @@ export class Judged {
   }
 
   /** Whether its record must be in the shared log before anything of it leaves or lasts. */
-  shares({ session, command, commits, facts, subject, nowMs }: Question): boolean {
+  shares({ session, command, commits, facts: all, subject, nowMs, brings }: Question): boolean {
+    const facts = { ...all, brings };
     const { tags } = this.#parts.feed;
     const known = this.#known(session, command.reading, nowMs);
     const rules = this.#parts.rules();
     if (commits.length > 0)
       return mattersElsewhere(facts, commits, tags.of) || rules.mayStep(facts, subject, tags.of, commits);
-    if (known.shares?.rules !== rules || known.shares.kind !== facts.kind) {
+    if (known.shares?.rules !== rules || known.shares.kind !== facts.kind || known.shares.brings !== brings) {
       const shares = mattersElsewhere(facts, [], tags.of) || rules.mayStep(facts, subject, tags.of);
-      known.shares = { rules, kind: facts.kind, shares };
+      known.shares = { rules, kind: facts.kind, brings, shares };
     }
     return known.shares.shares;
   }

@@ -21,6 +21,8 @@ export interface Question {
   readonly facts: CommandFacts;
   /** The session's subject with this command. */
   readonly subject: Subject;
+  /** Whether the log may say that it brings what others were shown (DETECTION §2.7). */
+  brings: boolean;
   /** Left by `chain`: the event that asked the correlator. */
   intent: string | null;
   /** Left by `approve`: the approval that was used, or that is waited for. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { gateSteps } from "../../infra/rules/gate.ts";
+import { anySteps, gateSteps } from "../../infra/rules/gate.ts";
 import { loadRules } from "../../infra/rules/load.ts";
 import type { Effect } from "../../schemas/command.ts";
 import type { ThroughlineError } from "../../schemas/errors.ts";
@@ -152,6 +152,23 @@ test("a tag that a gateway knows may be gone again: a rule for the untagged is a
   assert.equal(
     asks(facts, {}, () => ["pii"]),
     true,
+  );
+});
+
+test("a write that brings nothing that was shown is no step of a rule about content; one nobody has looked at may be", () => {
+  const loaded =
+    "title: l\nlogsource: { product: throughline, category: command }\ndetection:\n  selection: { operation: write, content.values|gte: 1 }\n  condition: selection\n";
+  const mayStep = anySteps(loadRules([{ name: "l.yml", text: loaded }]));
+  const writes = { operation: "write", reads: [], writes: ["t/s.a"], ends: [], destroys: false } as unknown as Effect;
+  const facts = { kind: "query", effects: [writes], opaque: null, undoable: true };
+  const none = () => [];
+  assert.deepEqual(
+    [
+      mayStep(facts, {}, none),
+      mayStep({ ...facts, brings: true }, {}, none),
+      mayStep({ ...facts, brings: false }, {}, none),
+    ],
+    [true, true, false],
   );
 });
 
