@@ -23,13 +23,21 @@ const steady: ReadonlySet<string> = new Set([
 /** Of a step that is kept and whose class nobody has asked for. */
 export const unclassed: Alike = { key: "", steps: 0 };
 
-/** Whether a search may look at the latest of each class only: nothing that is asked of this step depends on its place. */
+/**
+ * Whether a search may look at the latest of each class only: nothing that is asked of this step depends on its place.
+ * Asked at every search: it makes no garbage.
+ */
 export function dependsOnNoPlace(rule: ChainRule, place: number): boolean {
-  const { type, absences, steps, written } = rule;
-  if (type !== "temporal_ordered" || absences.length > 0 || new Set(written).size < steps.length) return false;
-  if (steps.some(({ firing }) => firing !== null)) return false;
-  const kinds = rule.links.flatMap(({ from, to, by }) => (from === place || to === place ? by : []));
-  return fieldsOf(rule).every((field) => steady.has(field)) && kinds.every((kind) => classed.has(kind));
+  const { type, absences, steps, written, groupBy, distinct, links } = rule;
+  if (type !== "temporal_ordered" || absences.length > 0) return false;
+  if (distinct !== null && !steady.has(distinct.field)) return false;
+  for (const [at, { firing }] of steps.entries())
+    if (firing !== null || written.indexOf(written[at] ?? -1) !== at) return false;
+  for (const key of groupBy)
+    if (key.kind === "field") for (const field of key.fields) if (!steady.has(field)) return false;
+  for (const { from, to, by } of links)
+    if (from === place || to === place) for (const kind of by) if (!classed.has(kind)) return false;
+  return true;
 }
 
 /** What two steps of one class are tied alike by. */
