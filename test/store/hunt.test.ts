@@ -25,6 +25,7 @@ after(async () => {
 const customers = "orders/public.customers";
 const staging = "orders/public.staging";
 const elsewhere = "orders/public.elsewhere";
+const far = "orders/public.far";
 const catalog = createCatalog([{ resource: customers, tags: ["pii"] }]);
 
 const step = (name: string, selection: string) =>
@@ -68,7 +69,8 @@ test("a rule finds in the store whoever destroyed what had come to a table, by w
   run(log, "transform", "c3", [effect("transform", [customers], ["orders/public.never"])], false);
   run(log, "cleaner", "c4", [effect("delete", [], ["orders/public.other"], true)]);
   run(log, "cleaner", "c5", [effect("delete", [], ["orders/public.never"], true)]);
-  run(log, "load", "c6", [effect("delete", [], [elsewhere], true)]);
+  run(log, "transform", "c6", [effect("transform", [elsewhere], [far])]);
+  run(log, "load", "c7", [effect("delete", [], [far], true)]);
   await store.write(log.records, new Map());
   const found = await huntStore(engine, { rules, catalog, sinceMs: 0, prefix: "hunt_a" });
   assert.deepEqual(
@@ -79,7 +81,7 @@ test("a rule finds in the store whoever destroyed what had come to a table, by w
       last.account,
       steps.map(({ command }) => command),
     ]),
-    [["chain", "hold", "c6", "load", ["c2", "c6"]]],
+    [["chain", "hold", "c7", "load", ["c6", "c7"]]],
   );
   const later = { rules, catalog, sinceMs: Date.now() + 60_000, prefix: "hunt_a" };
   assert.deepEqual(await huntStore(engine, later), []);
