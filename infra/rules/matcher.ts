@@ -8,7 +8,6 @@
 import type { Effect } from "../../schemas/command.ts";
 import { accessor, type Seen } from "./field.ts";
 import { passes } from "./gate.ts";
-import { necessaryOf } from "./necessary.ts";
 import type { Detection } from "./rule-set.ts";
 import { no, yes } from "./tri.ts";
 
@@ -108,9 +107,8 @@ class Index {
     this.size = detections.length;
     const byField = new Map<string, Map<string, Detection[]>>();
     for (const detection of detections) {
-      const needed = necessaryOf(detection.written);
-      const key = keys.find((field) => needed.some((one) => one.field === field));
-      const texts = needed.find(({ field }) => field === key)?.texts;
+      const key = keys.find((field) => detection.needs.has(field));
+      const texts = detection.needs.get(key ?? "");
       if (key === undefined || texts === undefined) this.#always.push(detection);
       else for (const text of texts) place(byField, key, text, detection);
     }
