@@ -3,11 +3,12 @@
  * set-valued key groups per member, so one step may stand in several groups; the firing names the group whose steps come
  * latest.
  */
+import { containersOf } from "../../infra/catalog.ts";
 import type { ChainRule, Count } from "../../infra/rules/rule-set.ts";
 import { limits } from "../../schemas/limits.ts";
 import { latestFirst, narrowed } from "./candidates.ts";
 import type { Ground } from "./ground.ts";
-import { type Agreement, bring, choices, meet } from "./group.ts";
+import { type Agreement, bring, choices, isUri } from "./group.ts";
 import { isLater } from "./later.ts";
 import { fieldTexts, type Step } from "./step.ts";
 import { type Counted, Tally } from "./tally.ts";
@@ -42,6 +43,7 @@ export function* firingGroups(
 ): Generator<readonly Step[]> {
   if (rule.count === null) return;
   const tried = new Set<string>();
+  const members = new Members(rule);
   for (const place of places) {
     const brought = isAt(ground, rule, place, last) ? bring(rule, place, last, ground.clusters) : null;
     if (brought === null) continue;
@@ -49,7 +51,7 @@ export function* firingGroups(
       const key = JSON.stringify(group);
       if (tried.has(key)) continue;
       tried.add(key);
-      const counted = countIn(ground, { rule, count: rule.count, group, last, most, apart });
+      const counted = countIn(ground, { rule, count: rule.count, group, last, most, apart, members });
       if (counted !== null) yield counted;
     }
   }
@@ -63,6 +65,40 @@ interface Question {
   readonly most: number;
   /** Commands whose steps do not count, but for the last. */
   readonly apart: ReadonlySet<string> | undefined;
+  readonly members: Members;
+}
+
+/** Which groups steps are in, looked up: a step may be in ten thousand. */
+class Members {
+  readonly #rule: ChainRule;
+  readonly #known: Map<Step, readonly ReadonlySet<string>[] | null>[];
+
+  constructor(rule: ChainRule) {
+    this.#rule = rule;
+    this.#known = rule.steps.map(() => new Map());
+  }
+
+  has(ground: Ground, place: number, step: Step, group: Agreement): boolean {
+    let sets = this.#known[place]?.get(step);
+    if (sets === undefined) {
+      const brought = bring(this.#rule, place, step, ground.clusters);
+      sets = brought?.map((names, index) => this.#around(index, names)) ?? null;
+      this.#known[place]?.set(step, sets);
+    }
+    return sets !== null && group.every(([member = ""], index) => this.#isIn(index, sets[index], member));
+  }
+
+  /** Places with what contains them: what contains a member overlaps it. */
+  #around(index: number, names: readonly string[]): ReadonlySet<string> {
+    const key = this.#rule.groupBy[index];
+    return new Set(key && isUri(key) ? names.flatMap((name) => [`=${name}`, name, ...containersOf(name)]) : names);
+  }
+
+  #isIn(index: number, names: ReadonlySet<string> | undefined, member: string): boolean {
+    const key = this.#rule.groupBy[index];
+    if (names?.has(member)) return true;
+    return key !== undefined && isUri(key) && containersOf(member).some((outer) => names?.has(`=${outer}`));
+  }
 }
 
 function countIn(ground: Ground, question: Question): readonly Step[] | null {
@@ -81,7 +117,7 @@ function countIn(ground: Ground, question: Question): readonly Step[] | null {
 }
 
 /** Steps of the group inside the window, before the last and after a place in the log; in log order, each once. */
-function stepsAfter(ground: Ground, { rule, group, last, apart }: Question, after: number): readonly Step[] {
+function stepsAfter(ground: Ground, { rule, group, last, apart, members }: Question, after: number): readonly Step[] {
   const found = new Map<Step, true>();
   const sinceMs = last.atMs - rule.timespanMs;
   for (const [place, detection] of rule.steps.entries()) {
@@ -94,8 +130,7 @@ function stepsAfter(ground: Ground, { rule, group, last, apart }: Question, afte
         return [];
       }
       if (step.commit || apart?.has(step.command) || !isAt(ground, rule, place, step)) continue;
-      const brought = bring(rule, place, step, ground.clusters);
-      if (brought !== null && meet(rule, group, brought) !== null) found.set(step, true);
+      if (members.has(ground, place, step, group)) found.set(step, true);
     }
   }
   return [...found.keys()].sort((a, b) => a.at - b.at);
