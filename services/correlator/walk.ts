@@ -34,9 +34,15 @@ export function walk(
   strongOnly: boolean,
   before?: number,
 ): readonly Reached[] {
-  const queue = new Queue();
+  const items: Reached[] = [];
   for (const resource of new Set(starts))
-    for (const at of stretches(edges, [resource], seen.since, seen.until)) queue.push(reach(resource, at, [], before));
+    for (const at of stretches(edges, [resource], seen.since, seen.until)) items.push(reach(resource, at, [], before));
+  return follow(edges, items, strongOnly);
+}
+
+function follow(edges: Edges, items: readonly Reached[], strongOnly: boolean): readonly Reached[] {
+  const queue = new Queue();
+  for (const item of items) queue.push(item);
   const reached: Reached[] = [];
   const visited = new Set<string>();
   for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
@@ -119,10 +125,18 @@ export function arrivals(edges: Edges, place: string, at: number, strongOnly: bo
     found.push({ ...came, muted: muted(came.muted, after(mutes, known)), place, until, known });
   for (const origin of edges.settled.get(place) ?? [])
     if (origin.until >= floor && !(strongOnly && origin.opaque)) put(origin, place, origin.until, origin.known);
+  // What is over came before every end and every untag that is still to come: when exactly makes no difference.
+  const over: Reached[] = [];
+  let overUntil = 0;
   for (const lane of edges.lanes.get(place)?.values() ?? []) {
     if (strongOnly && lane.opaque) continue;
     for (const [time, until, known, own] of leaving(edges, lane, { resource: place, at, muted: [] }, floor, mutes)) {
       const seen = { since: time, until: time };
+      if (!lane.renamed && own === undefined && until <= at && mutes.length === 0) {
+        over.push(...lane.from.map((resource) => reach(resource, time, [], undefined)));
+        overUntil = Math.max(overUntil, until);
+        continue;
+      }
       if (!lane.renamed || depth >= renamesMax) {
         for (const one of walk(edges, lane.from, seen, strongOnly, own))
           put({ ...one, renamed: false }, place, until, known);
@@ -136,6 +150,7 @@ export function arrivals(edges: Edges, place: string, at: number, strongOnly: bo
       }
     }
   }
+  for (const one of follow(edges, over, strongOnly)) put({ ...one, renamed: false }, place, overUntil, overUntil);
   return found;
 }
 
