@@ -85,10 +85,11 @@ function isHopeless(asking: Asking, ground: Ground, { loosest }: Shape, last: St
   return chain === null && !ground.budget.spent && !lost;
 }
 
-/** Finds out whether the correlations inside others fired at a step, as long as it is the latest: then it costs least. */
+/** Finds out whether the correlations inside others fire at a step while it is the latest: what is linked later changes nothing of it. */
 export function settleFirings(asking: Asking, last: Step, inner: readonly ChainRule[]): void {
   const ground = groundOf(asking, budgetOf(asking));
-  for (const rule of inner) ground.firings.fires(ground, rule, last, false);
+  for (const rule of inner)
+    if (ground.firings.fires(ground, rule, last, false)) ground.firings.fires(ground, rule, last, true);
 }
 
 function find(ground: Ground, rule: ChainRule, last: Step, places: readonly number[]): readonly Step[] | null {

@@ -10,8 +10,8 @@ import { findChain } from "./match.ts";
 import type { Step } from "./step.ts";
 
 export class Firings implements FiringsOf {
-  #known = new Map<ChainRule, WeakMap<Step, boolean>>();
-  #strong = new Map<ChainRule, WeakMap<Step, boolean>>();
+  readonly #known = new Map<ChainRule, WeakMap<Step, boolean>>();
+  readonly #strong = new Map<ChainRule, WeakMap<Step, boolean>>();
 
   /** @returns whether it did; "no" means nothing when `ground.budget.spent` */
   fires(ground: Ground, rule: ChainRule, step: Step, strongOnly: boolean): boolean {
@@ -27,12 +27,6 @@ export class Firings implements FiringsOf {
       if (!ground.budget.spent) known.set(step, fired);
     }
     return fired;
-  }
-
-  /** What was found may be otherwise now: identities were linked, tasks got parents. */
-  forget(): void {
-    this.#known = new Map();
-    this.#strong = new Map();
   }
 }
 

@@ -105,7 +105,6 @@ export class Offline {
     const related = subject.task !== undefined && parentTask !== null;
     if (related) this.#tasks.learn(subject.task, parentTask);
     if (!linked && !related) return;
-    this.#memory.firings.forget();
     this.#memory.tallies.forget();
   }
 

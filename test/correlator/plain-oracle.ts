@@ -84,6 +84,7 @@ export class PlainOracle {
   readonly #origins = new Map<string, Map<string, Set<number>>>();
   readonly #actors = new Map<string, string>();
   readonly #parents = new Map<string, string>();
+  readonly #fired = new Map<OracleRule, Map<number, boolean>>();
 
   constructor(rules: readonly OracleRule[], catalog: Catalog) {
     this.#rules = rules;
@@ -98,6 +99,7 @@ export class PlainOracle {
     const event = this.#place(line);
     if (line.effects && event.live.length === 0) return [];
     this.#events.push(event);
+    for (const rule of this.#rules) this.#settle(rule, event);
     const firings = this.#rules.flatMap((rule) => {
       const chain = this.#fires(rule, event);
       return chain === null
@@ -203,9 +205,26 @@ export class PlainOracle {
 
   /** `certain`: an opaque event only may match. */
   #matches({ matches }: OracleStep, event: Placed): boolean {
-    if (typeof matches !== "function") return this.#fires(matches, event) !== null;
+    if (typeof matches !== "function") return this.#hasFired(matches, event);
     if (!event.effects) return matches(null, event, []);
     return event.live.some((effect, index) => matches(effect, event, event.tags[index]!));
+  }
+
+  /** A firing is an event at its place: what is linked later changes nothing of it. */
+  #hasFired(rule: OracleRule, event: Placed): boolean {
+    const known = this.#fired.get(rule) ?? new Map<number, boolean>();
+    this.#fired.set(rule, known);
+    const fired = known.get(event.at) ?? this.#fires(rule, event) !== null;
+    known.set(event.at, fired);
+    return fired;
+  }
+
+  #settle({ steps, absent }: OracleRule, event: Placed): void {
+    for (const { matches } of [...steps, ...absent.map(({ step }) => step)]) {
+      if (typeof matches === "function") continue;
+      this.#settle(matches, event);
+      this.#hasFired(matches, event);
+    }
   }
 
   #key(rule: OracleRule, key: number, step: number, event: Placed): string[] {
