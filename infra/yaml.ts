@@ -2,7 +2,7 @@
  * The only file that knows the YAML library. A parsed text keeps its places, so that every later complaint can say
  * file:line. Refuses duplicate keys and anything that is not plain data (no custom tags, no unbounded aliases).
  */
-import { type Document, isCollection, isNode, LineCounter, parseDocument } from "yaml";
+import { type Document, isCollection, isNode, LineCounter, parseDocument, stringify } from "yaml";
 import { type ErrorCode, ThroughlineError } from "../schemas/errors.ts";
 
 export interface Place {
@@ -58,4 +58,9 @@ function startOf(node: unknown, root: unknown, depth: number): number | null {
   const found = depth === 0 ? root : node;
   if (isNode(found) && found.range) return found.range[0];
   return isCollection(found) ? 0 : null;
+}
+
+/** @param value plain data @returns the text that a person would write for it */
+export function writeYaml(value: unknown): string {
+  return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
 }

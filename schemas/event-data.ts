@@ -254,6 +254,32 @@ export interface EventData {
   "policy.changed": { digest: string; engine: string; files: Record<string, string>; parts?: number; whole?: string };
   /** Base64 of brotli of the JSON of the files, piece by piece from 0. */
   "policy.part": { digest: string; part: number; letters: string };
+  /**
+   * People have approved the same chain `times` times: a declaration (YAML, as in pipelines.yaml) that would exempt it. It
+   * exempts nothing until somebody accepts it.
+   */
+  "pipeline.proposed": {
+    proposal: string;
+    pipeline: string;
+    rule: string;
+    text: string;
+    times: number;
+    approvals: string[];
+    approvers: string[];
+    sentence: string;
+  };
+  /** From here on runs of this pipeline are no chain of this rule. */
+  "pipeline.accepted": {
+    pipeline: string;
+    rule: string;
+    text: string;
+    proposal: string;
+    by: string;
+    byName: string;
+    reason: string;
+  };
+  /** One that was accepted; what stands in pipelines.yaml goes with its file. */
+  "pipeline.withdrawn": { pipeline: string; by: string; reason: string };
   /** Files that were not taken over: what was in force stays. */
   "policy.refused": { reason: string };
   "key.erased": { keyId: string; by: string; reason: string };

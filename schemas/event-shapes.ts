@@ -166,6 +166,14 @@ const shapes = {
   }),
   "policy.part": open({ digest: text, part: number, letters: text }),
   "policy.refused": open({ reason: text }),
+  "pipeline.proposed": open({
+    ...{ proposal: text, pipeline: text, rule: text, text, times: number, approvals: texts, approvers: texts },
+    sentence: text,
+  }),
+  "pipeline.accepted": open({
+    ...{ pipeline: text, rule: text, text, proposal: text, by: text, byName: text, reason: text },
+  }),
+  "pipeline.withdrawn": open({ pipeline: text, ...bySomebody }),
   "key.erased": open({ keyId: text, ...bySomebody }),
   "correlator.digested": open({ folded: number, digest: text }),
   "state.evicted": open({ identity: text, count: number, beforeMs: number }),

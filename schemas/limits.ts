@@ -121,6 +121,10 @@ export const limits = {
   pipelineStepsMax: 50,
   /** A pipeline's window, and its longest run. */
   pipelineWindowMsMax: 24 * 3_600_000,
+  /** Approvals of the same chain after which a pipeline is proposed, and again after as many more. */
+  pipelineProposedAfter: 3,
+  /** Chains that were held and may be approved, and kinds of chains that were: the oldest go first. */
+  proposalsKeptMax: 1_000,
   /** Commands by a pipeline's accounts inside one window: all are looked at for each question; beyond, nothing is exempt. */
   pipelineCommandsMax: 10_000,
   /** Identities from one client address beyond which it ties nobody: an office, a bastion. */

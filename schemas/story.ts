@@ -101,6 +101,10 @@ const stories: Stories = {
     `Policy in force: ${d.parts === undefined ? Object.keys(d.files).join(", ") : `${d.digest.slice(0, 12)}, in ${d.parts} parts`}`,
   "policy.part": (d) => `Part ${d.part + 1} of policy ${d.digest.slice(0, 12)}`,
   "policy.refused": (d) => `Policy not taken over${because(d.reason)}`,
+  "pipeline.proposed": (d) => `Pipeline proposed: ${d.sentence}`,
+  "pipeline.accepted": (d) =>
+    `${d.byName} accepted ${d.pipeline}: its runs are no chain of ${d.rule}${because(d.reason)}`,
+  "pipeline.withdrawn": (d) => `Pipeline ${d.pipeline} exempts nothing any more${because(d.reason)}`,
   "key.erased": (d) => `Key erased${because(d.reason)}`,
   "correlator.digested": (d) => `State after ${count(d.folded, "step")}`,
   "state.evicted": (d) => `${d.count} of the oldest steps of ${d.identity} were forgotten for want of room`,

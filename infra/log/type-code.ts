@@ -64,6 +64,9 @@ const codes: { readonly [T in EventType]: number } = {
   "identity.unlinked": 70,
   "state.evicted": 71,
   "policy.part": 71,
+  "pipeline.proposed": 80,
+  "pipeline.accepted": 81,
+  "pipeline.withdrawn": 82,
 };
 
 const types: ReadonlyMap<number, EventType> = new Map(

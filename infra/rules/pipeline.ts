@@ -70,6 +70,25 @@ export function loadPipelines(text: string, file: string): readonly Pipeline[] {
   return pipelines;
 }
 
+/** @returns the one that somebody accepts, as `pipeline.accepted` says it. @throws ThroughlineError `pipeline.invalid` */
+export function loadAccepted({ pipeline: name, text }: { readonly pipeline: string; readonly text: string }): Pipeline {
+  const [pipeline, ...more] = loadPipelines(text, name);
+  if (pipeline === undefined || more.length > 0)
+    throw new ThroughlineError("pipeline.invalid", `${name}: one pipeline is accepted at a time`);
+  if (pipeline.name === name) return pipeline;
+  throw new ThroughlineError("pipeline.invalid", `${name}: its declaration is called ${pipeline.name}`);
+}
+
+/** Nobody accepts what exempts himself. @param linked everybody who is the same human as one of these */
+export function mayAccept(
+  { identities }: Pipeline,
+  by: string,
+  linked: (identity: string) => readonly string[],
+): boolean {
+  const own = new Set(linked(by));
+  return ![...identities].some((identity) => linked(identity).some((one) => own.has(one)));
+}
+
 /** A rule that names a pipeline nobody declared would never be exempt, and nobody would know why. @throws ThroughlineError */
 export function expectDeclared({ rules }: Pick<RuleSet, "rules">, pipelines: readonly Pipeline[]): void {
   const declared = new Set(pipelines.map(({ name }) => name));

@@ -36,6 +36,7 @@ import { linkRoutes } from "./links.ts";
 import { loginPages } from "./login.ts";
 import { gatewayOf, meRoutes, metaOf } from "./me.ts";
 import { Permits } from "./permits.ts";
+import { pipelineRoutes } from "./pipelines.ts";
 import type { Alert } from "./raised.ts";
 import { Reads } from "./reads.ts";
 import { sessionRoutes } from "./replay.ts";
@@ -164,6 +165,7 @@ function routesOf(desk: Desk, parts: ApiParts, couriers: readonly Courier[]): Ro
     ...approvalRoutes(desk, { openText: (keyId, sealed) => openText(parts, keyId, sealed) }),
     ...blockRoutes(desk),
     ...linkRoutes(desk),
+    ...pipelineRoutes(desk),
     ...alertRoutes(desk, couriers),
     ...exportRoutes(desk, { from, keys, store }),
     ...lineageRoutes(desk, { from, version: parts.version, targets: config.targets }),

@@ -16,6 +16,7 @@ import { Asked } from "./asked.ts";
 import { Issued } from "./issued.ts";
 import { Links } from "./linked.ts";
 import { Placed } from "./placed.ts";
+import { Proposals } from "./proposed.ts";
 import { Raised } from "./raised.ts";
 
 const comesBackMsMax = 10_000;
@@ -48,6 +49,9 @@ const folded = new Set<EventType>([
   "alert.resolved",
   "alert.given_up",
   "policy.changed",
+  "pipeline.proposed",
+  "pipeline.accepted",
+  "pipeline.withdrawn",
 ]);
 
 /** Hears every folded entry too, in order, with its place in the log. */
@@ -60,6 +64,7 @@ export class State {
   readonly placed = new Placed();
   readonly raised = new Raised();
   readonly links = new Links();
+  readonly proposals = new Proposals();
   readonly #appender: Appender;
   readonly #waiting = new Map<string, () => void>();
   readonly #following: Following;
@@ -153,6 +158,7 @@ export class State {
     this.placed.fold(entry);
     this.raised.fold(entry);
     this.links.fold(entry);
+    this.proposals.fold(entry);
     this.#hear(entry, position);
   }
 }

@@ -19,6 +19,7 @@ import { addLink, listLinks, rejectLink, showLink } from "./links.ts";
 import { apiOf, type LoginOptions, login } from "./login.ts";
 import { checkConfig, up } from "./machine.ts";
 import type { CliParts } from "./parts.ts";
+import { acceptPipeline, listPipelines, showProposal, withdrawPipeline } from "./pipelines.ts";
 import { replay } from "./replay.ts";
 import {
   type ExplainOptions,
@@ -62,6 +63,7 @@ export function createCli(parts: CliParts): Command {
   alertCommands(program, start);
   blockCommands(program, start);
   linkCommands(program, start);
+  pipelineCommands(program, start);
   evidenceCommands(program, start);
   sourceCommands(program, start);
   offlineCommands(program, start);
@@ -228,6 +230,29 @@ function blockCommands(program: Command, start: Start): void {
     .description("end a block")
     .requiredOption("--reason <why>", "recorded")
     .action((id: string, options: { reason: string }) => liftBlock(start(), id, options.reason));
+}
+
+function pipelineCommands(program: Command, start: Start): void {
+  const pipelines = program.command("pipelines").description("legitimate pipelines: proposed, and accepted by people");
+  pipelines
+    .command("list", { isDefault: true })
+    .description("newest first")
+    .action(() => listPipelines(start()));
+  pipelines
+    .command("propose [id]")
+    .description("the text that the system proposes (default: the newest), to read, edit and accept")
+    .action((id: string | undefined) => showProposal(start(), id ?? null));
+  pipelines
+    .command("accept <id>")
+    .description("from its next window on, runs of it are not held; never by who runs it, nor by its only approver")
+    .option("--file <file>", "the text as you changed it")
+    .requiredOption("--reason <why>", "why it is legitimate; recorded")
+    .action((id: string, options: { reason: string; file?: string }) => acceptPipeline(start(), id, options));
+  pipelines
+    .command("withdraw <id>")
+    .description("end what was accepted")
+    .requiredOption("--reason <why>", "recorded")
+    .action((id: string, options: { reason: string }) => withdrawPipeline(start(), id, options.reason));
 }
 
 function linkCommands(program: Command, start: Start): void {

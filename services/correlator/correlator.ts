@@ -218,6 +218,7 @@ class Fold implements Correlator {
   }
 
   #take(entry: Entry): void {
+    this.#say(this.#pipelines.fold(entry, this.#clusters));
     if (entry.type === "command.decided") this.#decide(entry);
     else if (entry.type === "command.finished") this.#finish(entry);
     else if (entry.type === "command.intended") this.#intend(entry);
@@ -275,12 +276,9 @@ class Fold implements Correlator {
     const data = { intent: entry.id, ...tellAnswer(answer, excludedFor(this.#asking(), step, answer.enforced)) };
     if (this.#rules === null) Object.assign(data, { ruling: "hold", sentence: "No rules have been loaded." });
     const { ruling } = data;
-    this.#say({
-      type: "command.answered",
-      subject: entry.subject,
-      data,
-      id: hash(["answered", this.#version, data]),
-    });
+    const id = hash(["answered", this.#version, data]);
+    this.#say({ type: "command.answered", subject: entry.subject, data, id });
+    if (ruling === "hold") this.#pipelines.held(answer.enforced);
     if (ruling === "allow") this.#allow(step);
     this.#complete(step, answer, ruling);
   }

@@ -12,6 +12,7 @@ const outputTypes = [
   "resource.tagged",
   "block.placed",
   "alert.raised",
+  "pipeline.proposed",
   "correlator.digested",
   "state.evicted",
 ] as const;

@@ -3,17 +3,25 @@
  * run without deviation (DETECTION §2.9). By the log alone: windows are those of the log's time, and a pipeline counts from
  * the first window that begins when it is in force already, so that nobody declares what he is in the middle of.
  */
-import { loadPipelines, type Pipeline } from "../../infra/rules/pipeline.ts";
+import type { Entry } from "../../infra/log/entry.ts";
+import { loadAccepted, loadPipelines, mayAccept, type Pipeline } from "../../infra/rules/pipeline.ts";
 import type { ChainRule } from "../../infra/rules/rule-set.ts";
 import { windowAt } from "../../infra/rules/schedule.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
 import { limits } from "../../schemas/limits.ts";
 import type { PipelineText } from "../../schemas/pipeline.ts";
+import type { Completion } from "./answer.ts";
+import type { Clusters } from "./cluster.ts";
+import type { Output } from "./outputs.ts";
 import { type Run, Runs } from "./pipeline-run.ts";
+import { type KeptProposals, Proposals } from "./proposals.ts";
 import { isLive, type Step } from "./step.ts";
 
 interface State {
   readonly pipeline: Pipeline;
   readonly sinceMs: number;
+  /** Of one that was accepted: the rule that it was accepted for. */
+  readonly rule: string | null;
   /** Of the window that `steps` are in; null before the first. */
   startedMs: number | null;
   /** Commands of its accounts inside it, in log order; null = more than can be followed. */
@@ -26,25 +34,54 @@ export interface Verdict {
   readonly why: string;
 }
 
-export type KeptPipelines = readonly {
-  readonly text: PipelineText;
-  readonly sinceMs: number;
-  readonly startedMs: number | null;
-  readonly steps: readonly Step[] | null;
-}[];
+export interface KeptPipelines {
+  readonly states: readonly {
+    readonly text: PipelineText;
+    readonly sinceMs: number;
+    readonly rule: string | null;
+    readonly startedMs: number | null;
+    readonly steps: readonly Step[] | null;
+  }[];
+  readonly proposals: KeptProposals;
+}
 
 export class Pipelines {
   #states = new Map<string, State>();
+  readonly #proposals = new Proposals();
 
-  /** Those in force from this moment on; what stays as it was goes on. */
+  /** Those of the files in force from this moment on, and what was accepted and is not among them; what stays goes on. */
   load(pipelines: readonly Pipeline[], nowMs: number): void {
     const before = this.#states;
-    this.#states = new Map();
+    this.#states = new Map([...before].filter(([, { rule }]) => rule !== null));
     for (const pipeline of pipelines) {
       const known = before.get(pipeline.name);
-      const same = known?.pipeline.digest === pipeline.digest ? known : null;
-      this.#states.set(pipeline.name, same ?? { pipeline, sinceMs: nowMs, startedMs: null, steps: [] });
+      const same = known?.rule === null && known.pipeline.digest === pipeline.digest ? known : null;
+      this.#states.set(pipeline.name, same ?? { pipeline, rule: null, sinceMs: nowMs, startedMs: null, steps: [] });
     }
+  }
+
+  /** A command was held for these. */
+  held(completions: readonly Completion[]): void {
+    this.#proposals.held(completions);
+  }
+
+  /** Every record. @returns a proposal that it leads to */
+  fold(entry: Entry, clusters: Clusters): Output | null {
+    if (entry.type === "pipeline.accepted") this.#accept(entry, clusters);
+    else if (entry.type === "pipeline.withdrawn") this.#withdraw(entry.data.pipeline);
+    return this.#proposals.fold(entry);
+  }
+
+  /** Whoever says it: nothing that exempts himself, and nothing in place of what the files declare. */
+  #accept({ data, atMs }: Extract<Entry, { type: "pipeline.accepted" }>, clusters: Clusters): void {
+    if (this.#states.get(data.pipeline)?.rule === null) return;
+    const pipeline = acceptedOf(data);
+    if (pipeline === null || !mayAccept(pipeline, data.by, (identity) => clusters.membersOf(identity))) return;
+    this.#states.set(pipeline.name, { pipeline, rule: data.rule, sinceMs: atMs, startedMs: null, steps: [] });
+  }
+
+  #withdraw(name: string): void {
+    if (this.#states.get(name)?.rule !== null) this.#states.delete(name);
   }
 
   /** A command that counts from now on. */
@@ -62,8 +99,9 @@ export class Pipelines {
   }
 
   /** Pipelines that a rule leaves out. */
-  of({ unless }: ChainRule): readonly string[] {
-    return unless;
+  of({ unless, name }: ChainRule): readonly string[] {
+    const accepted = [...this.#states].filter(([, { rule }]) => rule === name).map(([pipeline]) => pipeline);
+    return accepted.length === 0 ? unless : [...unless, ...accepted];
   }
 
   /** Whether a step belongs to a run of this pipeline that has not deviated; asked of the latest step there is. */
@@ -96,20 +134,38 @@ export class Pipelines {
   }
 
   kept(): KeptPipelines {
-    return [...this.#states.values()].map(({ pipeline, sinceMs, startedMs, steps }) => ({
-      ...{ text: pipeline.text, sinceMs, startedMs },
+    const states = [...this.#states.values()].map(({ pipeline, sinceMs, rule, startedMs, steps }) => ({
+      ...{ text: pipeline.text, sinceMs, rule, startedMs },
       steps: steps === null ? null : [...steps],
     }));
+    return { states, proposals: this.#proposals.kept() };
   }
 
   /** Into an empty one. */
-  restore(kept: KeptPipelines): void {
-    const pipelines = loadPipelines(JSON.stringify(kept.map(({ text }) => text)), "pipelines.yaml");
-    for (const [at, { sinceMs, startedMs, steps }] of kept.entries()) {
+  restore({ states, proposals }: KeptPipelines): void {
+    this.#proposals.restore(proposals);
+    const pipelines = loadPipelines(JSON.stringify(states.map(({ text }) => text)), "pipelines.yaml");
+    for (const [at, { sinceMs, rule, startedMs, steps }] of states.entries()) {
       const pipeline = pipelines[at];
       if (pipeline === undefined) continue;
-      this.#states.set(pipeline.name, { pipeline, sinceMs, startedMs, steps: steps === null ? null : [...steps] });
+      this.#states.set(pipeline.name, {
+        pipeline,
+        sinceMs,
+        rule,
+        startedMs,
+        steps: steps === null ? null : [...steps],
+      });
     }
+  }
+}
+
+/** @returns null for a text that this version cannot read */
+function acceptedOf(data: { readonly pipeline: string; readonly text: string }): Pipeline | null {
+  try {
+    return loadAccepted(data);
+  } catch (error) {
+    if (error instanceof ThroughlineError) return null;
+    throw error;
   }
 }
 
