@@ -3,17 +3,15 @@
  * read, belong to one run without deviation. Any other chain of the same rule is still one. Made for one question.
  */
 import type { ChainRule } from "../../infra/rules/rule-set.ts";
+import type { Exemptions, Outside } from "./outside.ts";
 import { deed } from "./pipeline-fit.ts";
 import { belongs, doesMore, type Pipelines, type Verdict } from "./pipelines.ts";
 import type { Step } from "./step.ts";
 
-/** Whether a step does more than read, and is no part of the run. */
-export type Outside = (step: Step) => boolean;
-
 /** More pipelines than this that all have one step in a run: those beyond exempt nothing. */
 const runsMax = 2;
 
-export class Exempt {
+export class Exempt implements Exemptions {
   readonly #pipelines: Pipelines | null;
   readonly #verdicts = new Map<string, Verdict>();
 
@@ -21,7 +19,6 @@ export class Exempt {
     this.#pipelines = pipelines;
   }
 
-  /** @returns one test per run that the last step belongs to: a chain needs a step outside of each. Empty = nothing is exempt */
   outsideOf(rule: ChainRule, last: Step): readonly Outside[] {
     return this.#names(rule)
       .flatMap((name) => this.#judge(name, last).run ?? [])
@@ -29,7 +26,6 @@ export class Exempt {
       .map((run) => (step) => doesMore(step) && !belongs(run, step));
   }
 
-  /** Why a chain is not exempt, as sentences; empty where the rule leaves nothing out. */
   why(rule: ChainRule, found: readonly Step[], last: Step): string {
     return this.#names(rule)
       .map((name) => {
@@ -55,12 +51,4 @@ export class Exempt {
     this.#verdicts.set(key, verdict);
     return verdict;
   }
-}
-
-/** Every way to choose so many of the places, the same more than once too. */
-export function* choicesOf(places: number, count: number): Generator<readonly number[]> {
-  if (count === 0) yield [];
-  else
-    for (const rest of choicesOf(places, count - 1))
-      for (let place = 0; place < places; place += 1) yield [...rest, place];
 }

@@ -1,8 +1,8 @@
 /** What one question is asked of: the steps, what ties them, and how much may be looked at. */
 import type { ChainRule } from "../../infra/rules/rule-set.ts";
 import type { Clusters, Tasks } from "./cluster.ts";
-import type { Exempt } from "./exempt.ts";
 import type { Links } from "./links.ts";
+import type { Exemptions } from "./outside.ts";
 import type { Step } from "./step.ts";
 import type { Steps } from "./steps.ts";
 import type { Tallies } from "./tallies.ts";
@@ -25,7 +25,7 @@ export interface Ground {
   readonly tasks: Tasks;
   readonly budget: Budget;
   readonly firings: FiringsOf;
-  readonly exempt: Exempt;
+  readonly exempt: Exemptions;
   /** Sums carried on from question to question; null where what was counted may change. */
   readonly tallies: Tallies | null;
 }

@@ -11,11 +11,11 @@ import type { LinkKind } from "../../schemas/chain.ts";
 import { type Asked, isAbsent, isSimple, offence } from "./absent.ts";
 import { dependsOnNoPlace } from "./alike.ts";
 import { byTies, latestFirst, latestOfEach, narrowed, size, walkCost } from "./candidates.ts";
-import { choicesOf, type Outside } from "./exempt.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, bring, meet } from "./group.ts";
 import { isLater } from "./later.ts";
 import type { Listing } from "./listing.ts";
+import { choicesOf, type Outside } from "./outside.ts";
 import { fieldTexts, matchedBy, resources, type Step } from "./step.ts";
 
 export interface Question {

@@ -10,11 +10,10 @@ import { windowAt } from "../../infra/rules/schedule.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { limits } from "../../schemas/limits.ts";
 import type { PipelineText } from "../../schemas/pipeline.ts";
-import type { Completion } from "./answer.ts";
 import type { Clusters } from "./cluster.ts";
 import type { Output } from "./outputs.ts";
 import { type Run, Runs } from "./pipeline-run.ts";
-import { type KeptProposals, Proposals } from "./proposals.ts";
+import { type Held, type KeptProposals, Proposals } from "./proposals.ts";
 import { isLive, type Step } from "./step.ts";
 
 interface State {
@@ -48,6 +47,9 @@ export interface KeptPipelines {
 export class Pipelines {
   #states = new Map<string, State>();
   readonly #proposals = new Proposals();
+  /** The same by account, and the names of those accepted by rule: most commands and rules concern none. */
+  #byAccount = new Map<string, State[]>();
+  #byRule = new Map<string, string[]>();
 
   /** Those of the files in force from this moment on, and what was accepted and is not among them; what stays goes on. */
   load(pipelines: readonly Pipeline[], nowMs: number): void {
@@ -58,10 +60,21 @@ export class Pipelines {
       const same = known?.rule === null && known.pipeline.digest === pipeline.digest ? known : null;
       this.#states.set(pipeline.name, same ?? { pipeline, rule: null, sinceMs: nowMs, startedMs: null, steps: [] });
     }
+    this.#sort();
+  }
+
+  #sort(): void {
+    this.#byAccount = new Map();
+    this.#byRule = new Map();
+    for (const [name, state] of this.#states) {
+      for (const account of state.pipeline.accounts)
+        this.#byAccount.set(account, [...(this.#byAccount.get(account) ?? []), state]);
+      if (state.rule !== null) this.#byRule.set(state.rule, [...(this.#byRule.get(state.rule) ?? []), name]);
+    }
   }
 
   /** A command was held for these. */
-  held(completions: readonly Completion[]): void {
+  held(completions: readonly Held[]): void {
     this.#proposals.held(completions);
   }
 
@@ -78,16 +91,18 @@ export class Pipelines {
     const pipeline = acceptedOf(data);
     if (pipeline === null || !mayAccept(pipeline, data.by, (identity) => clusters.membersOf(identity))) return;
     this.#states.set(pipeline.name, { pipeline, rule: data.rule, sinceMs: atMs, startedMs: null, steps: [] });
+    this.#sort();
   }
 
   #withdraw(name: string): void {
     if (this.#states.get(name)?.rule !== null) this.#states.delete(name);
+    this.#sort();
   }
 
   /** A command that counts from now on. */
   add(step: Step): void {
     if (!isLive(step)) return;
-    for (const state of this.#states.values()) {
+    for (const state of this.#byAccount.get(step.subject.account ?? "") ?? []) {
       if (!isAbout(state.pipeline, step)) continue;
       const startedMs = this.#windowOf(state, step.atMs);
       if (startedMs === null) continue;
@@ -100,8 +115,8 @@ export class Pipelines {
 
   /** Pipelines that a rule leaves out. */
   of({ unless, name }: ChainRule): readonly string[] {
-    const accepted = [...this.#states].filter(([, { rule }]) => rule === name).map(([pipeline]) => pipeline);
-    return accepted.length === 0 ? unless : [...unless, ...accepted];
+    const accepted = this.#byRule.get(name);
+    return accepted === undefined ? unless : [...unless, ...accepted];
   }
 
   /** Whether a step belongs to a run of this pipeline that has not deviated; asked of the latest step there is. */
@@ -156,6 +171,7 @@ export class Pipelines {
         steps: steps === null ? null : [...steps],
       });
     }
+    this.#sort();
   }
 }
 

@@ -3,11 +3,19 @@
  * accounts, statements and resources. A proposal is a text for a person to read, and exempts nothing.
  */
 import type { Entry } from "../../infra/log/entry.ts";
+import type { ChainRule } from "../../infra/rules/rule-set.ts";
 import { limits } from "../../schemas/limits.ts";
-import type { Completion } from "./answer.ts";
 import { hash } from "./evidence.ts";
 import type { Output } from "./outputs.ts";
 import { type Draft, draftOf, write } from "./proposal-text.ts";
+import type { Step } from "./step.ts";
+
+/** What a command was held for. */
+export interface Held {
+  readonly rule: Pick<ChainRule, "name" | "count">;
+  readonly chain: { readonly id: string };
+  readonly found: readonly Step[];
+}
 
 interface Shape {
   /** One per approval, the latest of them. */
@@ -34,7 +42,7 @@ export class Proposals {
   readonly #last = new Map<string, Draft>();
 
   /** A command was held for these. */
-  held(completions: readonly Completion[]): void {
+  held(completions: readonly Held[]): void {
     for (const { rule, chain, found } of completions) {
       const draft = rule.count === null ? draftOf(rule.name, found) : null;
       if (draft !== null) keep(this.#held, chain.id, draft);
