@@ -16,6 +16,8 @@ import { type Run, Runs } from "./pipeline-run.ts";
 import { type Held, type KeptProposals, Proposals } from "./proposals.ts";
 import { isLive, type Step } from "./step.ts";
 
+const minuteMs = 60_000;
+
 interface State {
   readonly pipeline: Pipeline;
   readonly sinceMs: number;
@@ -50,6 +52,8 @@ export class Pipelines {
   /** The same by account, and the names of those accepted by rule: most commands and rules concern none. */
   #byAccount = new Map<string, State[]>();
   #byRule = new Map<string, string[]>();
+  /** The window of the minute asked last. */
+  readonly #windows = new WeakMap<State, { readonly minute: number; readonly startedMs: number | null }>();
 
   /** Those of the files in force from this moment on, and what was accepted and is not among them; what stays goes on. */
   load(pipelines: readonly Pipeline[], nowMs: number): void {
@@ -143,8 +147,13 @@ export class Pipelines {
     return { run, why: "" };
   }
 
-  #windowOf({ pipeline, sinceMs }: State, atMs: number): number | null {
-    const startedMs = windowAt(pipeline.schedule, atMs, pipeline.windowMs);
+  #windowOf(state: State, atMs: number): number | null {
+    const { pipeline, sinceMs } = state;
+    const minute = Math.floor(atMs / minuteMs);
+    const known = this.#windows.get(state);
+    const startedMs = known?.minute === minute ? known.startedMs : windowAt(pipeline.schedule, atMs, pipeline.windowMs);
+    // Windows of whole minutes begin and end with one.
+    if (pipeline.windowMs % minuteMs === 0) this.#windows.set(state, { minute, startedMs });
     return startedMs !== null && startedMs >= sinceMs ? startedMs : null;
   }
 

@@ -109,9 +109,8 @@ function runOf(history: readonly Event[], last: Event): readonly Event[] | null 
 }
 
 /** The latest chain that is not exempt, compared from its last step backwards. */
-function chainOf(history: readonly Event[], last: Event): readonly Event[] | null {
+function chainOf(history: readonly Event[], last: Event, run = runOf(history, last)): readonly Event[] | null {
   if (last.kind.step !== "d") return null;
-  const run = runOf(history, last);
   const recent = history.filter(({ atMs }) => last.atMs - atMs <= timespanMs);
   for (const [at, t] of [...recent.entries()].reverse())
     for (const r of recent.slice(0, at).reverse()) {
@@ -156,8 +155,8 @@ test(`runs and exemptions agree with a second definition on ${nights} random str
       const expected = chainOf(events.slice(0, at), event)?.map((one) => one.atMs) ?? null;
       assert.deepEqual(chain, expected, `seed ${seed}, event ${at}: ${events.map((one) => one.kind.letter).join("")}`);
       if (expected !== null) found += 1;
-      else if (kind.step === "d" && runOf(events.slice(0, at), event) !== null) spared += 1;
+      else if (chainOf(events.slice(0, at), event, null) !== null) spared += 1;
     }
   }
-  assert.ok(found > nights && spared > nights / 4, `${found} chains, ${spared} exempt: too few to mean anything`);
+  assert.ok(found > nights && spared > nights / 8, `${found} chains, ${spared} exempt: too few to mean anything`);
 });
