@@ -58,8 +58,9 @@ function hasWeakFiring(ground: Ground, rule: ChainRule, found: readonly Step[]):
   const fired = (inner: ChainRule | null, step: Step) =>
     inner === null || ground.firings.fires(ground, inner, step, true);
   if (rule.count === null) return rule.steps.some(({ firing }, place) => found[place] && !fired(firing, found[place]));
-  return rule.steps.some(({ firing, index }) =>
-    found.some((step) => step.hits.includes(index) && !fired(firing, step)),
+  // One counted step may match several of the rules: one strong reason to count it is enough.
+  return !found.every((step) =>
+    rule.steps.some(({ firing, index }) => step.hits.includes(index) && fired(firing, step)),
   );
 }
 
