@@ -29,6 +29,8 @@ const atMost = (most: number) => closed({ max: Type.Integer({ minimum: 0, maximu
 const pipelineStepSchema = closed({
   identity: oneOrMore(text),
   account: text,
+  /** In force by SET ROLE; the account's own unless said. */
+  role: Type.Optional(text),
   operation: Type.Union([operation, Type.Array(operation, { minItems: 1 })]),
   fingerprint: oneOrMore(text),
   /** What it touches must be one of these, or inside one. */

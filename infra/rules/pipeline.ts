@@ -16,6 +16,7 @@ import { parseSchedule, type Schedule } from "./schedule.ts";
 export interface PipelineStep {
   readonly identities: ReadonlySet<string>;
   readonly account: string;
+  readonly role: string;
   readonly operations: ReadonlySet<string>;
   readonly fingerprints: ReadonlySet<string>;
   readonly reads: readonly string[];
@@ -136,6 +137,7 @@ function compileStep(step: PipelineStepText, wrong: Complain): PipelineStep {
   return {
     identities: new Set([step.identity].flat()),
     account: step.account,
+    role: step.role ?? step.account,
     operations: new Set(done),
     fingerprints: new Set([step.fingerprint].flat()),
     reads,

@@ -15,7 +15,9 @@ export function misfit(pipeline: Pipeline, declared: PipelineStep, step: Step): 
   if (onbehalfof !== "") return `acted on behalf of ${onbehalfof}, declared by itself`;
   if (!pipeline.isFrom(clientaddress))
     return `came from ${clientaddress || "nowhere known"}, declared ${list(pipeline.text.addresses)}`;
-  const { details } = step;
+  const details = step.details === unknown ? null : step.details;
+  const role = details?.role ?? declared.role;
+  if (role !== declared.role) return `ran as role ${role}, declared ${declared.role}`;
   for (const { effect, withdrawn } of step.effects) {
     if (withdrawn) continue;
     if (!declared.operations.has(effect.operation))
@@ -26,7 +28,7 @@ export function misfit(pipeline: Pipeline, declared: PipelineStep, step: Step): 
     if (written !== null) return `wrote ${written}, declared ${list(declared.writes) || "none"}`;
     if (effect.destroys && !declared.destroys) return "destroyed what it wrote to, declared not to";
   }
-  const fingerprint = details === unknown ? "" : (details?.fingerprint ?? "");
+  const fingerprint = details?.fingerprint ?? "";
   if (!declared.fingerprints.has(fingerprint))
     return `ran statement ${fingerprint || "unknown"}, declared ${list(declared.fingerprints)}`;
   return null;

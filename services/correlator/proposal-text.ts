@@ -10,6 +10,7 @@ interface Part {
   readonly command: string;
   readonly identity: string;
   readonly account: string;
+  readonly role: string;
   readonly fingerprint: string;
   readonly operations: PipelineText["steps"][number]["operation"];
   readonly reads: readonly string[];
@@ -47,11 +48,13 @@ export function draftOf(rule: string, found: readonly Step[]): Draft | null {
 
 function partOf(step: Step): Part {
   const { identity = "", account = "", clientaddress = "" } = step.subject;
-  const { details, late } = step;
+  const { late } = step;
+  const details = step.details === unknown ? null : step.details;
   const operations = operationsOf(step);
   return {
     ...{ command: step.command, identity, account, atMs: step.atMs, rows: late?.rows ?? 0 },
-    fingerprint: details === unknown ? "" : (details?.fingerprint ?? ""),
+    role: details?.role ?? account,
+    fingerprint: details?.fingerprint ?? "",
     operations: operations.length === 1 && operations[0] ? operations[0] : [...operations],
     reads: tables(resources(step, "reads")),
     writes: tables(resources(step, "writes")),
@@ -90,7 +93,7 @@ function merged(drafts: readonly Draft[]): PipelineText["steps"] {
   const steps: PipelineText["steps"] = [];
   let before = "";
   for (const [at, part] of (drafts[0]?.parts ?? []).entries()) {
-    const { identity, account, fingerprint, operations: operation, reads, writes, destroys } = part;
+    const { identity, account, role, fingerprint, operations: operation, reads, writes, destroys } = part;
     const max = Math.max(...drafts.map(({ parts }) => parts[at]?.rows ?? 0));
     const last = steps.at(-1);
     const key = `${account} ${fingerprint}`;
@@ -101,6 +104,7 @@ function merged(drafts: readonly Draft[]): PipelineText["steps"] {
       steps.push({
         identity,
         account,
+        ...(role === account ? {} : { role }),
         operation,
         fingerprint,
         reads: [...reads],

@@ -126,15 +126,31 @@ describe("an insider with the pipeline's account", () => {
     heldFor(ask(clean("2h30m")), /nightly-report: /);
   });
 
-  it("is held from another address, as another identity, and on behalf of somebody", () => {
+  it("is held from another address, as another identity, and under another role", () => {
     for (const [more, reason] of [
       ["address=192.168.0.9", /step 3 came from 192\.168\.0\.9:1, declared 10\.2\.0\.0\/16/],
       ["identity=eve", /step 3 was used by eve, declared svc-clean/],
+      ["role=admin", /step 3 ran as role admin, declared clean/],
     ] as const) {
       const { run, ask } = night();
       run(`${extract("2h")}\n${copy("2h5m")}`);
       heldFor(ask(clean("2h10m", more)), reason);
     }
+  });
+
+  it("is held on behalf of somebody whom nobody declared", () => {
+    const { run, ask, entries } = night();
+    run(`${extract("2h")}\n${copy("2h5m")}`);
+    const before = entries.length;
+    ask(clean("2h10m"));
+    const intent = entries.slice(before).find(({ type }) => type === "command.intended");
+    if (intent?.type !== "command.intended") throw new Error("no intent");
+    const other = night();
+    other.run(`${extract("2h")}\n${copy("2h5m")}`);
+    other.fold({ ...intent, id: "for-eve", subject: { ...intent.subject, onbehalfof: "eve" } });
+    const answer = other.outputs.findLast(({ type }) => type === "command.answered");
+    if (answer?.type !== "command.answered") throw new Error("no answer");
+    heldFor(answer.data, /step 3 acted on behalf of eve/);
   });
 
   it("is held when steps come out of order, or later than a run may last", () => {
