@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 node := node_modules/.bin/node
 console := services/console/dist/index.html
-console_sources := $(shell find services/console -path services/console/dist -prune -o -type f -print 2>/dev/null) schemas/api.ts
+console_sources := $(shell find services/console -path services/console/dist -prune -o -type f -print 2>/dev/null) $(wildcard schemas/*.ts)
 
 .PHONY: help install run test test-all test-browser check bench size clean
 

@@ -14,8 +14,25 @@ export const linkWords: Readonly<Record<ChainLink["by"], string>> = {
   content: "values that one was shown came back in the other",
 };
 
+/** The same in a sentence: "Tied by the same data." */
+export const tiedByWords: Readonly<Record<ChainLink["by"], string>> = {
+  flow: "the way of the data",
+  lineage: "the same data",
+  resource: "the same tables",
+  actor: "the same actor",
+  task: "the same task",
+  account: "the same account",
+  identity: "the same identity",
+  trace: "the same trace",
+  address: "the same address",
+  content: "values that one was shown",
+};
+
 /** What strength means to whoever answers. */
 export const strengthWords = {
   strong: "strong evidence",
   weak: "weak evidence: enough to hold, never to block",
 } as const;
+
+/** Evidence that is the event which says it, rather than a name or a resource. */
+export const isSaid = (evidence: string): boolean => /^(api|gateway)\//.test(evidence);

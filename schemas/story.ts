@@ -13,6 +13,17 @@ type Stories = { readonly [T in EventType]: (data: EventData[T]) => string };
 
 const count = (n: number, noun: string): string => `${n.toLocaleString("en-US")} ${noun}${n === 1 ? "" : "s"}`;
 
+/** `4 min 10 s` between two moments; milliseconds below ten seconds. */
+export function spanWords(ms: number): string {
+  if (ms < 1_000) return `${ms} ms`;
+  if (ms < 10_000) return `${(ms / 1_000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1_000);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`;
+  return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3_600)} h`;
+}
+
 /** `12 µs`, `3.4 ms`, `1.2 s`, `4 min`. @param us microseconds */
 export function durationWords(us: number): string {
   if (us < 1_000) return `${us} µs`;

@@ -156,7 +156,7 @@ function approvalInfo(desk: Desk, approval: Approval, caller: Caller): ApprovalI
     humans: asked.humans,
     needs: approval.needs.map((need) => ({ approvers: [...need.approvers], humans: need.humans })),
     escalate: asked.escalate,
-    excluded: asked.excluded.map((identity) => ({ ...people.named(identity), why: whyExcluded(approval, identity) })),
+    excluded: excludedOf(desk, approval),
     statements: asked.statements,
     resources: asked.resources,
     chains: asked.chains,
@@ -173,13 +173,35 @@ function approvalInfo(desk: Desk, approval: Approval, caller: Caller): ApprovalI
   };
 }
 
-function whyExcluded({ asked, subject }: Approval, identity: string): string {
-  if (identity === subject.identity) return "asked for it";
-  for (const chain of asked.chains) {
-    const at = chain.steps.findIndex((step) => step.identity === identity);
-    if (at >= 0) return `step ${at + 1} of the chain: ${chain.title}`;
+/** Who asked first, then the chain in its order, then the others. */
+function excludedOf(desk: Desk, approval: Approval): ApprovalInfo["excluded"] {
+  const { people } = desk.state;
+  return approval.asked.excluded
+    .map((identity) => ({ ...people.named(identity), ...whyExcluded(desk, approval, identity) }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ identity, name, why }) => ({ identity, name, why }));
+}
+
+function whyExcluded(desk: Desk, approval: Approval, identity: string): { place: number; why: string } {
+  const { people } = desk.state;
+  const own = partIn(approval, identity);
+  if (own) return own;
+  for (const linked of people.linkedTo([identity])) {
+    const part = partIn(approval, linked);
+    if (part) return { place: part.place + 0.5, why: `linked to ${people.named(linked).name}, who ${part.why}` };
   }
-  return "took part in the chain, or is linked to somebody who did";
+  const why = "took part in another chain that it would complete, or was linked to somebody who did";
+  return { place: Number.MAX_SAFE_INTEGER, why };
+}
+
+function partIn({ asked, subject }: Approval, identity: string): { place: number; why: string } | null {
+  if (identity === subject.identity) return { place: 0, why: "asked for it" };
+  for (const [i, chain] of asked.chains.entries()) {
+    const at = chain.steps.findIndex((step) => step.identity === identity);
+    const which = asked.chains.length === 1 ? "the chain" : `the chain: ${chain.title}`;
+    if (at >= 0) return { place: i * 1_000 + at + 1, why: `took step ${at + 1} of ${which}` };
+  }
+  return null;
 }
 
 /** The text is shown to who may approve or investigate, and to who wrote it. */

@@ -1,7 +1,8 @@
 /** `throughline approvals`: what waits for a human, the exact command and its chain, and the answer. */
 import { type ApprovalDetail, type ApprovalInfo, approvalDetailSchema, approvalsSchema } from "../../schemas/api.ts";
 import { askWords } from "../../schemas/places.ts";
-import { chainLines, namesOf } from "./chains.ts";
+import { answerFacts } from "./answers.ts";
+import { chainLines, chainSteps, namesOf } from "./chains.ts";
 import { type Context, done, tell } from "./context.ts";
 import { facts, fromNow, localTime, paint, shown, table, wrapped } from "./paint.ts";
 
@@ -44,10 +45,12 @@ export async function showApproval(context: Context, id: string): Promise<void> 
 }
 
 function detailLines(context: Context, detail: ApprovalDetail): string[] {
-  const { terminal, now } = context.parts;
-  const open = detail.state === "open" ? `, ends ${fromNow(detail.expiresAtMs, now())}` : "";
+  const { terminal } = context.parts;
+  const names = namesOf([...detail.excluded, detail.by]);
+  const ran = detail.state === "used";
+  const [chain, ...more] = detail.chains;
   return [
-    paint(terminal, "bold", `${detail.state}${open}`),
+    paint(terminal, "bold", stateLine(context, detail)),
     ...wrapped(terminal, detail.sentence),
     "",
     ...(detail.text ?? "(the text is not shown to you, or its key was erased)")
@@ -59,19 +62,31 @@ function detailLines(context: Context, detail: ApprovalDetail): string[] {
       ["asked by", `${detail.by.name} as ${detail.account} on ${detail.target}, ${localTime(detail.askedAtMs)}`],
       ["task", `${detail.task.justification} (${detail.task.id})`],
       ["session", detail.session],
-      ...needsOf(detail).map((need) => ["needs", need] satisfies [string, string]),
-      ...detail.answers.map(
-        (a) => [`${a.answer}d`, `${localTime(a.atMs)} by ${a.by.name}: ${a.reason}`] satisfies [string, string],
-      ),
-      ...detail.refusedAttempts.map(
-        (a) => ["turned away", `${localTime(a.atMs)} ${a.by.name}: ${a.reason}`] satisfies [string, string],
-      ),
-      ...detail.excluded.map((e) => ["may not answer", `${e.name}: ${e.why}`] satisfies [string, string]),
-      ["you", detail.mayAnswer ? "may answer" : (detail.whyNot ?? "may not answer")],
+      ...answerFacts(detail),
+      ["you", detail.mayAnswer ? `may answer: ${answerLine(detail)}` : (detail.whyNot ?? "may not answer")],
     ]),
-    ...detail.chains.flatMap((chain) => ["", ...chainLines(terminal, chain, namesOf([...detail.excluded, detail.by]))]),
+    // the sentence above is the first chain's own
+    ...(chain ? ["", ...(more.length === 0 ? chainSteps : chainLines)(terminal, chain, names, ran)] : []),
+    ...more.flatMap((one) => ["", ...chainLines(terminal, one, names, ran)]),
   ];
 }
+
+const stateWords: Readonly<Record<ApprovalDetail["state"], string>> = {
+  open: "held: it has not reached the target, and waits",
+  approved: "approved: it runs once when it is asked again",
+  used: "approved: it ran, once",
+  refused: "refused: it never reached the target",
+  expired: "expired: nobody answered, and it never reached the target",
+  void: "void: what it means had changed before it ran, so it was asked again",
+};
+
+function stateLine({ parts }: Context, { state, expiresAtMs }: ApprovalDetail): string {
+  const left = state === "open" ? ` ${fromNow(expiresAtMs, parts.now()).replace("in ", "")} more` : "";
+  return `${stateWords[state]}${left}`;
+}
+
+const answerLine = ({ approval }: ApprovalDetail): string =>
+  `throughline approvals approve|refuse ${approval} --reason <why>`;
 
 export async function answerApproval(
   context: Context,
@@ -83,10 +98,4 @@ export async function answerApproval(
   await api.tell("POST", `${pathOf(id)}/answer`, { answer, reason });
   const sentence = answer === "approve" ? `Approved ${id}: exactly that command, once.` : `Refused ${id}.`;
   done(context, { approval: id, answer, reason }, sentence);
-}
-
-/** One line per reason; all must be met, and one human fills one place. */
-function needsOf(approval: ApprovalInfo): string[] {
-  const needs = approval.needs ?? [approval];
-  return needs.map((need) => `${need.humans} of ${need.approvers.join(", ")}`);
 }

@@ -13,6 +13,7 @@ import { listChains, showChain } from "./chains.ts";
 import { type ConnectOptions, connect } from "./connect.ts";
 import type { Context } from "./context.ts";
 import { type DisconnectOptions, disconnect } from "./disconnect.ts";
+import { explain } from "./explain.ts";
 import { type ExportOptions, exportLog } from "./export.ts";
 import { type ExitCode, printFailure } from "./failure.ts";
 import { addLink, listLinks, rejectLink, showLink } from "./links.ts";
@@ -59,6 +60,7 @@ export function createCli(parts: CliParts): Command {
   accessCommands(program, start);
   timelineCommand(program, start);
   readingCommands(program, start);
+  explainCommand(program, start);
   approvalCommands(program, start);
   alertCommands(program, start);
   blockCommands(program, start);
@@ -160,6 +162,13 @@ function readingCommands(program: Command, start: Start): void {
     .action((id: string | undefined, options: { limit: string }) =>
       id === undefined ? listChains(start(), options.limit) : showChain(start(), id),
     );
+}
+
+function explainCommand(program: Command, start: Start): void {
+  program
+    .command("explain <id>")
+    .description("why a command was held, refused or let through; takes the id of an approval, a chain or a command")
+    .action((id: string) => explain(start(), id));
 }
 
 function approvalCommands(program: Command, start: Start): void {

@@ -1,7 +1,14 @@
 /** `throughline links`: which identities belong together, by whose word, what rests on it; to say one and to reject one. */
-import { type LinkInfo, linkEffectSchema, linkInfoSchema, linksSchema } from "../../schemas/link-shapes.ts";
+import {
+  type LinkEffect,
+  type LinkInfo,
+  linkEffectSchema,
+  linkInfoSchema,
+  linksSchema,
+} from "../../schemas/link-shapes.ts";
 import { type Context, done, tell } from "./context.ts";
-import { localTime, paint, shown, table } from "./paint.ts";
+import { facts, localTime, paint, table, wrapped } from "./paint.ts";
+import type { Terminal } from "./parts.ts";
 
 const pathOf = (id: string): string => `/api/links/${encodeURIComponent(id)}`;
 const namesOf = ({ identities }: LinkInfo): string => identities.map(({ name }) => name).join(" = ");
@@ -30,11 +37,39 @@ export async function listLinks(context: Context, identity: string | undefined):
 export async function showLink(context: Context, id: string): Promise<void> {
   const api = await context.api();
   const found = await api.read(linkEffectSchema, `${pathOf(id)}/effect`);
-  tell(context, found, () => [
-    `${namesOf(found.link)} (${found.link.strength}): ${shown(found.link.reason)}`,
-    found.rests.length === 0 ? "No hold rests on it." : "Without it these would not have been held:",
-    ...found.rests.map(({ approval, state, sentence }) => `  ${state}  ${approval}  ${shown(sentence)}`),
-  ]);
+  tell(context, found, () => effectLines(context.parts.terminal, found));
+}
+
+/** Holds that are shown; the rest are counted. */
+const restsShown = 8;
+
+function effectLines(terminal: Terminal, { link, rests }: LinkEffect): string[] {
+  const what = link.strength === "strong" ? "count as one actor" : "are tied (weak: may hold, never block)";
+  const more = rests.length - restsShown;
+  return [
+    ...wrapped(terminal, `${link.identities.map(({ name }) => name).join(" and ")} ${what}`),
+    ...facts(terminal, [
+      ["said", `${localTime(link.atMs)} by ${link.by?.name ?? "the token they came with"}`],
+      ["why", link.reason],
+      [
+        "rejected",
+        link.rejected === null
+          ? ""
+          : `${localTime(link.rejected.atMs)} by ${link.rejected.by.name}: ${link.rejected.reason}`,
+      ],
+      ["link", link.link],
+      ["to reject", link.rejected === null ? `throughline links reject ${link.link} --reason <why>` : ""],
+    ]),
+    "",
+    rests.length === 0 ? "No hold rests on it." : "Without it these would not have been held:",
+    ...rests
+      .slice(0, restsShown)
+      .flatMap(({ approval, state, sentence }) => [
+        `  ${state}  ${approval}`,
+        ...wrapped(terminal, sentence, 4).map((line, i) => (i === 0 ? `    ${line}` : line)),
+      ]),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
 }
 
 export async function addLink(

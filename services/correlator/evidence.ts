@@ -5,6 +5,7 @@ import type { ChainEvidence, ChainLink, ChainStep, LinkKind } from "../../schema
 import { linkKinds } from "../../schemas/chain.ts";
 import type { ResourceUri } from "../../schemas/command.ts";
 import type { IdentityKey, SessionId } from "../../schemas/identity.ts";
+import { tiedByWords } from "../../schemas/links.ts";
 import type { Ground } from "./ground.ts";
 import type { Links } from "./links.ts";
 import { operationsOf, resources, type Step } from "./step.ts";
@@ -85,9 +86,11 @@ function toStep(rule: ChainRule, step: Step, place: number | null): ChainStep {
   };
 }
 
+const places = (step: Step): readonly string[] => tables(step, "touches");
+
 /** Tables rather than their columns. */
-function places(step: Step): readonly string[] {
-  return [...new Set(resources(step, "touches").map((name) => name.split("#")[0] ?? name))];
+function tables(step: Step, which: "reads" | "writes" | "touches"): readonly string[] {
+  return [...new Set(resources(step, which).map((name) => name.split("#")[0] ?? name))];
 }
 
 function tiesOf(rule: ChainRule, found: readonly Step[], links: Links): ChainLink[] {
@@ -140,7 +143,7 @@ function sentence(rule: ChainRule, found: readonly Step[], links: readonly Chain
     .sort((a, b) => a.at - b.at)
     .slice(-5)
     .map((step) => `${step.subject.account ?? "somebody"} ${deed(step)}${step === last ? " now" : ago(step, last)}`);
-  const ties = [...new Set(links.map(({ by }) => by))].join(", ");
+  const ties = [...new Set(links.map(({ by }) => tiedByWords[by]))].join(", ");
   return `${rule.title}: ${told.join("; ")}.${ties === "" ? "" : ` Tied by ${ties}.`}`;
 }
 
@@ -151,9 +154,15 @@ function deed(step: Step): string {
     : operationsOf(step)
         .map((operation) => verbs[operation] ?? operation)
         .join(" and ");
-  const names = places(step).map(short);
-  const rest = names.length > namedMax ? ` and ${names.length - namedMax} more` : "";
-  return `${verb} ${names.slice(0, namedMax).join(", ")}${rest}`;
+  const [from, into] = [tables(step, "reads"), tables(step, "writes")];
+  const others = from.filter((name) => !into.includes(name));
+  if (verb === "copied" && others.length > 0 && into.length > 0) return `copied ${few(others)} into ${few(into)}`;
+  return `${verb} ${few(places(step))}`;
+}
+
+function few(uris: readonly string[]): string {
+  const rest = uris.length > namedMax ? ` and ${uris.length - namedMax} more` : "";
+  return `${uris.slice(0, namedMax).map(short).join(", ")}${rest}`;
 }
 
 function short(name: string): string {
@@ -162,6 +171,7 @@ function short(name: string): string {
 
 function ago(step: Step, last: Step | undefined): string {
   const seconds = Math.round(((last?.atMs ?? step.atMs) - step.atMs) / 1000);
+  if (seconds < 2) return " just before";
   if (seconds < 120) return ` ${seconds} s before`;
   if (seconds < 7_200) return ` ${Math.round(seconds / 60)} min before`;
   return ` ${Math.round(seconds / 3_600)} h before`;

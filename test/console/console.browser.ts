@@ -125,6 +125,20 @@ test("a chain is one picture: steps across accounts in order, ties with evidence
   });
 });
 
+test("who says that two are one actor is a click away, with what rests on it and a way to reject it", async () => {
+  await at(`/chains/${heldChain}`, desk, async (page) => {
+    await page.getByText("Who says so?").click();
+    const said = page.locator(".link-said");
+    await said.getByText("both jobs run under one technician's key, said by Ivan Horvat").waitFor();
+    assert.match((await said.textContent()) ?? "", /transform-job and load-job are tied \(weak\)/);
+    await picture(page, "link");
+    await said.getByLabel("Why they are not the same").fill("the key was split in May");
+    await said.getByRole("button", { name: "Reject the link" }).click();
+    await said.getByText("Rejected by Olga Petrova: the key was split in May").waitFor();
+    assert.ok(api.asked.some((ask) => ask.startsWith("DELETE /api/links/") && ask.includes("split in May")));
+  });
+});
+
 test("an approver sees the exact text, its chain and who may not answer; an answer needs a reason and is shown", async () => {
   await at("/approvals", desk, async (page) => {
     await picture(page, "approvals");
@@ -134,7 +148,19 @@ test("an approver sees the exact text, its chain and who may not answer; an answ
       .click();
     await page.waitForURL(`**/approvals/${heldApproval}`);
     assert.equal(await page.locator("pre.sql.large").textContent(), "DELETE FROM reporting_customers");
-    await page.getByText("Step 1 of Read, copied, destroyed").waitFor();
+    await page.getByText("took step 1 of the chain").waitFor();
+    await page.getByText("One of data-owners must approve").waitFor();
+    await page.getByText(/If nobody answers by \d\d:\d\d:\d\d, it never runs; load-job may ask again/).waitFor();
+    await page.getByText("weak evidence: enough to hold, never to block").waitFor();
+    await page.getByText("What to check: do the accounts work for one task").waitFor();
+    assert.deepEqual(
+      (await page.locator(".step-foot > span").allTextContents()).map((words) => words.trim()),
+      [
+        "read public.customers",
+        "copied data between public.customers, public.staging_customers",
+        "would delete from public.reporting_customers",
+      ],
+    );
     const refuse = page.getByRole("button", { name: "Refuse" });
     assert.equal(await refuse.isDisabled(), true);
     await picture(page, "approval");

@@ -28,6 +28,7 @@ import {
   targetsSchema,
   timelinePageSchema,
 } from "../../schemas/api.ts";
+import { linkEffectSchema, linkInfoSchema, linksSchema } from "../../schemas/link-shapes.ts";
 import { findings, type TSchema } from "../../schemas/shape.ts";
 import { quietTypes } from "../../schemas/story.ts";
 import { people } from "./night.ts";
@@ -121,6 +122,7 @@ function answerTo(double: Double, ask: string, query: URLSearchParams, body: str
   if (method === "POST" && noun === "grants") return granted(JSON.parse(body));
   if (method === "POST" && noun === "blocks") return placed(double, JSON.parse(body));
   if (method === "POST" && noun === "alerts") return alertActs(double, key, verb, JSON.parse(body));
+  if (method === "DELETE" && noun === "links") return rejected(double, key, JSON.parse(body));
   if (method === "DELETE" && noun === "blocks") return lifted(double, key, JSON.parse(body));
   switch (noun) {
     case "me":
@@ -153,6 +155,8 @@ function answerTo(double: Double, ask: string, query: URLSearchParams, body: str
         value: { approvals: approvals.map(({ text: _t, parameters: _p, ...info }) => info) },
       };
     }
+    case "links":
+      return key === "" ? { schema: linksSchema, value: { links: story.links } } : effectOf(story, key);
     case "blocks":
       return { schema: blocksSchema, value: { blocks: story.blocks } };
     case "alerts":
@@ -253,6 +257,25 @@ function lifted(double: Double, id: string, body: { reason: string }): Answer {
   );
   double.story = { ...double.story, blocks };
   return found(blockInfoSchema, blocks.find((one) => one.block === id) ?? null);
+}
+
+function effectOf({ links, approvals }: Story, id: string): Answer {
+  const link = links.find((one) => one.link === id);
+  if (!link) return null;
+  const rests = approvals.flatMap(({ approval, state, chains }) =>
+    chains
+      .filter((chain) => chain.links.some(({ evidence }) => evidence.includes(id)))
+      .map((chain) => ({ approval, chain: chain.id, title: chain.title, sentence: chain.sentence, state })),
+  );
+  return { schema: linkEffectSchema, value: { link, rests } };
+}
+
+function rejected(double: Double, id: string, { reason }: { reason: string }): Answer {
+  const links = double.story.links.map((one) =>
+    one.link === id ? { ...one, rejected: { by: people.olga, reason, atMs: one.atMs + 1 } } : one,
+  );
+  double.story = { ...double.story, links };
+  return found(linkInfoSchema, links.find((one) => one.link === id) ?? null);
 }
 
 /** What the api says to an acknowledgement, a resolution, or a receiver that is given up. */

@@ -27,6 +27,8 @@ export const reporting = uri("orders/public.reporting_customers");
 
 export const heldChain = "ch_4d1f09c2b7";
 export const heldApproval = "ap_01k9f3z8";
+/** Event that says transform and load belong together. */
+export const actorLink = "api/one/0000000000000005";
 export const heldCommand = "c-load-2";
 
 interface Act {
@@ -166,14 +168,16 @@ export function chainOf(t0: number): ChainEvidence {
     level: "high",
     mode: "enforce",
     action: "hold",
-    strength: "strong",
+    strength: "weak",
     steps: ["c-extract-1", "c-transform-1", heldCommand].map((command) => stepOf(t0, command)),
     links: [
       { from: 0, to: 1, by: "lineage", strength: "strong", evidence: [customers] },
       { from: 1, to: 2, by: "flow", strength: "strong", evidence: [staging, reporting] },
+      { from: 1, to: 2, by: "actor", strength: "weak", evidence: [actorLink] },
       { from: 0, to: 2, by: "task", strength: "weak", evidence: ["nightly-2026-10-04"] },
     ],
     sentence,
+    check: "do the accounts work for one task that somebody asked for?",
   };
 }
 

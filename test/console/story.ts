@@ -13,7 +13,9 @@ import type {
 } from "../../schemas/api.ts";
 import type { ChainEvidence } from "../../schemas/chain.ts";
 import type { IdentityKey } from "../../schemas/identity.ts";
+import type { LinkInfo } from "../../schemas/link-shapes.ts";
 import {
+  actorLink,
   acts,
   chainOf,
   finishedOf,
@@ -34,6 +36,7 @@ export interface Story {
   readonly sessions: readonly SessionSummary[];
   readonly blocks: readonly BlockInfo[];
   readonly alerts: readonly AlertInfo[];
+  readonly links: readonly LinkInfo[];
   replay(session: string): Replay | null;
 }
 
@@ -48,6 +51,7 @@ export function insidersNight(t0: number): Story {
     sessions,
     blocks: blocksOf(t0),
     alerts: alertsOf(t0, chain),
+    links: [linkOf(t0)],
     replay(id) {
       const session = sessions.find((candidate) => candidate.session === id);
       return session ? { session, statements: statementsOf(t0, id), next: null } : null;
@@ -56,6 +60,19 @@ export function insidersNight(t0: number): Story {
 }
 
 const accountsOf = (chain: ChainEvidence): string[] => [...new Set(chain.steps.map((step) => step.account))];
+
+function linkOf(t0: number): LinkInfo {
+  return {
+    link: actorLink,
+    from: "said",
+    identities: [people.transform, people.load],
+    strength: "weak",
+    by: people.ivan,
+    reason: "both jobs run under one technician's key",
+    atMs: t0 - 7_200_000,
+    rejected: null,
+  };
+}
 
 function chainInfoOf(t0: number, chain: ChainEvidence): ChainInfo {
   return {
@@ -127,9 +144,9 @@ function approvalOf(t0: number, chain: ChainEvidence): ApprovalDetail {
     humans: 1,
     escalate: ["security-on-call"],
     excluded: [
-      { identity: people.load.identity, name: people.load.name, why: "Asked for the command" },
-      { identity: people.transform.identity, name: people.transform.name, why: "Step 2 of Read, copied, destroyed" },
-      { identity: people.extract.identity, name: people.extract.name, why: "Step 1 of Read, copied, destroyed" },
+      { identity: people.load.identity, name: people.load.name, why: "asked for it" },
+      { identity: people.transform.identity, name: people.transform.name, why: "took step 2 of the chain" },
+      { identity: people.extract.identity, name: people.extract.name, why: "took step 1 of the chain" },
     ],
     statements: ["DELETE"],
     resources: [reporting],

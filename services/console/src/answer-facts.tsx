@@ -1,9 +1,24 @@
 /** Who was asked, who answered and when, and who was turned away: the human side of a held command. */
 import type { ApprovalInfo } from "../../../schemas/api.ts";
-import { Moment } from "./moment.tsx";
+import { ifNobodyWords, whoMayWords } from "../../../schemas/held-words.ts";
+import { clockWords, Moment } from "./moment.tsx";
 import { address, Link } from "./route.tsx";
 
 export function AnswerFacts({ approval, link = true }: { readonly approval: ApprovalInfo; readonly link?: boolean }) {
+  return (
+    <>
+      {approval.state === "open" && (
+        <>
+          <p className="came">{whoMayWords(approval)}</p>
+          <p className="came">{ifNobodyWords(approval, clockWords(approval.expiresAtMs))}</p>
+        </>
+      )}
+      <Course approval={approval} link={link} />
+    </>
+  );
+}
+
+function Course({ approval, link }: { readonly approval: ApprovalInfo; readonly link: boolean }) {
   return (
     <ol className="course">
       <li>

@@ -16,7 +16,6 @@ export function AnswerForm({ approval }: { readonly approval: ApprovalDetail }) 
             <strong>You may not answer this one.</strong>
           </p>
           <p className="more">{approval.whyNot ?? `It is for ${approval.approvers.join(" or ")}.`}</p>
-          {approval.escalate.length > 0 && <p className="more">If nobody can: {approval.escalate.join(", ")}.</p>}
         </div>
       </div>
     );

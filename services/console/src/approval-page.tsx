@@ -1,12 +1,14 @@
 /** One held command as an approver must see it: the exact text, who asks for what, the chain, and who may not answer. */
+
 import type { ApprovalDetail, ChainDetail } from "../../../schemas/api.ts";
 import { askWords } from "../../../schemas/places.ts";
+import { spanWords } from "../../../schemas/story.ts";
 import { AnswerFacts } from "./answer-facts.tsx";
 import { AnswerForm } from "./answer-form.tsx";
 import { ChainStory } from "./chain-story.tsx";
-import { useRead, useTitle } from "./data.ts";
-import { As, Facts, Narrow, Sql, StateMark, storyOfHold, ToReplay } from "./marks.tsx";
-import { Moment, spanWords, useNow } from "./moment.tsx";
+import { useMay, useRead, useTitle } from "./data.ts";
+import { As, Facts, Narrow, Sql, StateMark, ToReplay } from "./marks.tsx";
+import { Moment, useNow } from "./moment.tsx";
 import { address, Link } from "./route.tsx";
 import { PageHead, State } from "./states.tsx";
 
@@ -17,11 +19,7 @@ export function ApprovalPage({ id }: { readonly id: string }) {
     <State of={reading}>
       {(approval) => (
         <>
-          <PageHead
-            title={headOf(approval)}
-            about={approval.chains.length === 1 ? storyOfHold(approval) : approval.sentence}
-            of={reading}
-          >
+          <PageHead title={headOf(approval)} about={`Held, because: ${approval.sentence}`} of={reading}>
             <TimeLeft approval={approval} />
           </PageHead>
           <div className="columns">
@@ -91,7 +89,7 @@ function Beside({ approval }: { readonly approval: ApprovalDetail }) {
       </section>
       <section className="panel">
         <header>
-          <h2>Answers</h2>
+          <h2>Who decides</h2>
           <StateMark state={approval.state} />
         </header>
         <div className="panel-body">
@@ -135,13 +133,14 @@ function ChainPanel({
   const texts = new Map(
     (detail.data?.rows ?? []).flatMap((row) => (row.text === null ? [] : [[row.command, row.text] as const])),
   );
+  const mayInvestigate = useMay("investigate");
   const ruling =
     approval.state === "open" ? "hold" : approval.state === "approved" || approval.state === "used" ? "allow" : "block";
   return (
     <section className="panel" aria-label="The chain">
       <header>
-        <h2>{chain.title}</h2>
-        <Link to={address(["chains", chain.id])}>The chain</Link>
+        <h2>{approval.chains.length === 1 ? "How it came to this" : chain.title}</h2>
+        <Link to={address(["chains", chain.id])}>The chain and all its events</Link>
       </header>
       <ChainStory
         chain={chain}
@@ -149,6 +148,9 @@ function ChainPanel({
         texts={texts}
         ruling={ruling}
       />
+      {!mayInvestigate && (
+        <p className="faint beside">What the earlier steps said word for word is for investigators.</p>
+      )}
     </section>
   );
 }

@@ -1,9 +1,11 @@
 /** What waits for a human, the soonest to end first; below it what was answered. */
+
 import type { ApprovalInfo, Approvals } from "../../../schemas/api.ts";
 import { askWords } from "../../../schemas/places.ts";
+import { spanWords } from "../../../schemas/story.ts";
 import { useRead, useTitle } from "./data.ts";
-import { As, StateMark, storyOfHold } from "./marks.tsx";
-import { Moment, spanWords, useNow } from "./moment.tsx";
+import { As, StateMark } from "./marks.tsx";
+import { Moment, useNow } from "./moment.tsx";
 import { address, Link } from "./route.tsx";
 import { Empty, PageHead, State } from "./states.tsx";
 
@@ -50,7 +52,7 @@ function Ask({ approval }: { readonly approval: ApprovalInfo }) {
         <Link className="title" to={address(["approvals", approval.approval])}>
           {askWords(approval.statements, approval.resources, approval.target)}
         </Link>
-        <p>{storyOfHold(approval)}</p>
+        <p>{approval.sentence}</p>
         <p className="quiet">
           {approval.by.name} as <As account={approval.account} target={approval.target} /> for “
           {approval.task.justification}”

@@ -1,5 +1,6 @@
 /** One chain: the sentence, the steps and their ties, the command it stopped at, who answered, and all its events. */
 import type { ChainDetail } from "../../../schemas/api.ts";
+import { chainStateWords } from "../../../schemas/held-words.ts";
 import { type Known, linesOf } from "../../../schemas/lines.ts";
 import { afterTitle } from "../../../schemas/places.ts";
 import { AnswerFacts } from "./answer-facts.tsx";
@@ -82,7 +83,7 @@ function Beside({ detail }: { readonly detail: ChainDetail }) {
           <StateMark state={detail.state} />
         </header>
         <div className="panel-body">
-          <p className="came">{stateWords[detail.state]}</p>
+          <p className="came">{chainStateWords[detail.state]}</p>
           {detail.approvalDetail && <AnswerFacts approval={detail.approvalDetail} />}
         </div>
       </section>
@@ -93,15 +94,7 @@ function Beside({ detail }: { readonly detail: ChainDetail }) {
         <div className="panel-body">
           <Facts
             of={[
-              [
-                "Rule",
-                <span key="r" className="code">
-                  {chain.rule}
-                </span>,
-              ],
               ["Mode", chain.mode === "enforce" ? "enforced" : "observed only"],
-              ["Level", chain.level],
-              ["Evidence", chain.strength === "strong" ? "strong" : "weak: at least one tie is"],
               ["Found", <Moment key="m" ms={detail.atMs} show="day" />],
               [
                 "Chain",
@@ -116,12 +109,3 @@ function Beside({ detail }: { readonly detail: ChainDetail }) {
     </aside>
   );
 }
-
-const stateWords: Readonly<Record<ChainDetail["state"], string>> = {
-  held: "The last command waits for a human. It has not reached the target.",
-  approved: "A human approved the last command; it ran.",
-  refused: "A human refused the last command; it never reached the target.",
-  expired: "Nobody answered in time; the last command never reached the target.",
-  blocked: "The rule refused the last command; it never reached the target.",
-  observed: "The rule only observes: nothing was stopped.",
-};

@@ -2,14 +2,17 @@
  * A chain as a picture: its steps downwards in time, each in the lane of its account, and between them what ties
  * them, with how much later, by which evidence, and how strong that is. The last step is the one that was asked about.
  */
+
 import { Fragment } from "react";
 import type { ChainEvidence, ChainLink, ChainStep } from "../../../schemas/chain.ts";
-import { linkWords } from "../../../schemas/links.ts";
+import { deedWords } from "../../../schemas/held-words.ts";
+import { isSaid, linkWords, strengthWords } from "../../../schemas/links.ts";
 import { placesOf, placeWords } from "../../../schemas/places.ts";
+import { spanWords } from "../../../schemas/story.ts";
 import { LaneCell, LaneGap, laneStyle } from "./lane-cell.tsx";
 import type { LaneRow } from "./lanes.ts";
 import { As, Narrow, ToReplay } from "./marks.tsx";
-import { Moment, spanWords } from "./moment.tsx";
+import { Moment } from "./moment.tsx";
 import { LinkOf } from "./reject-link.tsx";
 
 interface ChainStoryProps {
@@ -39,6 +42,12 @@ export function ChainStory({ chain, names, texts, ruling }: ChainStoryProps) {
   });
   return (
     <div className="story" style={laneStyle(accounts.length)}>
+      <p className="story-found">
+        <span className={chain.strength === "strong" ? "tag chain" : "tag"}>{strengthWords[chain.strength]}</span>{" "}
+        <span className="quiet">
+          rule <span className="code">{chain.rule}</span>, level {chain.level}
+        </span>
+      </p>
       <div className="story-head" aria-hidden="true">
         <span className={accounts.length > 4 ? "lane-names narrow" : "lane-names"}>
           {accounts.map((account) => (
@@ -72,7 +81,7 @@ export function ChainStory({ chain, names, texts, ruling }: ChainStoryProps) {
       </ol>
       {chain.check !== undefined && (
         <p className="story-check">
-          <strong>What to check.</strong> {chain.check}
+          <strong>What to check:</strong> {chain.check}
         </p>
       )}
     </div>
@@ -100,7 +109,7 @@ function Step({ step, number, name, text, last }: StepProps) {
       {text !== undefined && <pre className="sql">{text}</pre>}
       <div className="step-foot">
         <span>
-          {step.operations.join(", ")}{" "}
+          {deedWords(step, last !== "hold" && last !== "block")}{" "}
           {placesOf(step.resources, step.target).map(({ uri, words }, i) => (
             <Fragment key={uri}>
               {i > 0 && ", "}
@@ -142,14 +151,14 @@ interface TieProps {
 
 function Tie({ link, near, target }: TieProps) {
   // Two identities are one actor by the word of events; one identity by itself needs none.
-  const saidByEvents = link.by === "actor" && link.evidence.every((one) => /^(api|gateway)\//.test(one));
+  const saidByEvents = link.by === "actor" && link.evidence.every(isSaid);
   const evidence = overResources.includes(link.by) ? placeWords(link.evidence, target) : link.evidence.join(", ");
 
   return (
     <span>
       <span className="tag chain">
         {link.by}
-        {link.strength === "weak" && " (weak)"}
+        {link.strength === "weak" && <span title={strengthWords.weak}> (weak)</span>}
       </span>{" "}
       <span className="quiet">
         {near ? "" : `with step ${link.from + 1}, `}

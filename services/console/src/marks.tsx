@@ -1,7 +1,5 @@
 /** Small marks that mean the same on every page: a ruling, an account, a text, a list of facts. */
 import type { ReactNode } from "react";
-import type { ApprovalInfo } from "../../../schemas/api.ts";
-import { afterTitle } from "../../../schemas/places.ts";
 import { useMay } from "./data.ts";
 import { address, Link } from "./route.tsx";
 
@@ -25,10 +23,6 @@ const stateRulings: Readonly<Record<string, string>> = {
 export function StateMark({ state }: { readonly state: string }) {
   return <Ruling ruling={stateRulings[state] ?? "allow"} words={state} />;
 }
-
-/** Why a command is held: under the title of its chain, what the sentence adds to it. */
-export const storyOfHold = ({ chains, sentence }: Pick<ApprovalInfo, "chains" | "sentence">): string =>
-  chains.reduce((words, chain) => afterTitle(chain.title, words), sentence);
 
 export function As({ account, target }: { readonly account: string; readonly target: string }) {
   return (

@@ -17,17 +17,6 @@ export const dayWords = (ms: number): string => day.format(ms);
 /** Midnight-to-midnight key of the reader's own day. */
 export const dayKey = (ms: number): string => new Date(ms).toDateString();
 
-/** `4 min 10 s` between two moments; milliseconds below ten seconds. */
-export function spanWords(ms: number): string {
-  if (ms < 1_000) return `${ms} ms`;
-  if (ms < 10_000) return `${(ms / 1_000).toFixed(1)} s`;
-  const seconds = Math.round(ms / 1_000);
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  if (seconds < 172_800) return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`;
-  return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3_600)} h`;
-}
-
 interface MomentProps {
   readonly ms: number;
   /** `clock` where the day stands nearby, `day` for day and clock. */

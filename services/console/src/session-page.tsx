@@ -5,10 +5,10 @@
 import { Button, NativeSelect } from "@mantine/core";
 import { useEffect, useState } from "react";
 import type { Replay, Statement } from "../../../schemas/api.ts";
-import { durationWords } from "../../../schemas/story.ts";
+import { durationWords, spanWords } from "../../../schemas/story.ts";
 import { useMay, useRead, useTitle } from "./data.ts";
 import { As, Facts, Narrow, Ruling, Sql } from "./marks.tsx";
-import { Moment, spanWords } from "./moment.tsx";
+import { Moment } from "./moment.tsx";
 import { address, Link } from "./route.tsx";
 import { Notes } from "./sessions-page.tsx";
 import { Empty, PageHead, State } from "./states.tsx";

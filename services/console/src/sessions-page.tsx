@@ -1,9 +1,11 @@
 /** Sessions, newest first: one client connection each, with what was held, refused or masked in it. */
+
 import { Button } from "@mantine/core";
 import type { SessionSummary, SessionsPage } from "../../../schemas/api.ts";
+import { spanWords } from "../../../schemas/story.ts";
 import { useRead, useTitle } from "./data.ts";
 import { As, Ruling } from "./marks.tsx";
-import { Moment, spanWords } from "./moment.tsx";
+import { Moment } from "./moment.tsx";
 import { address, Link, refine, usePlace } from "./route.tsx";
 import { Empty, PageHead, State } from "./states.tsx";
 

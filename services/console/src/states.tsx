@@ -1,8 +1,10 @@
 /** What a page shows when there is nothing to show: loading, empty and failed, each with what to do next. */
+
 import { Button, Loader } from "@mantine/core";
 import type { ReactNode } from "react";
+import { spanWords } from "../../../schemas/story.ts";
 import type { ApiProblem, Reading } from "./data.ts";
-import { spanWords, useNow } from "./moment.tsx";
+import { useNow } from "./moment.tsx";
 import { loginHere } from "./route.tsx";
 
 interface EmptyProps {
