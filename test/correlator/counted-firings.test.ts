@@ -1,6 +1,7 @@
 /** Counting over detections and correlations together: what one event is counted for. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Firing } from "../../schemas/rule.ts";
 import { runRules } from "../../services/correlator/offline.ts";
 
 const detection = (name: string, selection: string) =>
@@ -24,7 +25,9 @@ test("an event that matches one rule for certain is counted strongly, though a c
       account: "a",
       operation: "read",
     });
-    const fired = await Array.fromAsync(runRules({ rules: [{ name: "r.yml", text }], catalog: null, events: [line] }));
+    const fired: Firing[] = [];
+    for await (const each of runRules({ rules: [{ name: "r.yml", text }], catalog: null, events: [line] }))
+      fired.push(each);
     assert.deepEqual(fired, [{ rule: "outer", event: "e1", action: "block", chain: ["e1"] }]);
   }
 });
