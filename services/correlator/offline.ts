@@ -34,7 +34,10 @@ export interface Run {
 /** @throws ThroughlineError `rule.invalid`, `rule.unsupported`, `catalog.invalid`, `request.invalid` */
 export async function* runRules({ rules, catalog, events, warn }: Run): AsyncGenerator<Firing> {
   const tags = catalog === null ? createCatalog([]) : parseCatalog(catalog.text, catalog.name);
-  const offline = new Offline(loadRules(rules, { logs: "any" }), tags);
+  const loaded = loadRules(rules, { logs: "any" });
+  const exempting = loaded.rules.filter(({ unless }) => unless.length > 0).map(({ name }) => name);
+  if (exempting.length > 0) warn?.(`nothing is exempt here, where no pipeline is declared: ${exempting.join(", ")}`);
+  const offline = new Offline(loaded, tags);
   let number = 0;
   for await (const text of events) {
     number += 1;

@@ -7,6 +7,7 @@ import { describe, it } from "node:test";
 import { stringify } from "yaml";
 import { loadPipelines } from "../../infra/rules/pipeline.ts";
 import { parseSchedule, windowAt } from "../../infra/rules/schedule.ts";
+import { runRules } from "../../services/correlator/offline.ts";
 import { testRules } from "../../services/correlator/rehearse.ts";
 import { readPolicyFiles } from "../../services/main-policy.ts";
 import { steps } from "../correlator/play.ts";
@@ -80,6 +81,16 @@ describe("a declaration", () => {
         ["the same by hand", "hold"],
       ],
     );
+  });
+});
+
+describe("plain events", () => {
+  it("know no pipeline, and rules run says so", async () => {
+    const warnings: string[] = [];
+    const files = [{ name: "a.yml", text: `${steps}---\n${rule()}` }];
+    const events = (async function* () {})();
+    for await (const _ of runRules({ rules: files, catalog: null, events, warn: (line) => warnings.push(line) })) break;
+    assert.deepEqual(warnings, ["nothing is exempt here, where no pipeline is declared: chain"]);
   });
 });
 
