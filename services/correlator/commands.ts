@@ -14,8 +14,6 @@ export interface SessionState {
   readonly name: string;
   /** Commands that are not over. */
   readonly commands: Set<CommandState>;
-  /** Steps since BEGIN whose effects a ROLLBACK would undo; null outside a transaction. */
-  open: Step[] | null;
 }
 
 export interface CommandState {
@@ -45,6 +43,17 @@ export interface KeptTimeline {
 
 export function toPart(effect: Effect, of: string, approved: readonly ApprovedChain[]): StepEffect {
   return { effect, of, approved, withdrawn: false, tags: [] };
+}
+
+/**
+ * What a COMMIT of this session may make lasting: all that neither lasts nor was undone. By that alone and not by BEGIN: a
+ * second BEGIN changes nothing, COMMIT AND CHAIN and one that fails leave a transaction behind that nobody began.
+ */
+export function openSteps({ commands }: SessionState): readonly Step[] {
+  return [...commands].flatMap(({ decided, step }) => {
+    const may = decided && step?.undoable && !step.opaque && !step.commit && !step.settled;
+    return may ? [step] : [];
+  });
 }
 
 /** From here on nobody hears of it: it may still wait at the target, and what it moves stays open. */

@@ -14,6 +14,7 @@ import {
   type KeptTimeline,
   lose,
   mayMove,
+  openSteps,
   type SessionState,
   toPart,
 } from "./commands.ts";
@@ -82,17 +83,8 @@ export class Timeline {
     const inFlight = state.step;
     const step = inFlight ?? this.#make(entry, at, entry.data, this.#effectsOf(entry, state));
     step.decidedAt = at;
-    this.#control(entry, state.session, step);
     if (inFlight !== null || step.effects.length === 0) return nothingDecided;
     return { step, isUnasked: state.commits === null };
-  }
-
-  #control({ data: { transaction } }: EntryOf<"command.decided">, session: SessionState, step: Step): void {
-    const { kind } = transaction;
-    if (kind === "begin") session.open = [];
-    else if (kind === "commit" || kind === "rollback" || kind === "prepare") session.open = null;
-    else if (session.open !== null && step.undoable && !step.opaque)
-      if (step.effects.some(({ effect }) => isLasting(effect))) session.open.push(step);
   }
 
   /** Tags that another engine told: they come with the command that brought them, and go with it. */
@@ -202,8 +194,6 @@ export class Timeline {
   oldest(at: number): number {
     let oldest = at;
     for (const { step } of this.#commands.values()) if (step !== null) oldest = Math.min(oldest, step.at);
-    for (const sessions of this.#sessions.values())
-      for (const { open } of sessions.values()) for (const step of open ?? []) oldest = Math.min(oldest, step.at);
     return oldest;
   }
 
@@ -240,11 +230,7 @@ export class Timeline {
     const states = [...this.#commands].map(
       ([command, { decided, step }]) => `${command} ${decided} ${step?.at ?? "-"} ${step?.settled ?? "-"}`,
     );
-    const sessions = [...this.#sessions.values()].flatMap((ofSource) => [...ofSource.values()]);
-    const open = sessions.flatMap(({ name, open: steps }) =>
-      steps === null ? [] : `${name} ${steps.map(({ at }) => at).join(" ")}`,
-    );
-    return [...states.sort(), ...open.sort()];
+    return states.sort();
   }
 
   #add(step: Step): readonly string[] {
@@ -322,8 +308,9 @@ export class Timeline {
     if (state.commits?.length === 0) return own;
     if (state.commits !== null) return [...(isSum ? [] : own), ...state.commits.map((one) => this.#committed(one))];
     if (data.transaction.kind !== "commit") return own;
-    const open = state.session.open ?? [];
-    const lasting = open.flatMap((step) => step.effects.filter((part) => !part.withdrawn && isLasting(part.effect)));
+    const lasting = openSteps(state.session).flatMap(({ effects }) =>
+      effects.filter((part) => !part.withdrawn && isLasting(part.effect)),
+    );
     return [...own, ...lasting.map((part): StepEffect => ({ ...part, details: this.#detailsOf(part.of) }))];
   }
 
@@ -376,7 +363,7 @@ export class Timeline {
     }
     let session = ofSource.get(name);
     if (session === undefined) {
-      session = { name, commands: new Set(), open: null };
+      session = { name, commands: new Set() };
       ofSource.set(name, session);
     }
     const state: CommandState = { command, session, source, commits: null, decided: false, step: null };
@@ -385,11 +372,11 @@ export class Timeline {
     return state;
   }
 
-  /** What is known of a session that is in no transaction and asks nothing is nothing. */
+  /** What is known of a session whose commands are all over is nothing. */
   #forget(state: CommandState): void {
     const { command, session, source } = state;
     this.#commands.delete(command);
     session.commands.delete(state);
-    if (session.commands.size === 0 && session.open === null) this.#sessions.get(source)?.delete(session.name);
+    if (session.commands.size === 0) this.#sessions.get(source)?.delete(session.name);
   }
 }

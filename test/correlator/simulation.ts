@@ -50,6 +50,8 @@ interface Session {
   readonly task: string;
   running: Running | null;
   open: OpenPart[] | null;
+  /** Outside a transaction: what neither lasts for certain nor was undone, which a COMMIT may make lasting. */
+  loose: OpenPart[];
 }
 
 export class Simulation {
@@ -83,6 +85,7 @@ export class Simulation {
       task: `task${dice(2)}`,
       running: null,
       open: null,
+      loose: [],
     }));
     const files = { "rules/r.yml": rule.text, "catalog.yaml": JSON.stringify(catalog) };
     this.#fold({ type: "policy.changed", subject: {}, data: { digest: "", engine: engineVersion, files } });
@@ -133,6 +136,7 @@ export class Simulation {
       if (session.running) session.running.event.lostAt = this.#count;
       session.running = null;
       session.open = null;
+      session.loose = [];
     }
   }
 
@@ -275,10 +279,11 @@ export class Simulation {
     facts: { readonly undoable: boolean; readonly transaction: TransactionControl },
     approved: CommittedEffect["approved"],
   ): void {
-    if (facts.transaction.kind === "begin") session.open = [];
-    else if (facts.transaction.kind === "none" && facts.undoable && session.open)
+    if (facts.transaction.kind === "begin") [session.open, session.loose] = [session.loose, []];
+    else if (facts.transaction.kind === "none" && facts.undoable)
       for (const part of event.parts)
-        if (isLasting(part.effect)) session.open.push(Object.assign(part, { approved, owner: event }));
+        if (isLasting(part.effect))
+          (session.open ?? session.loose).push(Object.assign(part, { approved, owner: event }));
   }
 
   #advance(session: Session): void {
@@ -322,7 +327,10 @@ export class Simulation {
     if (failed && !event.opaque)
       for (const part of event.parts)
         if (isLasting(part.effect) || (!shown && !event.commit) || event.commit) part.gone = true;
-    if (lasts) event.lastedAt = this.#count;
+    if (lasts) {
+      event.lastedAt = this.#count;
+      session.loose = session.loose.filter(({ owner }) => owner !== event);
+    }
     if (!ended) return;
     for (const owner of owners) {
       if (undone) for (const part of owner.parts) part.gone ||= isLasting(part.effect);

@@ -65,6 +65,50 @@ test("delete first, let others build the chain, commit last: COMMIT asks", () =>
   assert.equal(played.ask("4s load commit").ruling, "hold");
 });
 
+test("what BEGIN and COMMIT leave behind that nobody began: COMMIT still makes the copy a step", () => {
+  const control = (played: Played, command: string, kind: string, finished = {}) => {
+    decide(played, command, "transform", [], { transaction: { kind } });
+    finish(played, command, "transform", finished);
+  };
+  const rule = chainRule(usual.replace("by: [flow, lineage]", "by: [lineage]"));
+  const committed = (before: (played: Played) => void, after: (played: Played) => void) => {
+    const played = play(rule);
+    before(played);
+    decide(played, "copy", "transform", [copy()]);
+    finish(played, "copy", "transform");
+    after(played);
+    played.run("1s extract read orders/public.customers");
+    control(played, "last", "commit", { lasted: ["copy"] });
+    return played.ask(lastStep).ruling;
+  };
+  const begin = (played: Played) => control(played, "begin", "begin");
+  assert.equal(
+    committed(begin, (played) => control(played, "again", "begin")),
+    "hold",
+    "a second BEGIN is a warning",
+  );
+  const chained = (played: Played) => {
+    begin(played);
+    control(played, "chain", "commit");
+  };
+  assert.equal(
+    committed(chained, () => {}),
+    "hold",
+    "COMMIT AND CHAIN begins the next",
+  );
+  const failed = (played: Played) => {
+    control(played, "failed", "commit", { outcome: "error" });
+    control(played, "back", "rollback_to");
+  };
+  assert.equal(committed(begin, failed), "hold", "a COMMIT that the target skipped ends nothing");
+  const lasts = (played: Played) => finish(played, "copy", "transform", { lasted: ["copy"] });
+  assert.equal(
+    committed(() => {}, lasts),
+    "allow",
+    "what lasted before is no part of it",
+  );
+});
+
 test("truncate and roll back to a savepoint: nothing has ended, and the copy is still tagged", () => {
   const played = night();
   played.run(

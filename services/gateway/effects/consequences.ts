@@ -3,7 +3,7 @@
  * that cascade into other tables. A trigger or rule is code whose body is not known here: opaque.
  */
 import { runCode } from "./calls.ts";
-import { descendantsOf, type Relation, type Source } from "./catalog.ts";
+import { descendantsOf, isSystemSchema, type Relation, type Source } from "./catalog.ts";
 import type { ReadingDraft } from "./draft.ts";
 import type { Analysis } from "./env.ts";
 import type { RawExpression, RawForeignKey, WriteEvent } from "./raw-catalog.ts";
@@ -31,6 +31,8 @@ function follow(
   if (seen.has(key)) return;
   seen.add(key);
   analysis.draft.resolve(relation);
+  // A row of the system's own tables is a definition, and pg_settings sets: `UPDATE pg_settings` is SET for everybody.
+  if (isSystemSchema(relation.raw.schema)) analysis.draft.darken("a write to the system's own tables");
   if (relation.raw.kind === "f") analysis.draft.lasting.add("other");
   runTriggers(relation, event, analysis);
   runExpressions(relation, event, analysis);

@@ -9,6 +9,7 @@ import { readAlterTable } from "./alterations.ts";
 import { createEnv } from "./analysis.ts";
 import { targetTable } from "./assignments.ts";
 import { callFunction } from "./calls.ts";
+import { isSystemSchema } from "./catalog.ts";
 import { followWrite } from "./consequences.ts";
 import { EffectDraft, ReadingDraft } from "./draft.ts";
 import { type Analysis, kindOf, nameParts } from "./env.ts";
@@ -215,6 +216,7 @@ function maintain(node: Node, analysis: Analysis): void {
   for (const relation of all ? analysis.catalog.relations.values() : relations) {
     if (relation === null) continue;
     if (!all) effect.write([relation.uri]);
+    if (isSystemSchema(relation.raw.schema)) continue; // has no expressions, and this changes no row of it
     const probe: Analysis = { ...analysis, draft: new ReadingDraft() };
     followWrite(
       { ...relation, raw: { ...relation.raw, triggers: [], rules: [], rowSecurity: false } },
