@@ -18,8 +18,10 @@ export interface YamlText {
 }
 
 /** @throws ThroughlineError of the given code, with `file:line:column` in its message */
-export function parseYaml(text: string, file: string, code: ErrorCode = "config.invalid"): YamlText {
+export function parseYaml(written: string, file: string, code: ErrorCode = "config.invalid"): YamlText {
   const lines = new LineCounter();
+  // Editors on Windows begin a file with a byte order mark.
+  const text = written.replace(/^\uFEFF/, "");
   const document = parseDocument(text, { lineCounter: lines, version: "1.2", uniqueKeys: true });
   const first = document.errors[0];
   if (first) {

@@ -116,6 +116,8 @@ export const limits = {
   countedNamedMax: 1_000,
   /** Steps that `rules run` keeps: what matches inside the longest window. More is an error: to drop one would be a wrong answer. */
   plainStepsKeptMax: 4_000_000,
+  /** One line of a file of plain events, characters. */
+  plainLineCharsMax: 16_777_216,
   /** Declared pipelines, and steps of one: what one person can answer for. */
   pipelinesMax: 1_000,
   pipelineStepsMax: 50,

@@ -1,10 +1,8 @@
 /** The command line, given the outside world and the jobs that other rooms do offline. */
 import { spawn } from "node:child_process";
-import { createReadStream } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
 import { loadConfig } from "../infra/config.ts";
 import { openFlows } from "../infra/identity/oidc.ts";
@@ -15,6 +13,7 @@ import type { OfflineParts } from "./cli/parts.ts";
 import { runRules } from "./correlator/offline.ts";
 import { testRules } from "./correlator/rehearse.ts";
 import { explainEvent, explainRules } from "./correlator/why.ts";
+import { linesOf } from "./main-lines.ts";
 import { readPolicyFiles } from "./main-policy.ts";
 
 const shippedRules = new URL("../schemas/rules/", import.meta.url).pathname;
@@ -126,17 +125,6 @@ async function rulesAt(path: string): Promise<string[]> {
 async function rulesIn(folder: string): Promise<string[]> {
   const names = (await readdir(folder)).filter((name) => /\.ya?ml$/.test(name)).sort();
   return names.map((name) => join(folder, name));
-}
-
-/** Opened when the first line is asked for: a reader that nobody listens to yet loses what it reads. */
-async function* linesOf(file: string): AsyncGenerator<string> {
-  const input = createReadStream(file);
-  const opened = new Promise<void>((done, failed) => {
-    input.once("open", () => done());
-    input.once("error", (cause) => failed(new ThroughlineError("config.unreadable", `${file} cannot be read`, cause)));
-  });
-  await opened;
-  yield* createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
 }
 
 async function ruleFile(path: string): Promise<RuleFile> {

@@ -27,7 +27,8 @@ export function readDocuments({ name, text }: RuleFile): Source[] {
       `${name}:1: larger than ${limits.ruleFileBytesMax} bytes: split the file`,
     );
   const sources: Source[] = [];
-  const lines = text.split("\n");
+  // A document must not end in half of a Windows line end.
+  const lines = text.split(/\r?\n/);
   const starts = [0, ...lines.flatMap((line, index) => (index > 0 && /^---(\s|$)/.test(line) ? [index] : []))];
   for (const [index, start] of starts.entries()) {
     const body = lines.slice(start, starts[index + 1]).join("\n");

@@ -354,7 +354,7 @@ function offlineCommands(program: Command, start: Start): void {
   rules
     .command("run <rules...>")
     .usage("<rules...> --catalog <file> <events>")
-    .description("evaluate rules over a file of plain events; one JSON line per firing")
+    .description("evaluate rules over a file of plain events (.gz too, - is standard input); one JSON line per firing")
     .requiredOption("--catalog <file>", "catalog.yaml: tags on resources")
     .action((files: string[], options: RunOptions) => runRules(start(), files, options));
   rules
