@@ -11,6 +11,8 @@ import type { Step } from "./step.ts";
 /** More pipelines than this that all have one step in a run: those beyond exempt nothing. */
 const runsMax = 2;
 
+const nothing: readonly never[] = [];
+
 export class Exempt implements Exemptions {
   readonly #pipelines: Pipelines | null;
   readonly #verdicts = new Map<string, Verdict>();
@@ -20,7 +22,9 @@ export class Exempt implements Exemptions {
   }
 
   outsideOf(rule: ChainRule, last: Step): readonly Outside[] {
-    return this.#names(rule)
+    const names = this.#names(rule);
+    if (names.length === 0) return nothing;
+    return names
       .flatMap((name) => this.#judge(name, last).run ?? [])
       .slice(0, runsMax)
       .map((run) => (step) => doesMore(step) && !belongs(run, step));
@@ -40,7 +44,7 @@ export class Exempt implements Exemptions {
   }
 
   #names(rule: ChainRule): readonly string[] {
-    return this.#pipelines?.of(rule) ?? [];
+    return this.#pipelines?.of(rule) ?? nothing;
   }
 
   #judge(name: string, last: Step): Verdict {
