@@ -11,7 +11,7 @@ import { Failed, State } from "./states.tsx";
 export function LinkOf({ event }: { readonly event: string }) {
   const [open, setOpen] = useState(false);
   return (
-    <details className="link" onToggle={(toggled) => setOpen(toggled.currentTarget.open)}>
+    <details className="said-by" onToggle={(toggled) => setOpen(toggled.currentTarget.open)}>
       <summary>Who says so?</summary>
       {open && <Said event={event} />}
     </details>
@@ -31,14 +31,17 @@ function Said({ event }: { readonly event: string }) {
             said by {link.by?.name ?? "the token they came with"} <Moment ms={link.atMs} show="day" />
           </p>
           {rests.length > 0 && (
-            <ul>
-              {rests.map((rest) => (
-                <li key={rest.approval}>
-                  <Link to={address(["chains", rest.chain])}>{rest.title}</Link>{" "}
-                  <span className="quiet">{rest.state}</span>
-                </li>
-              ))}
-            </ul>
+            <>
+              <p className="quiet">These holds rest on it:</p>
+              <ul>
+                {rests.map((rest) => (
+                  <li key={rest.approval}>
+                    <Link to={address(["chains", rest.chain])}>{rest.title}</Link>{" "}
+                    <span className="quiet">{rest.state}</span>
+                  </li>
+                ))}
+              </ul>
+            </>
           )}
           {link.rejected !== null && (
             <p className="quiet">

@@ -1,8 +1,7 @@
 /** The rows: time, lanes, ruling, what and who. A row opens to the whole event; arrow keys go from row to row. */
 import { Fragment, type KeyboardEvent, useState } from "react";
-import type { EventData } from "../../../schemas/event-data.ts";
 import type { Line } from "../../../schemas/lines.ts";
-import { afterTitle, withNames } from "../../../schemas/places.ts";
+import { withNames } from "../../../schemas/places.ts";
 import { storyOf } from "../../../schemas/story.ts";
 import { EventDetail } from "./event-detail.tsx";
 import { LaneCell, LaneGap, laneStyle } from "./lane-cell.tsx";
@@ -144,17 +143,9 @@ function WhatCell({ line, names }: Pick<LineItemProps, "line" | "names">) {
   );
 }
 
-/** The sentence the user at the client read; of a chain's, what it adds to its title. */
+/** The sentence the user at the client read; a chain's begins with its title, which says most. */
 function whyOf(line: Line): string {
   const data: unknown = line.lead.data;
   const sentence: unknown = data && typeof data === "object" && "sentence" in data ? data.sentence : "";
-  if (typeof sentence !== "string") return "";
-  return titlesOf(line).reduce((words, title) => afterTitle(title, words), sentence);
-}
-
-/** Titles of the chains that a command's own events carry. */
-function titlesOf(line: Line): string[] {
-  return line.rows.flatMap((row) =>
-    row.type === "chain.completed" ? [(row.data as EventData["chain.completed"]).chain.title] : [],
-  );
+  return typeof sentence === "string" ? sentence : "";
 }
