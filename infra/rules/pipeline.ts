@@ -150,7 +150,12 @@ function compileStep(step: PipelineStepText, wrong: Complain): PipelineStep {
 
 function addressesOf(addresses: readonly string[], wrong: Complain): Pipeline["isFrom"] {
   const networks = addresses.map((one, at) => told(() => parseNetwork(one), wrong, ["addresses", at]));
-  return (address) => networks.some((network) => isInNetwork(network, address));
+  /** The address of the latest answer: a run asks thousands of times about the same. */
+  let last: { readonly address: string; readonly is: boolean } | null = null;
+  return (address) => {
+    if (last?.address !== address) last = { address, is: networks.some((network) => isInNetwork(network, address)) };
+    return last.is;
+  };
 }
 
 function within(ms: number, wrong: Complain, path: readonly string[]): number {
