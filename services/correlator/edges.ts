@@ -77,6 +77,8 @@ export interface Settled {
   readonly opaque: boolean;
   /** What is inside the place comes from what is inside the origin. */
   readonly renamed: boolean;
+  /** Place of the effect that brought it, where its flow is kept besides: the effect itself sees nothing of it. */
+  readonly by?: number;
 }
 
 export interface Edges {

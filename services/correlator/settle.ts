@@ -25,18 +25,18 @@ export function settle(edges: Edges, at: number, catalog: Catalog, originsMax: n
   );
 }
 
-function keyOf({ place, resource, muted, renamed }: Arrival): string {
-  return `${place} ${renamed} ${resource} ${muted.join(" ")}`;
+function keyOf({ place, resource, muted, renamed, by }: Arrival): string {
+  return `${place} ${renamed} ${by ?? ""} ${resource} ${muted.join(" ")}`;
 }
 
 function put(found: Map<string, Map<string, Settled>>, came: readonly Arrival[], opaque: boolean): void {
-  for (const { place, resource, at, muted, until, known, renamed } of came) {
+  for (const { place, resource, at, muted, until, known, renamed, by } of came) {
     const origins = found.get(place) ?? new Map<string, Settled>();
     found.set(place, origins);
-    const key = `${opaque} ${renamed} ${resource} ${muted.join(" ")}`;
+    const key = `${opaque} ${renamed} ${by ?? ""} ${resource} ${muted.join(" ")}`;
     const other = origins.get(key);
     origins.set(key, {
-      ...{ resource, muted, opaque, renamed },
+      ...{ resource, muted, opaque, renamed, ...(by === undefined ? {} : { by }) },
       at: Math.max(at, other?.at ?? 0),
       until: Math.max(until, other?.until ?? 0),
       known: Math.max(known, other?.known ?? 0),

@@ -98,6 +98,7 @@ function expand(
     }
     for (const origin of settled ?? []) {
       if (origin.until < floor || (strongOnly && origin.opaque)) continue;
+      if (origin.by !== undefined && isOwnOrLater(origin.by, looking.before)) continue;
       reached.push(arrived(origin, at, inner, muted(before, after(placeMutes, origin.known))));
     }
   }
@@ -121,10 +122,19 @@ export function arrivals(edges: Edges, place: string, at: number, strongOnly: bo
   const floor = floorOf(edges, place, at);
   const mutes = mutesOf(edges, place, at);
   const found: Arrival[] = [];
-  const put = (came: Omit<Arrival, "until" | "known" | "place">, place: string, until: number, known: number) =>
-    found.push({ ...came, muted: muted(came.muted, after(mutes, known)), place, until, known });
+  const put = (
+    { resource, at: came, muted: lost, renamed }: Pick<Arrival, "resource" | "at" | "muted" | "renamed">,
+    place: string,
+    until: number,
+    known: number,
+    by?: number,
+  ) => {
+    const whole = { resource, at: came, renamed, muted: muted(lost, after(mutes, known)), place, until, known };
+    found.push(by === undefined ? whole : { ...whole, by });
+  };
   for (const origin of edges.settled.get(place) ?? [])
-    if (origin.until >= floor && !(strongOnly && origin.opaque)) put(origin, place, origin.until, origin.known);
+    if (origin.until >= floor && !(strongOnly && origin.opaque))
+      put(origin, place, origin.until, origin.known, origin.by);
   // What is over came before every end and every untag that is still to come: when exactly makes no difference.
   const over: Reached[] = [];
   let overUntil = 0;
@@ -139,7 +149,7 @@ export function arrivals(edges: Edges, place: string, at: number, strongOnly: bo
       }
       if (!lane.renamed || depth >= renamesMax) {
         for (const one of walk(edges, lane.from, seen, strongOnly, own))
-          put({ ...one, renamed: false }, place, until, known);
+          put({ ...one, renamed: false }, place, until, known, until > at ? own : undefined);
         continue;
       }
       for (const from of lane.from) {
@@ -186,13 +196,18 @@ function* oneByOne(edges: Edges, lane: Lane, { at, before }: Reached, floor: num
   for (let index = lastUnder(lane.flows, at); index >= 0; index -= 1) {
     const flow = lane.flows[index];
     if (flow === undefined || flow.effect.withdrawn || flow.step.finishedAt < floor) continue;
-    if (before !== undefined && flow.at >= before && flow.at < Math.floor(before) + 1) continue;
+    if (isOwnOrLater(flow.at, before)) continue;
     const until = Math.max(flow.at, flow.step.finishedAt);
     // A person who untags a place speaks of what was lost sight of, too.
     const known = Math.min(until, Math.max(flow.at, flow.step.lostAt));
     for (const time of stretches(edges, lane.from, flow.at, Math.min(at, until)))
       yield lane.ordered ? [time, until, known, flow.at] : [time, until, known];
   }
+}
+
+/** An effect sees nothing of what it, or a later one of its own command, brings. */
+function isOwnOrLater(at: number, before: number | undefined): boolean {
+  return before !== undefined && at >= before && at < Math.floor(before) + 1;
 }
 
 function mutesOf(edges: Edges, resource: string, at: number): readonly Mute[] {

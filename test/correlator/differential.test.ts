@@ -20,3 +20,10 @@ test(`the engine agrees with the brute-force definition at every answer (${cases
   );
   assert.ok(found > cases / 4, `only ${found} chains in ${cases} streams: too few to mean anything`);
 });
+
+test("what was found once stays mended: an effect does not feed itself by what is kept in short", () => {
+  const dice = seeded(505112958);
+  const simulation = new Simulation(dice, randomRule(dice), catalogs[dice(catalogs.length)]!);
+  for (let step = 0; step < 14; step += 1) simulation.step();
+  assert.ok(simulation.found > 0);
+});
