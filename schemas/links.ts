@@ -14,6 +14,10 @@ export const linkWords: Readonly<Record<ChainLink["by"], string>> = {
   content: "values that one was shown came back in the other",
 };
 
+/** What ties two steps, before its evidence; weak evidence is not said as if it were known. */
+export const tieWords = ({ by, strength }: Pick<ChainLink, "by" | "strength">): string =>
+  by === "actor" && strength === "weak" ? "perhaps the same actor" : linkWords[by];
+
 /** The same in a sentence: "Tied by the same data." */
 export const tiedByWords: Readonly<Record<ChainLink["by"], string>> = {
   flow: "the way of the data",

@@ -9,7 +9,7 @@ import {
 } from "../../schemas/api.ts";
 import type { ChainEvidence, ChainLink, ChainStep } from "../../schemas/chain.ts";
 import { chainStateWords, deedWords } from "../../schemas/held-words.ts";
-import { isSaid, linkWords, strengthWords } from "../../schemas/links.ts";
+import { isSaid, strengthWords, tieWords } from "../../schemas/links.ts";
 import { afterTitle, placeWords } from "../../schemas/places.ts";
 import { spanWords } from "../../schemas/story.ts";
 import { answerFacts } from "./answers.ts";
@@ -122,17 +122,18 @@ const linkIndent = 7;
 function linkLines(terminal: Terminal, { steps }: ChainEvidence, link: ChainLink, timed: boolean): string[] {
   const [from, to] = [steps[link.from], steps[link.to]];
   const later = timed && from && to ? `${spanWords(Math.max(0, to.atMs - from.atMs))} later, ` : "";
-  const text = `${later}tied to step ${link.from + 1} by ${link.by} (${link.strength}): ${tieWords(link, to?.target ?? "")}`;
+  const text = `${later}tied to step ${link.from + 1} by ${link.by} (${link.strength}): ${evidenceWords(link, to?.target ?? "")}`;
   return wrapped(terminal, text, linkIndent).map((line, i) =>
     paint(terminal, "dim", i === 0 ? " ".repeat(linkIndent) + line : line),
   );
 }
 
 /** What says that two identities are one actor has a command of its own. */
-function tieWords({ by, evidence }: ChainLink, target: string): string {
+function evidenceWords(link: ChainLink, target: string): string {
+  const { by, evidence } = link;
   if (by === "actor" && evidence.every(isSaid))
-    return `${linkWords[by]}; who says so: ${evidence.map((event) => `throughline links show ${event}`).join(", ")}`;
-  return `${linkWords[by]} ${placeWords(evidence, target)}`;
+    return `${tieWords(link)}; who says so: ${evidence.map((event) => `throughline links show ${event}`).join(", ")}`;
+  return `${tieWords(link)} ${placeWords(evidence, target)}`;
 }
 
 function answerLines(terminal: Terminal, detail: ChainDetail): string[] {

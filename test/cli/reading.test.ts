@@ -200,7 +200,7 @@ rule read_transform_delete, level high, weak evidence: enough to hold, never to 
        1 min 36 s later, tied to step 1 by lineage (strong): both carry data of public.customers
   3  2026-09-21 14:16:50  load-job as load            would delete from public.reporting_customers
        1 min 54 s later, tied to step 2 by flow (strong): the data went on to public.staging_customers, public.reporting_customers
-       tied to step 2 by actor (weak): the same actor; who says so: throughline links show api/one/0000000000000005
+       tied to step 2 by actor (weak): perhaps the same actor; who says so: throughline links show api/one/0000000000000005
        tied to step 1 by task (weak): the same task nightly-2026-10-04
 
 What to check: do the accounts work for one task that somebody asked for?`;

@@ -6,7 +6,7 @@
 import { Fragment } from "react";
 import type { ChainEvidence, ChainLink, ChainStep } from "../../../schemas/chain.ts";
 import { deedWords } from "../../../schemas/held-words.ts";
-import { isSaid, linkWords, strengthWords } from "../../../schemas/links.ts";
+import { isSaid, strengthWords, tieWords } from "../../../schemas/links.ts";
 import { placesOf, placeWords } from "../../../schemas/places.ts";
 import { spanWords } from "../../../schemas/story.ts";
 import { LaneCell, LaneGap, laneStyle } from "./lane-cell.tsx";
@@ -162,7 +162,7 @@ function Tie({ link, near, target }: TieProps) {
       </span>{" "}
       <span className="quiet">
         {near ? "" : `with step ${link.from + 1}, `}
-        {linkWords[link.by]}
+        {tieWords(link)}
       </span>{" "}
       {saidByEvents ? (
         link.evidence.map((event) => <LinkOf key={event} event={event} />)

@@ -104,11 +104,11 @@ export function heldNotice(command: string, verdict: Verdict, held: Held): Buffe
   });
 }
 
-export function heldHint(verdict: Verdict, held: Pick<Held, "address" | "mode">): string {
+export function heldHint(verdict: Verdict, held: Pick<Held, "approval" | "address" | "mode">): string {
   const groups = verdict.hold?.approvers.join(", ") ?? "";
   const who = groups === "" ? "An approver" : `An approver (${groups})`;
   const then = held.mode === "retry" ? " Then run the same statement again." : "";
-  return `${who} can answer at ${held.address}.${then}`;
+  return `${who} can answer at ${held.address}.${then} Why, in full: throughline explain ${held.approval}`;
 }
 
 function detail(command: string, verdict: Verdict): string {
