@@ -3,7 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { seeded } from "./dice.ts";
 import { randomRule } from "./random-rule.ts";
-import { catalogs, Simulation } from "./simulation.ts";
+import { catalogs } from "./scenery.ts";
+import { Simulation } from "./simulation.ts";
 
 const cases = Number(process.env.DIFFERENTIAL_CASES ?? 1_500);
 

@@ -4,7 +4,8 @@ import { Disagreement, type Play } from "./disagreement.ts";
 import { playPlainCase } from "./plain-case.ts";
 import { randomRule } from "./random-rule.ts";
 import { playReplicas } from "./replicas.ts";
-import { catalogs, Simulation } from "./simulation.ts";
+import { catalogs } from "./scenery.ts";
+import { Simulation } from "./simulation.ts";
 
 function playStream(dice: Dice, then: (simulation: Simulation) => number): number {
   const rule = randomRule(dice);

@@ -7,7 +7,8 @@ import type { Output } from "../../services/correlator/outputs.ts";
 import { seeded } from "./dice.ts";
 import { chainRule, play, usual } from "./play.ts";
 import { randomRule } from "./random-rule.ts";
-import { catalogs, Simulation, tight } from "./simulation.ts";
+import { catalogs, tight } from "./scenery.ts";
+import { Simulation } from "./simulation.ts";
 
 const few: Limits = { ...limits, digestRecordsEvery: 7 };
 

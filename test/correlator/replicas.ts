@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import type { Entry } from "../../infra/log/entry.ts";
 import { type Correlator, createCorrelator } from "../../services/correlator/correlator.ts";
 import type { Dice } from "./dice.ts";
-import { tight } from "./simulation.ts";
+import { tight } from "./scenery.ts";
 
 class Replica {
   readonly #log: Entry[];

@@ -7,7 +7,6 @@ import { createCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
 import type { Effect, ResourceUri, TransactionControl } from "../../schemas/command.ts";
 import type { CommittedEffect } from "../../schemas/event-data.ts";
-import { limits } from "../../schemas/limits.ts";
 import { type Correlator, createCorrelator } from "../../services/correlator/correlator.ts";
 import { engineVersion } from "../../services/correlator/engine.ts";
 import type { Output } from "../../services/correlator/outputs.ts";
@@ -16,17 +15,7 @@ import type { Dice } from "./dice.ts";
 import { allChains, type Event, latestChain, type OracleRule, type Part, type Untag, type World } from "./oracle.ts";
 import { randomEffects } from "./random-effects.ts";
 import type { RandomRule } from "./random-rule.ts";
-
-export const catalogs = [
-  [{ resource: "t/s.a#x", tags: ["pii"] }],
-  [
-    { resource: "t/s.a", tags: ["pii"] },
-    { resource: "t/s.c", tags: ["card"] },
-  ],
-];
-
-/** So tight that what is short in these streams is put in short all the time. */
-export const tight = { ...limits, sweepRecordsEvery: 3, flowsSettledEvery: 1 };
+import { type catalogs, tight } from "./scenery.ts";
 
 interface Running {
   readonly event: Event;

@@ -7,7 +7,8 @@ import { fromLines, toLines } from "../../services/correlator/graph.ts";
 import type { Output } from "../../services/correlator/outputs.ts";
 import { seeded } from "./dice.ts";
 import { randomRule } from "./random-rule.ts";
-import { catalogs, Simulation, tight } from "./simulation.ts";
+import { catalogs, tight } from "./scenery.ts";
+import { Simulation } from "./simulation.ts";
 
 const bounds = { ...tight, digestRecordsEvery: 7 };
 

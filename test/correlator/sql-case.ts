@@ -15,7 +15,7 @@ import { randomRules } from "./plain-rules.ts";
 import { fillPlain } from "./plain-store.ts";
 import { randomEffects } from "./random-effects.ts";
 import { randomRule } from "./random-rule.ts";
-import { catalogs } from "./simulation.ts";
+import { catalogs } from "./scenery.ts";
 
 type Catalog = readonly { readonly resource: string; readonly tags: readonly string[] }[];
 

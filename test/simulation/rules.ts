@@ -7,7 +7,7 @@ import { type ChainRules, chainRules } from "../../services/gateway/chain.ts";
 import type { Dice } from "../correlator/dice.ts";
 import { type Event, type OracleRule, type OracleStep, tagsAt } from "../correlator/oracle.ts";
 import { type RandomRule, randomRule } from "../correlator/random-rule.ts";
-import { catalogs } from "../correlator/simulation.ts";
+import { catalogs } from "../correlator/scenery.ts";
 
 export interface Ruling {
   readonly digest: string;
