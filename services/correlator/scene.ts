@@ -17,7 +17,7 @@ const approvals = ["ask", "approve", "refuse"] as const;
 const words = [...operations, ...controls, ...approvals];
 const keysKnown = new Set([
   ...["identity", "onbehalfof", "task", "parent", "session", "address", "role"],
-  ...["statement", "fingerprint", "trace", "content", "ends", "destroys", "opaque", "rows", "outcome"],
+  ...["statement", "fingerprint", "trace", "content", "ends", "destroys", "opaque", "rows", "bytes", "outcome"],
 ]);
 const reading: ReadonlySet<string> = new Set(["read", "transfer", "execute", "connect"]);
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

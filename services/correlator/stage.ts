@@ -137,7 +137,8 @@ export class Stage {
     const failed = line.keys.get("outcome") === "error";
     const rows = Number(line.keys.get("rows") ?? (failed ? 0 : 1));
     const outcome = failed ? ("error" as const) : ("ok" as const);
-    const data = { outcome, rows, bytes: 0, tag: "", code: null, durationUs: 0, shown: rows > 0 || !failed, ...proof };
+    const bytes = Number(line.keys.get("bytes") ?? 0);
+    const data = { outcome, rows, bytes, tag: "", code: null, durationUs: 0, shown: rows > 0 || !failed, ...proof };
     const atMs = startMs + line.atMs;
     this.#fold({ type: "command.finished", id: this.#id(), atMs, source, role: "gateway", subject, data });
   }
