@@ -1,12 +1,7 @@
 /** Classes of steps that agree in everything a rule may ask of them, apart from their place in the log. */
 import type { ChainRule } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
-import { fieldTexts, resources, type Step } from "./step.ts";
-
-export interface Alike {
-  readonly key: string;
-  steps: number;
-}
+import { type Alike, fieldTexts, resources, type Step } from "./step.ts";
 
 /** Fields of a step that never change: a rule that asks for others is searched step by step. */
 const steady: ReadonlySet<string> = new Set([

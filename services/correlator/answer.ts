@@ -11,8 +11,8 @@ import { findCount } from "./count.ts";
 import { hash, toChain } from "./evidence.ts";
 import type { Ground } from "./ground.ts";
 import { isLater } from "./later.ts";
-import { mayNeedLost } from "./lost.ts";
 import { findChain } from "./match.ts";
+import { mayNeedLost } from "./may-need.ts";
 import type { Shape } from "./shape.ts";
 import type { Step } from "./step.ts";
 

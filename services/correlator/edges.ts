@@ -3,9 +3,15 @@
  * finished: whatever is at its sources in between may have gone along, because a copy may wait for a lock.
  */
 import { containersOf } from "../../infra/catalog.ts";
-import type { Move } from "./moves.ts";
 import { lastUnder } from "./order.ts";
 import type { Step, StepEffect } from "./step.ts";
+
+export interface Move {
+  readonly to: string;
+  readonly from: readonly string[];
+  /** The whole place was renamed: what is inside comes from what was inside. */
+  readonly renamed: boolean;
+}
 
 /** One command's move of data into a place. */
 export interface Flow {

@@ -18,6 +18,7 @@ import {
   type Flow,
   type KeptLineage,
   type Lane,
+  type Move,
   type Mute,
   type News,
   type Open,
@@ -25,7 +26,7 @@ import {
   unsettle,
   untilOf,
 } from "./edges.ts";
-import { isIntertwined, laneKey, type Move, movesOf } from "./moves.ts";
+import { isIntertwined, laneKey, movesOf } from "./moves.ts";
 import { Near } from "./near.ts";
 import { insert } from "./order.ts";
 import { marksOf, settle } from "./settle.ts";

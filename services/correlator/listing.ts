@@ -4,9 +4,9 @@
  * (it is inside every window that an earlier one is in), so a search that looks at one of each class misses nothing.
  */
 
-import type { Alike, Alikes } from "./alike.ts";
+import type { Alikes } from "./alike.ts";
 import { insert, lastUnder } from "./order.ts";
-import type { Step } from "./step.ts";
+import type { Alike, Step } from "./step.ts";
 
 /** Shorter lists are looked through one by one. */
 const classedFrom = 16;

@@ -1,15 +1,8 @@
 /** What one effect of a command moves, and from where (DETECTION §6, Flow). */
 import { overlaps } from "../../infra/catalog.ts";
 import { touches } from "../../infra/rules/field.ts";
-import type { Lane } from "./edges.ts";
+import type { Lane, Move } from "./edges.ts";
 import type { Step, StepEffect } from "./step.ts";
-
-export interface Move {
-  readonly to: string;
-  readonly from: readonly string[];
-  /** The whole place was renamed: what is inside comes from what was inside. */
-  readonly renamed: boolean;
-}
 
 /** Into which place an effect moves what. Of an opaque command only what is known of it: not that it may touch anything. */
 export function movesOf({ opaque, commit }: Step, { effect }: StepEffect): readonly Move[] {

@@ -11,7 +11,11 @@ import { no, type Tri } from "../../infra/rules/tri.ts";
 import type { Effect, Operation } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
 import type { ApprovedChain, CommandDetails } from "../../schemas/event-data.ts";
-import type { Alike } from "./alike.ts";
+
+export interface Alike {
+  readonly key: string;
+  steps: number;
+}
 
 export interface StepEffect {
   readonly effect: Effect;

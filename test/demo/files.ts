@@ -113,7 +113,8 @@ async function writeRules({ folder, rules }: FileFacts): Promise<void> {
   const names = await generated(folder);
   await mkdir(join(folder, "rules"), { recursive: true });
   const shipped = join(root, "schemas/rules");
-  for (const file of rules ?? (await readdir(shipped))) await copyFile(join(shipped, file), join(folder, "rules", file));
+  for (const file of rules ?? (await readdir(shipped)))
+    await copyFile(join(shipped, file), join(folder, "rules", file));
   const rule = join(folder, "rules", `${names.rule}.yml`);
   if (!existsSync(rule)) await writeFile(rule, generatedRule(names));
   const catalog = await readFile(join(root, "infra/deploy/demo/catalog.yaml"), "utf8");
