@@ -12,6 +12,7 @@ import type { Effect, Operation } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
 import type { ApprovedChain, CommandDetails } from "../../schemas/event-data.ts";
 
+/** A class of steps that agree in everything a rule may ask of them but their place; and how many there are. */
 export interface Alike {
   readonly key: string;
   steps: number;

@@ -1,6 +1,6 @@
 /** What happens in one tenant, so that there is something of every kind that another one must not see. */
 import assert from "node:assert/strict";
-import type { ApprovalInfo, Approvals, BlockInfo, TimelinePage } from "../../schemas/api.ts";
+import type { ApprovalInfo, Approvals, BlockInfo, ChainsPage, TimelinePage } from "../../schemas/api.ts";
 import { type Actor, connect, eventually, type Grant, granted, type Player, person, workload } from "../demo/cast.ts";
 import type { Company } from "./world.ts";
 
@@ -78,11 +78,17 @@ export async function play(cast: Cast, schema: string): Promise<Story> {
     const rows = await timeline(cast, `type=command.decided&text=${mark}&limit=10`);
     return rows.length >= 2 && rows[0];
   });
-  const [opened] = await timeline(cast, `type=session.opened&session=${encodeURIComponent(decided.session)}`);
-  const { chains } = (await cast.ivan.api("GET", "/api/chains")).body as { chains: { chain: string }[] };
+  const opened = await eventually("the session", async () => {
+    const rows = await timeline(cast, `type=session.opened&session=${encodeURIComponent(decided.session)}`);
+    return rows[0];
+  });
+  const found = await eventually("the chain", async () => {
+    const { chains } = (await cast.ivan.api("GET", "/api/chains")).body as unknown as ChainsPage;
+    return chains[0];
+  });
   return {
     ...{ grant, mark, block, approval: approval.approval, session: decided.session, event: decided.id },
-    ...{ position: decided.position, chain: chains[0]?.chain ?? "" },
-    keyId: (opened?.data as { keyId?: string } | undefined)?.keyId ?? "",
+    ...{ position: decided.position, chain: found.chain.id },
+    keyId: (opened.data as { keyId?: string }).keyId ?? "",
   };
 }
