@@ -150,6 +150,9 @@ function chaining(dice: Dice, known: readonly OracleStep[], name: string): Made 
     .map(([from, to]) => ({ from, to, by: some(dice, linkKinds, 1 + dice(2)) }));
   const distinct = dice(3) === 0 ? { field: ["account", "identity", "zone"][dice(3)]!, min: 2 } : null;
   const offender = known[dice(known.length)]!;
+  // A step that is also what must not be has the name that the alias gives it.
+  const itself = steps.indexOf(offender);
+  if (itself !== -1) for (const names of groupBy) names[names.length - 1] = names[itself]!;
   const between = steps.length > 1 && dice(2) === 0 ? ([place(), place()] as const) : null;
   const absent = dice(3) === 0 ? [{ step: offender, between }] : [];
   const runs = steps.map(() => (dice(8) === 0 ? 2 : 1));
