@@ -31,7 +31,7 @@ run: node_modules/.installed $(console) ## everything on this machine, with a de
 
 test: test-tools node_modules/.installed $(console) ## every test except the browser's, and two minutes of random proof; ARGS="--without kafka" leaves out what needs a real broker
 	@$(node) test/run.ts $(ARGS)
-	@$(MAKE) --no-print-directory proof ARGS="--seconds=$(or $(PROOF_SECONDS),120) --sql=1000000"
+	@$(MAKE) --no-print-directory proof ARGS="--seconds=$(or $(PROOF_SECONDS),120) --sql=1000000 $(if $(PROOF_SEED),--seed=$(PROOF_SEED))"
 
 proof: node_modules/.installed ## engine, oracle and SQL on random input; ARGS="--cases=N --sql=N --seconds=N --seed=N"
 	@$(node) test/correlator/proof.ts $(ARGS)
