@@ -99,15 +99,16 @@ export class Judged {
   }
 
   /** Whether its record must be in the shared log before anything of it leaves or lasts. */
-  shares({ session, command, commits, facts: all, subject, nowMs, brings }: Question): boolean {
-    const facts = { ...all, brings };
+  shares({ session, command, commits, facts, subject, nowMs, brings }: Question): boolean {
     const { tags } = this.#parts.feed;
     const known = this.#known(session, command.reading, nowMs);
     const rules = this.#parts.rules();
     if (commits.length > 0)
-      return mattersElsewhere(facts, commits, tags.of) || rules.mayStep(facts, subject, tags.of, commits);
+      return (
+        mattersElsewhere(facts, commits, tags.of) || rules.mayStep({ ...facts, brings }, subject, tags.of, commits)
+      );
     if (known.shares?.rules !== rules || known.shares.kind !== facts.kind || known.shares.brings !== brings) {
-      const shares = mattersElsewhere(facts, [], tags.of) || rules.mayStep(facts, subject, tags.of);
+      const shares = mattersElsewhere(facts, [], tags.of) || rules.mayStep({ ...facts, brings }, subject, tags.of);
       known.shares = { rules, kind: facts.kind, brings, shares };
     }
     return known.shares.shares;
