@@ -273,6 +273,7 @@ test("errors: the failed command is reported undone, in a transaction what came 
   const client = await through();
   await client.query("INSERT INTO t (v) VALUES ('dup')");
   await assert.rejects(client.query("INSERT INTO t (v) VALUES ('dup')"), { code: "23505" });
+  await client.query("SELECT 1"); // the driver rejects at the error; what lasted is known at ReadyForQuery, a packet later
   const [first, second] = judged("INSERT INTO t (v) VALUES ('dup')");
   const outcomes = finished("INSERT INTO t (v) VALUES ('dup')");
   assert.deepEqual(outcomes[0]?.lasted, [first!.id]);
