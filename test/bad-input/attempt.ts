@@ -9,7 +9,7 @@ export interface Ended {
 }
 
 const main = join(import.meta.dirname, "..", "..", "services", "main.ts");
-const waitMsMax = 20_000;
+const waitMsMax = 90_000;
 
 /** @throws Error when it has not ended by itself after a while: what must not start did start */
 export function attempt(...words: string[]): Promise<Ended> {

@@ -83,7 +83,7 @@ export async function connect(grant: Grant, schema: string): Promise<Actor> {
 export async function eventually<T>(
   what: string,
   ask: () => Promise<T | null | undefined | false>,
-  waitMsMax = 15_000,
+  waitMsMax = 60_000,
 ): Promise<T> {
   const until = Date.now() + waitMsMax;
   for (;;) {

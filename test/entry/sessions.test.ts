@@ -95,8 +95,8 @@ test("a Grant that ended while its session was being recorded leaves no idle ses
 test("a Grant that expires during a session ends it", async () => {
   const at = await world();
   const short = client(at, at.grant({ expiresAtMs: at.nowMs + 300 }));
-  await short.connect();
   const goodbye = goodbyeOf(short);
+  await short.connect();
   assert.equal((await goodbye).code, "57P01");
 });
 

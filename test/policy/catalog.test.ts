@@ -50,11 +50,9 @@ describe("the catalog", () => {
     assert.notEqual(one.version, createCatalog([{ resource: "a", tags: ["x"] }]).version);
   });
 
-  it("matches a pattern of stars in bounded time", () => {
+  it("matches a pattern of stars in bounded time: one that tries every way would not end here", () => {
     const hard = createCatalog([{ resource: `${"*a".repeat(400)}#`, tags: ["x"] }]);
-    const before = performance.now();
-    hard.tagsOf("a".repeat(1_000));
-    assert.ok(performance.now() - before < 2_000);
+    assert.deepEqual(hard.tagsOf("a".repeat(1_000)), []);
   });
 });
 
