@@ -286,6 +286,11 @@ export interface EventData {
   /** Steps of one identity that had to go for want of room: of its own, none older than `beforeMs` is kept. */
   "state.evicted": { identity: string; count: number; beforeMs: number };
   "correlator.digested": { folded: number; digest: string };
+  /**
+   * Correlators answer by this policy from here on. `policy` is the record that put it into the log. Where it asks for more
+   * than was known, the log was folded again from the first step; until here the policy before it was in force.
+   */
+  "rules.switched": { policy: string; digest: string };
   /** `head` of the chain up to and including `upTo`, signed with the source's Ed25519 key. */
   "log.checkpoint": {
     chain: "source" | "writer";

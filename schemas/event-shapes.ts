@@ -176,6 +176,7 @@ const shapes = {
   "pipeline.withdrawn": open({ pipeline: text, ...bySomebody }),
   "key.erased": open({ keyId: text, ...bySomebody }),
   "correlator.digested": open({ folded: number, digest: text }),
+  "rules.switched": open({ policy: text, digest: text }),
   "state.evicted": open({ identity: text, count: number, beforeMs: number }),
   "log.checkpoint": open({ chain: text, stream: text, upTo: text, head: text, key: text, signature: text }),
   "log.refused": open({ source: text, claimedType: text, reason: text }),

@@ -113,6 +113,7 @@ export const catalogue: { readonly [T in EventType]: Rule } = {
   "pipeline.withdrawn": s("api"),
   "key.erased": e("api"),
   "correlator.digested": s("correlator"),
+  "rules.switched": s("correlator"),
   "state.evicted": s("correlator"),
   "log.checkpoint": e("gateway", "correlator", "projector", "api", "log"),
   "log.refused": e("log"),

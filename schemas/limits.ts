@@ -72,6 +72,12 @@ export const limits = {
   stepsKeptMax: 1_000_000,
   /** Steps kept that match no rule now, for rules to come. */
   spareStepsKeptMax: 50_000,
+  /** Of what is folded while new rules fold the log: the latest, by which the two meet. */
+  refoldRecentMax: 20_000,
+  /** New rules that are behind by no more take the rest in one go: some tens of milliseconds. */
+  refoldJoinMax: 1_000,
+  /** After new rules took over, other replicas may still say what the old ones gave before: no alert for so long, by the log's time. */
+  switchGraceMs: 60_000,
   /** Values of one result or statement whose hashes are kept: of more, those of lowest keyed order. 16 KiB in an event. */
   contentHashesMax: 2_048,
   /** Different values that tie what was brought to what was shown; fewer are chance. */
@@ -114,6 +120,10 @@ export const limits = {
   ruleDepthMax: 10,
   /** Counted events that are named with a firing: the latest. A count may be of millions. */
   countedNamedMax: 1_000,
+  /** Commands that one finish may show to complete a count, its own and later ones; more, and it says that there may be more. */
+  lateFiringsMax: 100,
+  /** Commands of which is remembered that a rule over late fields was told, by rule; beyond, one may be told again. */
+  lateToldKeptMax: 100_000,
   /** Steps that `rules run` keeps: what matches inside the longest window. More is an error: to drop one would be a wrong answer. */
   plainStepsKeptMax: 4_000_000,
   /** One line of a file of plain events, characters. */

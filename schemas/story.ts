@@ -118,6 +118,7 @@ const stories: Stories = {
   "pipeline.withdrawn": (d) => `Pipeline ${d.pipeline} exempts nothing any more${because(d.reason)}`,
   "key.erased": (d) => `Key erased${because(d.reason)}`,
   "correlator.digested": (d) => `State after ${count(d.folded, "step")}`,
+  "rules.switched": (d) => `Answers follow policy ${d.digest.slice(0, 12)} from here on`,
   "state.evicted": (d) => `${d.count} of the oldest steps of ${d.identity} were forgotten for want of room`,
   "log.checkpoint": (d) => `Signed up to ${d.upTo}`,
   "log.refused": (d) => `The log refused ${d.claimedType || "a record"} from ${d.source}: ${d.reason}`,

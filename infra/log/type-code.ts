@@ -64,6 +64,7 @@ const codes: { readonly [T in EventType]: number } = {
   "identity.unlinked": 70,
   "policy.part": 71,
   "state.evicted": 72,
+  "rules.switched": 73,
   "pipeline.proposed": 80,
   "pipeline.accepted": 81,
   "pipeline.withdrawn": 82,

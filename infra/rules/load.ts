@@ -65,6 +65,7 @@ function read(document: Source, detections: Map<string, Detection>, logs: Logs):
     index: detections.get(said)?.index ?? detections.size,
     name,
     category: logs === "commands" ? categoryOf(file) : "command",
+    said,
     firing: null,
   };
   if (!detections.has(said)) detections.set(said, rule);
@@ -75,7 +76,7 @@ function compile(
   document: Source,
   file: DetectionFile,
   logs: Logs,
-): Omit<Detection, "index" | "name" | "category" | "firing"> {
+): Omit<Detection, "index" | "name" | "category" | "said" | "firing"> {
   const about = readLogsource(document, file, logs);
   try {
     return { ...compileDetection(file.detection, logs, about), title: file.title, level: file.level ?? "medium" };

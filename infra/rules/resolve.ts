@@ -125,7 +125,8 @@ class Resolver {
     const lasts = [...new Set([...firing.lasts].flatMap((at) => firing.steps[at] ?? []))];
     const { name, title, level } = firing;
     const category = lasts[0]?.category ?? "command";
-    const detection = { ...anyOf(lasts), index: this.detections.length, name, title, level, category, firing };
+    const said = `firing of ${firing.version}`;
+    const detection = { ...anyOf(lasts), index: this.detections.length, name, title, level, category, said, firing };
     this.detections.push(detection);
     this.#firings.set(entry, detection);
     return detection;
@@ -159,7 +160,7 @@ function whole(rule: ChainRule): ChainRule {
 
 function anyOf(
   parts: readonly Detection[],
-): Omit<Detection, "index" | "name" | "title" | "level" | "category" | "firing"> {
+): Omit<Detection, "index" | "name" | "title" | "level" | "category" | "said" | "firing"> {
   return compileTree(
     joined(
       "or",

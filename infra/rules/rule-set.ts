@@ -13,6 +13,8 @@ export interface Detection extends CompiledDetection {
   readonly title: string;
   readonly level: string;
   readonly category: Category;
+  /** What it says; two with the same match the same. */
+  readonly said: string;
   /** Set where this stands for the firings of a correlation: then `test` is a first look, and the search asks the rule. */
   readonly firing: ChainRule | null;
 }
