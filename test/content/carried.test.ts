@@ -159,12 +159,14 @@ describe("what one account was shown and another brings back", () => {
       ),
     );
     const brought = await eventsOf(world().stage, "content.brought", 1);
-    const folder = join(world().folder, "throughline");
-    const isStore = (path: string) => path.includes("/store");
-    const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter(
-      (file) => file.isFile() && !isStore(file.parentPath),
-    );
-    const texts = await Promise.all(files.map((file) => readFile(join(file.parentPath, file.name))));
+    const texts = await world().standing(async () => {
+      const folder = join(world().folder, "throughline");
+      const isStore = (path: string) => path.includes("/store");
+      const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter(
+        (file) => file.isFile() && !isStore(file.parentPath),
+      );
+      return Promise.all(files.map((file) => readFile(join(file.parentPath, file.name))));
+    });
     for (const { email, card } of rows)
       for (const secret of [email, card, email.replace(/\W/g, "")])
         for (const bytes of [...texts, Buffer.from(JSON.stringify([shown, brought]))])

@@ -38,6 +38,8 @@ export interface Carrying {
   readonly folder: string;
   /** The jobs' sessions in a schema of their own, with customers as the demo makes them. */
   fresh(name: string): Promise<Scene>;
+  /** Does the work while the product's processes stand still: no file comes or goes under its hands. */
+  standing<T>(work: () => Promise<T>): Promise<T>;
   end(): Promise<void>;
 }
 
@@ -82,6 +84,15 @@ export async function carrying(): Promise<Carrying> {
         },
       };
     },
+    async standing(work) {
+      const pids = [world.pid("gateway"), world.pid("store")];
+      for (const pid of pids) process.kill(pid, "SIGSTOP");
+      try {
+        return await work();
+      } finally {
+        for (const pid of pids) process.kill(pid, "SIGCONT");
+      }
+    },
     async end() {
       try {
         await stage.leave();
@@ -120,7 +131,6 @@ export async function eventsOf({ players }: Stage, type: string, min: number): P
   });
 }
 
-/** It is held, by the shipped rule, because of values that came back. */
 /** Olga approves what psql was told of. @param printed by psql, with the address of the approval */
 export async function approves({ players }: Stage, printed: string): Promise<void> {
   const approval = /approvals\/([\w-]+)\./.exec(printed)?.[1] ?? assert.fail(printed);
@@ -130,6 +140,7 @@ export async function approves({ players }: Stage, printed: string): Promise<voi
   });
 }
 
+/** It is held, by the shipped rule, because of values that came back. */
 export async function isHeld(actor: Actor, text: string, rule = "content_returned_destroyed"): Promise<void> {
   const error = await actor.client.query(text).then(
     () => assert.fail(`not held: ${text}`),
