@@ -1,4 +1,5 @@
-/** One detection, as written in YAML, asked about one plain event given as its fields. */
+/** One detection, as written in YAML, asked about one plain event given as its fields; and tables of such questions. */
+import assert from "node:assert/strict";
 import type { FieldValue, Seen } from "../../infra/rules/field.ts";
 import { NoEffect } from "../../infra/rules/field.ts";
 import { loadRules } from "../../infra/rules/load.ts";
@@ -49,4 +50,16 @@ export function refusal(detection: string): string {
     return error instanceof Error ? error.message.replace(/^t\.yml:/, "") : String(error);
   }
   return "";
+}
+
+type Line = readonly [selection: string, event: Readonly<Record<string, FieldValue>>, matches: boolean];
+
+export function check(lines: readonly Line[]): void {
+  for (const [selection, event, matches] of lines)
+    assert.equal(ask(selection, event), matches ? 2 : 0, `${selection} on ${JSON.stringify(event)}`);
+}
+
+export function refused(lines: readonly (readonly [selection: string, message: RegExp])[]): void {
+  for (const [selection, message] of lines)
+    assert.match(refusal(`  selection: ${selection}\n  condition: selection`), message, selection);
 }

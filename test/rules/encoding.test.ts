@@ -1,19 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { FieldValue } from "../../infra/rules/field.ts";
-import { ask, refusal } from "./ask.ts";
-
-type Line = readonly [selection: string, event: Readonly<Record<string, FieldValue>>, matches: boolean];
-
-function check(lines: readonly Line[]): void {
-  for (const [selection, event, matches] of lines)
-    assert.equal(ask(selection, event), matches ? 2 : 0, `${selection} on ${JSON.stringify(event)}`);
-}
-
-function refused(lines: readonly (readonly [selection: string, message: RegExp])[]): void {
-  for (const [selection, message] of lines)
-    assert.match(refusal(`  selection: ${selection}\n  condition: selection`), message, selection);
-}
+import { ask, check, refused } from "./ask.ts";
 
 const encode = (text: string, encoding: BufferEncoding = "utf8") => Buffer.from(text, encoding).toString("base64");
 

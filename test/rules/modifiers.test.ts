@@ -1,19 +1,5 @@
-import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { FieldValue } from "../../infra/rules/field.ts";
-import { ask, refusal } from "./ask.ts";
-
-type Line = readonly [selection: string, event: Readonly<Record<string, FieldValue>>, matches: boolean];
-
-function check(lines: readonly Line[]): void {
-  for (const [selection, event, matches] of lines)
-    assert.equal(ask(selection, event), matches ? 2 : 0, `${selection} on ${JSON.stringify(event)}`);
-}
-
-function refused(lines: readonly (readonly [selection: string, message: RegExp])[]): void {
-  for (const [selection, message] of lines)
-    assert.match(refusal(`  selection: ${selection}\n  condition: selection`), message, selection);
-}
+import { check, refused } from "./ask.ts";
 
 test("a value is a text without regard to case; numbers and truth values are compared by their text", () => {
   check([
