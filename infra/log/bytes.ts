@@ -83,9 +83,9 @@ export class ByteWriter {
 
 /** Reads what ByteWriter wrote. Throws RangeError when the bytes end early. */
 export class ByteReader {
-  readonly bytes: Buffer;
+  bytes: Buffer;
   at: number;
-  readonly end: number;
+  end: number;
   readonly #texts: ByteTable<string>;
 
   constructor(bytes: Buffer, at: number, end: number, texts: ByteTable<string>) {
@@ -95,12 +95,22 @@ export class ByteReader {
     this.#texts = texts;
   }
 
+  /** Goes on with other bytes: one reader serves many sections. */
+  open(bytes: Buffer, at: number, end: number): void {
+    this.bytes = bytes;
+    this.at = at;
+    this.end = end;
+  }
+
   u8(): number {
     if (this.at >= this.end) throw new RangeError("the section ends early");
     return this.bytes[this.at++] ?? 0;
   }
 
   varint(): number {
+    const first = this.u8();
+    if (first < 0x80) return first;
+    this.at -= 1;
     let value = 0;
     let scale = 1;
     for (;;) {
@@ -125,42 +135,78 @@ export class ByteReader {
   }
 }
 
-interface Slot<T> {
-  readonly bytes: Buffer;
-  readonly value: T;
-}
+/** What a table keeps of a key beside its slot; longer ones stand by themselves. */
+const cellBytes = 64;
+/** Longer keys are decoded each time. */
+const keyBytesMax = 2048;
 
 /**
  * Values by the bytes they were decoded from: equal bytes give the same value without decoding again. Direct-mapped,
  * so it is bounded and forgets by overwriting; what it returns never depends on what it remembers.
  */
 export class ByteTable<T> {
-  readonly #slots: (Slot<T> | undefined)[];
+  readonly #values: (T | undefined)[];
+  /** Of each slot: the length of its key, 0 = empty; and its hash. */
+  readonly #lengths: Uint16Array;
+  readonly #hashes: Int32Array;
+  readonly #cells: Uint8Array;
+  readonly #long = new Map<number, Uint8Array>();
   readonly #decode: (bytes: Buffer, start: number, end: number) => T;
 
   /** @param size a power of two */
   constructor(size: number, decode: (bytes: Buffer, start: number, end: number) => T) {
-    this.#slots = new Array<Slot<T> | undefined>(size).fill(undefined);
+    this.#values = new Array<T | undefined>(size).fill(undefined);
+    this.#lengths = new Uint16Array(size);
+    this.#hashes = new Int32Array(size);
+    this.#cells = new Uint8Array(size * cellBytes);
     this.#decode = decode;
   }
 
   get(bytes: Buffer, start: number, end: number): T {
-    if (end - start > 2048) return this.#decode(bytes, start, end);
-    let hash = 0x811c9dc5;
-    for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193);
-    const index = (hash ^ (hash >>> 15)) & (this.#slots.length - 1);
-    const slot = this.#slots[index];
-    if (slot !== undefined && same(slot.bytes, bytes, start, end)) return slot.value;
+    const length = end - start;
+    if (length > keyBytesMax || length === 0) return this.#decode(bytes, start, end);
+    const hash = hashOf(bytes, start, end);
+    const slot = (hash ^ (hash >>> 15)) & (this.#lengths.length - 1);
+    if (this.#lengths[slot] === length && this.#hashes[slot] === hash && this.#holds(slot, bytes, start, end))
+      return this.#values[slot] as T;
     const value = this.#decode(bytes, start, end);
-    this.#slots[index] = { bytes: Buffer.from(bytes.subarray(start, end)), value };
+    this.#keep(slot, bytes, start, end);
+    this.#values[slot] = value;
+    this.#lengths[slot] = length;
+    this.#hashes[slot] = hash;
     return value;
+  }
+
+  #holds(slot: number, bytes: Buffer, start: number, end: number): boolean {
+    const long = end - start > cellBytes;
+    const known = long ? this.#long.get(slot) : this.#cells;
+    if (known === undefined) return false;
+    for (let i = start, k = long ? 0 : slot * cellBytes; i < end; i++, k++) if (known[k] !== bytes[i]) return false;
+    return true;
+  }
+
+  #keep(slot: number, bytes: Buffer, start: number, end: number): void {
+    if (end - start > cellBytes) {
+      this.#long.set(slot, Uint8Array.from(bytes.subarray(start, end)));
+      return;
+    }
+    if ((this.#lengths[slot] ?? 0) > cellBytes) this.#long.delete(slot);
+    for (let i = start, k = slot * cellBytes; i < end; i++, k++) this.#cells[k] = bytes[i] ?? 0;
   }
 }
 
-function same(known: Buffer, bytes: Buffer, start: number, end: number): boolean {
-  if (known.length !== end - start) return false;
-  for (let i = 0; i < known.length; i++) if (known[i] !== bytes[start + i]) return false;
-  return true;
+/** Four bytes at a time. */
+function hashOf(bytes: Buffer, start: number, end: number): number {
+  let hash = 0x811c9dc5 ^ (end - start);
+  let i = start;
+  for (; i + 4 <= end; i += 4) {
+    const word =
+      (bytes[i] ?? 0) | ((bytes[i + 1] ?? 0) << 8) | ((bytes[i + 2] ?? 0) << 16) | ((bytes[i + 3] ?? 0) << 24);
+    hash = Math.imul(hash ^ word, 0x5bd1e995);
+    hash ^= hash >>> 13;
+  }
+  for (; i < end; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193);
+  return hash | 0;
 }
 
 export function textTable(size: number): ByteTable<string> {

@@ -1,11 +1,11 @@
 /** From records to what folds read: by the step section where there is one, from the JSON otherwise. */
-import type { Envelope, EventType, Subject } from "../../schemas/event.ts";
+import type { Envelope, EventType, Role, Subject } from "../../schemas/event.ts";
 import type { EventData } from "../../schemas/event-data.ts";
 import { hasShape } from "../../schemas/event-shapes.ts";
 import type { Entry, FoldedData } from "./entry.ts";
-import { checkSayer, type StoredRecord } from "./record.ts";
-import { isStepType } from "./step.ts";
-import { StepDecoder } from "./step-decoder.ts";
+import { checkSayer, idStart, paddedSequence, type StoredRecord } from "./record.ts";
+import { isStepType, type StepType } from "./step.ts";
+import { type Decoded, StepDecoder } from "./step-decoder.ts";
 
 export const subjectFields = [
   "session",
@@ -19,20 +19,56 @@ export const subjectFields = [
   "grantid",
 ] as const satisfies readonly (keyof Subject)[];
 
+/** What is known of a source: its role, and by type code what it was found to say rightly among the steps. */
+interface Sayer {
+  readonly role: Role;
+  readonly idStart: string;
+  readonly types: (StepType | undefined)[];
+}
+
+/** Names of sources come from the log. */
+const sayersMax = 10_000;
+
 /** Makes entries; keeps the decoder's tables, so one per reading loop. */
 export class Folder {
   readonly #decoder = new StepDecoder();
+  #sayers = new Map<string, Sayer>();
 
   /** @throws ThroughlineError `log.refused` when the source may not say this; `log.damaged` when it cannot be read */
   toEntry(record: StoredRecord): Entry {
+    const { source, part } = record;
+    const sayer = this.#sayers.get(source);
+    const known = sayer !== undefined && part.stream === "steps" ? sayer.types[part.code] : undefined;
+    if (sayer === undefined || known === undefined || part.stepAt === part.jsonAt) return this.#toEntry(record);
+    const { subject, data } = this.#section(known, record);
+    const id = sayer.idStart + paddedSequence(part.sequence);
+    return entryOf({ type: known, id, atMs: record.atMs, source, role: sayer.role, subject, data });
+  }
+
+  #section(type: StepType, { bytes, at, part }: StoredRecord): Decoded {
+    return this.#decoder.decode(type, bytes, at + part.stepAt, at + part.jsonAt);
+  }
+
+  /** The same, of what such a source was not seen to say before. */
+  #toEntry(record: StoredRecord): Entry {
     const { type, role, source, atMs, part } = checkSayer(record);
     if (isStepType(type) && part.stepAt !== part.jsonAt) {
-      const { subject, data } = this.#decoder.decode(type, record.frame, part.stepAt, part.jsonAt);
+      const { subject, data } = this.#section(type, record);
+      if (part.stream === "steps") this.#sayerOf(source, role).types[part.code] = type;
       return entryOf({ type, id: record.ownId, atMs, source, role, subject, data });
     }
     const { envelope } = record;
     const data = foldedData(type, envelope.data);
     return entryOf({ type, id: envelope.id, atMs, source, role, subject: subjectOf(envelope), data });
+  }
+
+  #sayerOf(source: string, role: Role): Sayer {
+    const known = this.#sayers.get(source);
+    if (known !== undefined) return known;
+    if (this.#sayers.size >= sayersMax) this.#sayers = new Map();
+    const sayer: Sayer = { role, idStart: idStart(source, "steps"), types: [] };
+    this.#sayers.set(source, sayer);
+    return sayer;
   }
 }
 

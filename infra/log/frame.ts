@@ -83,8 +83,11 @@ export interface Part {
   readonly end: number;
 }
 
-/** @returns null when the bytes from `at` do not hold one whole, well-formed part. */
-export function readPart(bytes: Buffer, at: number, limit: number): Part | null {
+/**
+ * @param origin what its offsets are counted from
+ * @returns null when the bytes from `at` do not hold one whole, well-formed part.
+ */
+export function readPart(bytes: Buffer, at: number, limit: number, origin = 0): Part | null {
   if (at + partHeadBytes > limit) return null;
   const stream = bytes.readUInt16LE(at);
   if (stream > 1) return null;
@@ -97,10 +100,10 @@ export function readPart(bytes: Buffer, at: number, limit: number): Part | null 
     stream: stream === 0 ? "steps" : "events",
     code: bytes.readUInt16LE(at + 2),
     sequence: bytes.readUIntLE(at + 4, 6),
-    sourceAt,
-    stepAt,
-    jsonAt,
-    end,
+    sourceAt: sourceAt - origin,
+    stepAt: stepAt - origin,
+    jsonAt: jsonAt - origin,
+    end: end - origin,
   };
 }
 

@@ -21,20 +21,31 @@ import { roleOf } from "./sources.ts";
 import { typeOf } from "./type-code.ts";
 
 export class StoredRecord implements LogRecord {
-  /** The exact bytes, as the writer wrote them. */
-  readonly frame: Buffer;
+  /** The block that it stands in, from `at` on. */
+  readonly bytes: Buffer;
+  readonly at: number;
+  /** Offsets in its own frame. */
   readonly part: Part;
   readonly source: string;
+  #frame: Buffer | null = null;
   #envelope: Envelope | null = null;
 
-  constructor(frame: Buffer, part: Part, source: string) {
-    this.frame = frame;
+  /** @param at where in the bytes its frame begins */
+  constructor(bytes: Buffer, part: Part, source: string, at = 0) {
+    this.bytes = bytes;
+    this.at = at;
     this.part = part;
     this.source = source;
   }
 
+  /** The exact bytes, as the writer wrote them. */
+  get frame(): Buffer {
+    this.#frame ??= this.bytes.subarray(this.at, this.at + this.part.end);
+    return this.#frame;
+  }
+
   get number(): number {
-    return framePosition(this.frame, 0);
+    return framePosition(this.bytes, this.at);
   }
 
   get position(): Position {
@@ -42,15 +53,15 @@ export class StoredRecord implements LogRecord {
   }
 
   get synced(): number {
-    return frameSynced(this.frame, 0);
+    return frameSynced(this.bytes, this.at);
   }
 
   get flags(): number {
-    return this.frame[9] ?? 0;
+    return this.bytes[this.at + 9] ?? 0;
   }
 
   get atMs(): number {
-    return this.frame.readUIntLE(22, 6);
+    return this.bytes.readUIntLE(this.at + 22, 6);
   }
 
   get stream(): Stream {
@@ -114,7 +125,11 @@ export class StoredRecord implements LogRecord {
 }
 
 export function eventId(source: string, stream: Stream, sequence: number): EventId {
-  return `${source}/${stream === "steps" ? "s" : "e"}/${paddedSequence(sequence)}` as EventId;
+  return `${idStart(source, stream)}${paddedSequence(sequence)}` as EventId;
+}
+
+export function idStart(source: string, stream: Stream): string {
+  return `${source}/${stream === "steps" ? "s" : "e"}/`;
 }
 
 /**
@@ -131,11 +146,10 @@ export function paddedSequence(sequence: number): string {
 
 /** Reads the whole, crc-checked frame at `at`. @throws ThroughlineError `log.damaged` when it has no form */
 export function readRecord(bytes: Buffer, at: number, length: number, texts: ByteTable<string>): StoredRecord {
-  const frame = bytes.subarray(at, at + length);
-  const part = readPart(frame, writerBytes, length);
+  const part = readPart(bytes, at + writerBytes, at + length, at);
   if (part === null || part.end !== length)
-    throw new ThroughlineError("log.damaged", `The record at position ${framePosition(frame, 0)} has no known form`);
-  return new StoredRecord(frame, part, texts.get(frame, part.sourceAt, part.stepAt));
+    throw new ThroughlineError("log.damaged", `The record at position ${framePosition(bytes, at)} has no known form`);
+  return new StoredRecord(bytes, part, texts.get(bytes, at + part.sourceAt, at + part.stepAt), at);
 }
 
 /** @throws ThroughlineError `log.refused` when the role of the record's source may not say its type in that stream */

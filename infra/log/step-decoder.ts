@@ -15,12 +15,18 @@ import type {
 import { ByteReader, ByteTable, textTable } from "./bytes.ts";
 import { type StepData, type StepType, stepTables } from "./step.ts";
 
+export interface Decoded {
+  readonly subject: Subject;
+  readonly data: StepData;
+}
+
 /** Reads step sections; equal subjects and effects come back as the same objects, which nobody changes. */
 export class StepDecoder {
   readonly #texts = textTable(1 << 13);
   readonly #subjects: ByteTable<Subject>;
   readonly #effects: ByteTable<readonly Effect[]>;
   readonly #details: ByteTable<CommandDetails>;
+  readonly #from = new ByteReader(Buffer.alloc(0), 0, 0, this.#texts);
 
   constructor() {
     const reader = (bytes: Buffer, start: number, end: number) => new ByteReader(bytes, start, end, this.#texts);
@@ -30,13 +36,9 @@ export class StepDecoder {
   }
 
   /** @throws ThroughlineError `log.damaged` when the bytes are no section of this version */
-  decode(
-    type: StepType,
-    bytes: Buffer,
-    start: number,
-    end: number,
-  ): { readonly subject: Subject; readonly data: StepData } {
-    const from = new ByteReader(bytes, start, end, this.#texts);
+  decode(type: StepType, bytes: Buffer, start: number, end: number): Decoded {
+    const from = this.#from;
+    from.open(bytes, start, end);
     try {
       const found = this.#decode(type, from);
       if (from.at !== end) throw new RangeError("the section is longer than what it says");
@@ -46,7 +48,7 @@ export class StepDecoder {
     }
   }
 
-  #decode(type: StepType, from: ByteReader): { subject: Subject; data: StepData } {
+  #decode(type: StepType, from: ByteReader): Decoded {
     const version = from.u8();
     if (version !== 1 && version !== stepTables.version) throw new RangeError("unknown version");
     const at = from.at;
@@ -106,14 +108,18 @@ function readDetails(from: ByteReader): CommandDetails {
   return { statements, fingerprint, ...(role === null ? {} : { role }), ...(trace === null ? {} : { trace }) };
 }
 
+const noControl: TransactionControl = { kind: "none" };
+
 function readControl(from: ByteReader): TransactionControl {
   const kind = one(stepTables.controls, from.u8());
+  if (kind === "none") return noControl;
   if (kind === "savepoint" || kind === "rollback-to" || kind === "release") return { kind, name: from.text() };
   return { kind };
 }
 
 function readList(from: ByteReader): string[] {
   const length = from.varint();
+  if (length === 0) return [];
   const values: string[] = [];
   for (let i = 0; i < length; i++) values.push(from.text());
   return values;

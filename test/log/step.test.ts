@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { ByteWriter } from "../../infra/log/bytes.ts";
+import { ByteWriter, textTable } from "../../infra/log/bytes.ts";
 import { type StepData, StepEncoder, type StepType, stepTables } from "../../infra/log/step.ts";
 import { StepDecoder } from "../../infra/log/step-decoder.ts";
 import type { ResourceUri } from "../../schemas/command.ts";
@@ -146,6 +146,23 @@ describe("the step section", () => {
           assert.ok(isCode("log.damaged")(error));
         }
       }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("remembers by every byte: a table gives what the bytes say, whatever it was asked before", () => {
+    const letters = fc.string({ unit: fc.constantFrom("a", "b"), maxLength: 140 });
+    const table = textTable(4);
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(letters, fc.constantFrom("x".repeat(64), "x".repeat(65))), { maxLength: 30 }),
+        (asked) => {
+          for (const text of [...asked, ...asked]) {
+            const bytes = Buffer.from(`..${text}..`);
+            assert.equal(table.get(bytes, 2, bytes.length - 2), text);
+          }
+        },
+      ),
       { numRuns: 500 },
     );
   });
