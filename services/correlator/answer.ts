@@ -56,7 +56,7 @@ export function answerFor(asking: Asking, last: Step): Answer {
 }
 
 /** A rule may be fulfilled by several chains: it is told once, with the latest. */
-function onePerRule(completions: readonly Completion[]): readonly Completion[] {
+export function onePerRule(completions: readonly Completion[]): readonly Completion[] {
   const best = new Map<number, Completion>();
   for (const completion of completions) {
     const other = best.get(completion.rule.index);
@@ -110,19 +110,30 @@ function heldBy(
   const lost = mayNeedLost(ground, rule, last, gated);
   if (!ground.budget.spent && !lost) return null;
   const why = lost ? "steps it needs were evicted under load" : "the search for it was cut short";
-  const chain = toChain(rule, [last], last, ground, true);
+  return mayBe(ground, rule, last, why, true);
+}
+
+/** Nobody can tell whether it fires here. */
+export function mayBe(ground: Ground, rule: ChainRule, last: Step, why: string, held: boolean): Completion {
+  const chain = toChain(rule, [last], last, ground, held);
   return {
     rule,
     found: [last],
     chain: {
       ...chain,
       id: hash([chain.id, why]),
-      action: "hold",
+      action: held ? "hold" : "alert",
       strength: "weak",
       links: [],
       sentence: `${rule.title}: this may complete it, but ${why}.`,
     },
   };
+}
+
+/** What a rule only tells at a step; null when it has no chain there. */
+export function observedOf(ground: Ground, rule: ChainRule, last: Step): Completion | null {
+  const found = find(ground, rule, last, placesOf(rule, last));
+  return found && { rule, found, chain: chainOf(ground, rule, found, last, false) };
 }
 
 /** As people are shown it, with the reason why no declared pipeline exempts it. */

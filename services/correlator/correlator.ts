@@ -7,15 +7,13 @@
  *
  * Where the log's policy was put there by another engine, this one says nothing and takes what it hears: answers and tags
  * as they are recorded, whether it would have made them or not. Its own begin at the next `policy.changed` of its own.
+ * In the same way it folds, from the first step, under a policy that waits to take over (regimes.ts); then it begins there.
  */
 import { type Catalog, createCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
-import { PolicyParts } from "../../infra/policy/packed.ts";
-import { loadRules } from "../../infra/rules/load.ts";
 import type { RuleSet } from "../../infra/rules/rule-set.ts";
-import type { RuleFile } from "../../infra/rules/source.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
-import { catalogue } from "../../schemas/event.ts";
+import type { EventData } from "../../schemas/event-data.ts";
 import type { Ruling } from "../../schemas/verdict.ts";
 import { acquaint } from "./acquaint.ts";
 import { Alarms } from "./alarms.ts";
@@ -33,11 +31,14 @@ import { excludedFor } from "./excluded.ts";
 import { fromLines, toLines } from "./graph.ts";
 import { Horizon } from "./horizon.ts";
 import { type Kept, workedOutAgain } from "./kept.ts";
+import { LateFirings } from "./late-firings.ts";
 import { Lineage } from "./lineage.ts";
 import { isOutput, type Output, Outputs } from "./outputs.ts";
 import type { CorrelatorParts } from "./parts.ts";
 import { Pipelines } from "./pipelines.ts";
-import { catalogOf, pipelinesOf, ruleFilesOf } from "./policy-files.ts";
+import type { Refold } from "./refold.ts";
+import { Regime, type Ruled } from "./regime.ts";
+import { expectOwn, Regimes } from "./regimes.ts";
 import { Repeats } from "./repeats.ts";
 import { evictionOf, saidOf } from "./said.ts";
 import { type Endings, endingsOf } from "./shape.ts";
@@ -63,16 +64,24 @@ export interface Correlator {
   /** Into a correlator that has folded nothing. @throws ThroughlineError when this release did not write it */
   restore(lines: Iterable<string>): void;
   readonly rules: RuleSet | null;
-  /** Why the last `policy.changed` was not taken over; null when it was. */
+  /** Why the last `policy.changed` was not taken over; null when it was, or waits. */
   readonly problem: string | null;
+  /** What waits for the log to be folded under it: whoever runs this reads the log to it, from the first step. */
+  readonly refold: Refold | null;
+  /** What is to be said now, as `rules.switched`; null when nothing is. */
+  readonly announcement: EventData["rules.switched"] | null;
+  /** False for a `rules.switched` that must not be folded before `refold` has joined. */
+  isReadyFor(entry: Entry): boolean;
   tagsOf(resource: string): readonly string[];
 }
 
-export function createCorrelator(parts: CorrelatorParts): Correlator {
-  return new Fold(parts);
+/** @param last for a log from its first step: the last policy that it was folded again for (`LastSwitch`) */
+export function createCorrelator(parts: CorrelatorParts, last: Ruled | null = null): Correlator {
+  const outputs = new Outputs(parts.emit, parts.source ?? null);
+  return new Regimes((ahead) => new Fold(parts, outputs, ahead), outputs, parts.limits, last);
 }
 
-class Fold implements Correlator {
+class Fold {
   readonly #parts: CorrelatorParts;
   readonly #steps: Steps;
   readonly #lineage: Lineage;
@@ -82,14 +91,17 @@ class Fold implements Correlator {
   readonly #tasks = createTasks();
   readonly #told = new Told();
   readonly #pipelines = new Pipelines();
+  readonly #late = new LateFirings();
   readonly #horizon = new Horizon();
   #catalog: Catalog = createCatalog([]);
   #rules: RuleSet | null = null;
   #endings: Endings = endingsOf([]);
-  #problem: string | null = null;
   #at = 0;
   #folded = 0;
-  readonly #policy = new PolicyParts();
+  readonly regime: Regime;
+  /** What it is to take over under. */
+  #ahead: Ruled | null;
+  #switchedMs = Number.NEGATIVE_INFINITY;
   readonly #repeats = new Repeats();
   readonly #outputs: Outputs;
   /** Whether the policy in force was put into the log by an engine of this version (before the first one: yes). */
@@ -99,27 +111,29 @@ class Fold implements Correlator {
   readonly #untold = new Set<string>();
   readonly #alarms = new Alarms();
   readonly #trace = new Trace();
-  /** Rule files in force. */
-  #texts: readonly RuleFile[] = [];
 
-  constructor(parts: CorrelatorParts) {
+  constructor(parts: CorrelatorParts, outputs: Outputs, ahead: Ruled | null) {
     this.#parts = parts;
-    this.#outputs = new Outputs(parts.emit, parts.source ?? null);
+    this.#outputs = outputs;
+    this.regime = new Regime(parts.load);
+    this.#ahead = ahead;
+    this.#own = ahead === null;
     this.#steps = new Steps(parts.limits);
     this.#lineage = new Lineage(this.#catalog);
     this.#timeline = new Timeline(this.#steps, this.#lineage, this.#content, this.#trace);
+    if (ahead !== null) this.#takeOver(ahead.rules, ahead.catalog);
   }
 
   get rules(): RuleSet | null {
     return this.#rules;
   }
 
-  get speaks(): boolean {
-    return this.#own && this.#outputs.hasSaidAll;
+  get own(): boolean {
+    return this.#own;
   }
 
-  get problem(): string | null {
-    return this.#problem;
+  isSwitch(entry: Entry): boolean {
+    return this.regime.isSwitch(entry);
   }
 
   tagsOf(resource: string): readonly string[] {
@@ -127,18 +141,24 @@ class Fold implements Correlator {
   }
 
   fold(entry: Entry): void {
-    // The other stream is not in every replica's order.
-    if (catalogue[entry.type].stream !== "steps") return;
     if (this.#repeats.has(entry)) return;
     this.#at += 1;
     this.#trace.note(entry.id);
     if (!isOutput(entry)) this.#take(entry);
-    else if (this.#own) this.#outputs.claim(entry) || this.#say(this.#alarms.contest(entry));
+    else if (this.#own) this.#check(entry);
     else this.#hear(entry);
     if (this.#at % this.#parts.limits.sweepRecordsEvery === 0) this.#sweep(entry.atMs);
     for (const eviction of this.#steps.evictions()) this.#say(evictionOf(eviction, this.#at));
     this.#count();
-    this.#outputs.flush();
+    if (this.#ahead === null) this.#outputs.flush();
+  }
+
+  /** What is recorded must be what this makes; what others made under the rules before, and said late, is theirs. */
+  #check(entry: Entry): void {
+    const isLate = entry.atMs - this.#switchedMs <= this.#parts.limits.switchGraceMs;
+    if (entry.type === "command.answered") this.#hear(entry);
+    if (this.#outputs.claim(entry, isLate) || isLate) return;
+    this.#say(this.#alarms.contest(entry));
   }
 
   /** Forgets what no window reaches any more. */
@@ -146,16 +166,9 @@ class Fold implements Correlator {
     const beforeMs = nowMs - (this.#rules?.timespanMsMax ?? 0);
     this.#steps.drop(beforeMs);
     this.#timeline.drop(beforeMs);
+    this.#late.drop(beforeMs);
     const horizon = this.#horizon.pass(this.#at, nowMs, beforeMs);
     this.#lineage.forget(horizon, this.#timeline.oldest(horizon), this.#parts.limits);
-  }
-
-  goLive(): void {
-    this.#outputs.goLive();
-  }
-
-  fallBehind(): void {
-    this.#outputs.fallBehind();
   }
 
   digest(): string {
@@ -169,18 +182,14 @@ class Fold implements Correlator {
   }
 
   keep(): Iterable<string> {
+    expectOwn(this.#ahead);
     const kept: Kept = {
-      ...{ engine: engineVersion, at: this.#at, folded: this.#folded, own: this.#own, problem: this.#problem },
-      ...{ catalog: this.#catalog.entries, texts: this.#rules === null ? null : this.#texts },
+      ...{ engine: engineVersion, at: this.#at, folded: this.#folded, switchedMs: this.#switchedMs },
       ...{ told: this.#told.kept(), asked: this.#asked, untold: this.#untold },
-      ...{ repeats: this.#repeats.kept(), policy: this.#policy.kept() },
+      ...{ repeats: this.#repeats.kept(), regime: this.regime.kept() },
       ...{ steps: this.#steps.kept(), lineage: this.#lineage.kept(), timeline: this.#timeline.kept() },
-      ...{
-        pipelines: this.#pipelines.kept(),
-        content: this.#content.kept(),
-        clusters: this.#clusters.kept(),
-        tasks: this.#tasks.kept(),
-      },
+      ...{ pipelines: this.#pipelines.kept(), content: this.#content.kept(), late: this.#late.kept() },
+      ...{ clusters: this.#clusters.kept(), tasks: this.#tasks.kept() },
       ...{ horizon: this.#horizon.kept(), alarms: this.#alarms.kept(), trace: this.#trace.kept() },
       outputs: this.#outputs.kept(),
     };
@@ -191,21 +200,22 @@ class Fold implements Correlator {
   restore(lines: Iterable<string>): void {
     const kept = fromLines(lines) as Kept;
     if (kept.engine !== engineVersion || this.#at > 0) throw new ThroughlineError("internal.bug", "not to be restored");
-    this.#catalog = createCatalog(kept.catalog);
+    this.regime.restore(kept.regime);
+    const { inForce } = this.regime;
+    this.#catalog = inForce?.catalog ?? this.#catalog;
     this.#lineage.restore(kept.lineage, this.#catalog);
-    if (kept.texts !== null) {
-      const rules = (this.#parts.load ?? loadRules)(kept.texts);
-      [this.#texts, this.#rules] = [kept.texts, rules];
-      this.#endings = endingsOf(rules.rules);
-      this.#steps.reload(rules, () => {});
+    if (inForce !== null) {
+      this.#rules = inForce.rules;
+      this.#endings = endingsOf(inForce.rules.rules);
+      this.#steps.reload(inForce.rules, () => {});
     }
     this.#steps.restore(kept.steps);
     this.#timeline.restore(kept.timeline);
     this.#content.restore(kept.content);
     this.#pipelines.restore(kept.pipelines);
+    this.#late.restore(kept.late);
     this.#clusters.restore(kept.clusters);
     for (const [task, parent] of kept.tasks) this.#tasks.learn(task, parent);
-    this.#policy.restore(kept.policy);
     this.#horizon.restore(kept.horizon);
     this.#alarms.restore(kept.alarms);
     this.#trace.restore(kept.trace);
@@ -214,15 +224,17 @@ class Fold implements Correlator {
     for (const [intent, step] of kept.asked) this.#asked.set(intent, step);
     for (const resource of kept.untold) this.#untold.add(resource);
     this.#repeats.restore(kept.repeats);
-    [this.#at, this.#folded, this.#own, this.#problem] = [kept.at, kept.folded, kept.own, kept.problem];
+    [this.#at, this.#folded, this.#own] = [kept.at, kept.folded, this.regime.own];
+    this.#switchedMs = kept.switchedMs;
   }
 
   #take(entry: Entry): void {
+    const taken = this.regime.take(entry);
     this.#say(this.#pipelines.fold(entry, this.#clusters));
     if (entry.type === "command.decided") this.#decide(entry);
     else if (entry.type === "command.finished") this.#finish(entry);
     else if (entry.type === "command.intended") this.#intend(entry);
-    else if (entry.type === "policy.changed" || entry.type === "policy.part") this.#propose(entry);
+    else if (entry.type === "policy.changed" || entry.type === "rules.switched") this.#rule(entry, taken);
     else if (entry.type === "content.shown" || entry.type === "content.brought") this.#timeline.content(entry);
     else if (entry.type === "session.closed") this.#close(entry);
     else if (entry.type === "service.started") this.#restart(entry);
@@ -241,7 +253,8 @@ class Fold implements Correlator {
     } else if (entry.type === "resource.tagged") {
       const { resource, tags } = entry.data;
       this.#told.hear(resource, tags, this.#catalog);
-      this.#timeline.hear(entry, this.#at);
+      // What this very engine said of it under other rules, this fold sees for itself.
+      if (!this.regime.own) this.#timeline.hear(entry, this.#at);
     }
   }
 
@@ -284,8 +297,10 @@ class Fold implements Correlator {
   }
 
   #finish(entry: EntryOf<"command.finished">): void {
-    this.#timeline.finish(entry, this.#at);
+    const step = this.#timeline.finish(entry, this.#at);
     this.#content.finish(entry);
+    if (!this.#own || this.#rules === null || step === null) return;
+    for (const output of this.#late.finished(this.#asking(), this.#rules, step)) this.#say(output);
   }
 
   #close(entry: EntryOf<"session.closed">): void {
@@ -329,6 +344,7 @@ class Fold implements Correlator {
   }
 
   #complete(step: Step, answer: Answer, ruling: Ruling): void {
+    this.#late.note(step, answer);
     for (const output of saidOf(step, answer, ruling)) this.#say(output);
   }
 
@@ -339,35 +355,25 @@ class Fold implements Correlator {
       else this.#untold.add(resource);
   }
 
-  #propose(entry: EntryOf<"policy.changed" | "policy.part">): void {
-    const whole = this.#policy.take(entry);
-    if (whole === null) return;
-    this.#own = whole.engine === engineVersion;
-    if (whole.files === null) this.#problem = "policy.invalid: parts of the policy are missing or damaged";
-    else this.#load(whole.files, entry.atMs);
-    if (this.#own) this.#begin(entry.id);
-  }
-
-  /** New rules and catalog take over at this position; a file that is wrong leaves the old ones in force. */
-  #load(files: Readonly<Record<string, string>>, atMs: number): void {
-    try {
-      const texts = ruleFilesOf(files);
-      const rules = (this.#parts.load ?? loadRules)(texts);
-      const catalog = catalogOf(files, this.#catalog);
-      this.#pipelines.load(pipelinesOf(files), atMs);
-      [this.#problem, this.#texts] = [null, texts];
-      this.#takeOver(rules, catalog);
-    } catch (error) {
-      if (!(error instanceof ThroughlineError)) throw error;
-      this.#problem = `${error.code}: ${error.message}`;
+  /** @param taken what takes over at this record */
+  #rule(entry: EntryOf<"policy.changed" | "rules.switched">, taken: Ruled | null): void {
+    if (taken !== null) this.#pipelines.load(taken.pipelines, entry.atMs);
+    const isBegun = taken !== null && taken.policy === this.#ahead?.policy && entry.type === "rules.switched";
+    if (isBegun) {
+      this.#ahead = null;
+      this.#switchedMs = entry.atMs;
     }
+    this.#own = this.regime.own && this.#ahead === null;
+    if (this.#ahead !== null) return;
+    if (taken !== null) this.#takeOver(taken.rules, taken.catalog);
+    if (entry.type === "policy.changed") this.#asked.clear();
+    if (this.#own && (isBegun || entry.type === "policy.changed")) this.#begin(entry.id);
   }
 
-  /** From here on it speaks for itself: first about tags that it sees and the engine before did not tell. */
+  /** From here on it speaks for itself: first about tags that it sees and nobody has told. */
   #begin(id: string): void {
     const untold = [...this.#untold].sort();
     this.#untold.clear();
-    this.#asked.clear();
     this.#tell({ id, subject: {} }, untold);
   }
 

@@ -42,18 +42,10 @@ export function* firingGroups(
   apart?: ReadonlySet<string>,
 ): Generator<readonly Step[]> {
   if (rule.count === null) return;
-  const tried = new Set<string>();
   const members = new Members(rule);
-  for (const place of places) {
-    const brought = isAt(ground, rule, place, last) ? bring(rule, place, last, ground.clusters) : null;
-    if (brought === null) continue;
-    for (const group of choices(brought)) {
-      const key = JSON.stringify(group);
-      if (tried.has(key)) continue;
-      tried.add(key);
-      const counted = countIn(ground, { rule, count: rule.count, group, last, most, apart, members });
-      if (counted !== null) yield counted;
-    }
+  for (const group of groupsOf(ground, rule, last, places)) {
+    const counted = countIn(ground, { rule, count: rule.count, group, last, most, apart, members });
+    if (counted !== null) yield counted;
   }
 }
 
@@ -114,6 +106,46 @@ function countIn(ground: Ground, question: Question): readonly Step[] | null {
   const counted = tally.holds(own) && !ground.budget.spent ? tally.latest(most) : null;
   if (!last.commit) tally.pop();
   return counted;
+}
+
+/**
+ * The steps from one on, in its groups and reached by its window, at which the condition holds as things are known now, in log
+ * order: what became known of that step may make the rule fire at each of them. No COMMIT among them.
+ */
+export function holdingFrom(ground: Ground, rule: ChainRule, first: Step, places: readonly number[]): readonly Step[] {
+  const { count } = rule;
+  if (count === null) return [];
+  const members = new Members(rule);
+  const holding = new Set<Step>();
+  const last = { ...first, at: Number.POSITIVE_INFINITY };
+  for (const group of groupsOf(ground, rule, first, places)) {
+    const question = { rule, count, group, last, most: 0, apart: undefined, members };
+    const tally = new Tally(count);
+    for (const step of stepsAfter(ground, question, -1)) {
+      const counted = countedOf(ground, rule, count, step);
+      tally.add(counted);
+      if (step.at < first.at) continue;
+      if (step.atMs - first.atMs > rule.timespanMs) break;
+      tally.forgetBefore(step.atMs - rule.timespanMs);
+      if (tally.holds(counted)) holding.add(step);
+    }
+  }
+  return [...holding].sort((a, b) => a.at - b.at);
+}
+
+/** The groups that a step is in, each once. */
+function* groupsOf(ground: Ground, rule: ChainRule, step: Step, places: readonly number[]): Generator<Agreement> {
+  const tried = new Set<string>();
+  for (const place of places) {
+    const brought = isAt(ground, rule, place, step) ? bring(rule, place, step, ground.clusters) : null;
+    if (brought === null) continue;
+    for (const group of choices(brought)) {
+      const key = JSON.stringify(group);
+      if (tried.has(key)) continue;
+      tried.add(key);
+      yield group;
+    }
+  }
 }
 
 /** Steps of the group inside the window, before the last and after a place in the log; in log order, each once. */

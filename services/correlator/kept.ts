@@ -1,7 +1,4 @@
 /** The whole state of a correlator, for a snapshot: plain data, shared objects stay shared. */
-import type { Catalog } from "../../infra/catalog.ts";
-import type { KeptPolicyParts } from "../../infra/policy/packed.ts";
-import type { RuleFile } from "../../infra/rules/source.ts";
 import type { KeptAlarms } from "./alarms.ts";
 import type { KeptClusters } from "./cluster.ts";
 import type { KeptTimeline } from "./commands.ts";
@@ -9,8 +6,10 @@ import type { KeptContentEvidence } from "./content.ts";
 import type { KeptTrace } from "./digest.ts";
 import type { KeptLineage } from "./edges.ts";
 import type { Horizon } from "./horizon.ts";
+import type { LateFirings } from "./late-firings.ts";
 import type { Output } from "./outputs.ts";
 import type { KeptPipelines } from "./pipelines.ts";
+import type { KeptRegime } from "./regime.ts";
 import type { Repeats } from "./repeats.ts";
 import type { Step } from "./step.ts";
 import type { KeptSteps } from "./steps.ts";
@@ -19,16 +18,13 @@ export interface Kept {
   readonly engine: string;
   readonly at: number;
   readonly folded: number;
-  readonly own: boolean;
-  readonly problem: string | null;
-  readonly catalog: Catalog["entries"];
-  /** Null before the first rules. */
-  readonly texts: readonly RuleFile[] | null;
+  /** Log time at which new rules took over last. */
+  readonly switchedMs: number;
   readonly told: ReadonlyMap<string, Set<string>>;
   readonly asked: ReadonlyMap<string, Step>;
   readonly untold: ReadonlySet<string>;
   readonly repeats: ReturnType<Repeats["kept"]>;
-  readonly policy: KeptPolicyParts;
+  readonly regime: KeptRegime;
   readonly steps: KeptSteps;
   readonly lineage: KeptLineage;
   readonly timeline: KeptTimeline;
@@ -36,6 +32,7 @@ export interface Kept {
   readonly pipelines: KeptPipelines;
   readonly clusters: KeptClusters;
   readonly tasks: readonly (readonly [string, string])[];
+  readonly late: ReturnType<LateFirings["kept"]>;
   readonly horizon: ReturnType<Horizon["kept"]>;
   readonly alarms: KeptAlarms;
   readonly trace: KeptTrace;

@@ -64,12 +64,13 @@ export class Retrospect {
     const asked = this.#asked;
     if (output.type === "command.answered" && asked !== null)
       for (const chain of [...output.data.enforced, ...output.data.observed]) this.#completed(asked, chain);
-    if (output.type === "chain.completed" && asked !== null) this.#completed(asked, output.data.chain);
+    if (output.type === "chain.completed" && asked !== null)
+      this.#completed(completing(output, asked), output.data.chain);
     const said = { ...output, atMs: this.#atMs, source: "correlator/replay", role: "correlator" };
     this.#correlator.fold(said as Entry);
   }
 
-  #completed({ id, subject }: Entry, chain: ChainEvidence): void {
+  #completed({ id, subject }: Pick<Entry, "id" | "subject">, chain: ChainEvidence): void {
     const command = subject.command ?? chain.steps.at(-1)?.command ?? "";
     const key = `${chain.rule} ${command}`;
     if (this.#told.has(key)) return;
@@ -77,4 +78,14 @@ export class Retrospect {
     const { identity = "", account = "" } = subject;
     this.#tell({ atMs: this.#atMs, event: id, command, identity, account, chain });
   }
+}
+
+/** The event that completed a chain; when a command finishes, others after it may be what did. */
+function completing(
+  { subject, data }: Extract<Output, { type: "chain.completed" }>,
+  asked: Entry,
+): Pick<Entry, "id" | "subject"> {
+  if (asked.type !== "command.finished") return asked;
+  const step = data.chain.steps.findLast(({ command }) => command === subject.command);
+  return { id: step?.event ?? asked.id, subject };
 }

@@ -107,11 +107,13 @@ export class Timeline {
     return step;
   }
 
-  finish(entry: EntryOf<"command.finished">, at: number): void {
+  /** @returns the step of which more is known now; null when there is none, or it had finished before */
+  finish(entry: EntryOf<"command.finished">, at: number): Step | null {
     const { data, source } = entry;
     const state = this.#commands.get(entry.subject.command ?? "");
-    if (state !== undefined && state.source !== source) return;
+    if (state !== undefined && state.source !== source) return null;
     const step = state?.step ?? null;
+    const isFirst = step?.late === null;
     if (step !== null) {
       if (data.outcome === "unknown") step.lostAt = at;
       else this.#end(step, at);
@@ -133,6 +135,7 @@ export class Timeline {
       step.settled = data.outcome !== "unknown";
       this.#forget(state);
     }
+    return isFirst ? step : null;
   }
 
   /** Nothing comes to it any more. */
