@@ -1,6 +1,7 @@
 /**
  * `make test`: every test file in its own process, two at a time at most (the engine of the store and the databases
  * are heavy), the light ones first. Prints node's own report and ends with its status.
+ * With THROUGHLINE_SEED random tests take the same cases each time; without it new ones, and say which when they fail.
  * `--without kafka` is for a machine without Java: it leaves out the files that run a real broker, and says so.
  */
 import { spawnSync } from "node:child_process";
@@ -15,9 +16,16 @@ const say = (): void => {
   if (left.length > 0) console.error(`\n*** NOT RUN, because of --without kafka: ${left.join(", ")} ***\n`);
 };
 say();
+const seeded = process.env.THROUGHLINE_SEED === undefined ? [] : ["--import", "./test/seed.ts"];
 const run = spawnSync(
   process.execPath,
-  ["--test", "--test-concurrency=2", "--test-timeout=600000", ...files.filter((file) => !left.includes(file))],
+  [
+    "--test",
+    "--test-concurrency=2",
+    "--test-timeout=600000",
+    ...seeded,
+    ...files.filter((file) => !left.includes(file)),
+  ],
   { stdio: "inherit" },
 );
 say();
