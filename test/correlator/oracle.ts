@@ -65,8 +65,17 @@ interface By {
   readonly index: number;
 }
 
-/** place → member → what brought it there. A member is a place, or "label", and the tags that it lost on the way. */
-type Brought = Map<string, Map<string, Set<By>>>;
+/**
+ * That something was in a place, and by whom it came. A member is a place, or "@" and the event whose data it is, and the
+ * tags that it lost on the way. Moments lie between two happenings; it was there from the first to before the last.
+ */
+interface Fact {
+  readonly place: string;
+  readonly member: string;
+  readonly by: By;
+  readonly from: number;
+  until: number;
+}
 
 const memberOf = (name: string, lost: readonly string[]) => [name, ...unique(lost).sort()].join(" ");
 const nameOf = (member: string) => member.split(" ")[0] ?? "";
@@ -93,93 +102,127 @@ const isInside = (name: string, outer: string) => name === outer || containersOf
 const laterThan = (looking: By | null) => (by: By) =>
   looking !== null && by.event === looking.event && by.index >= looking.index;
 
-/** What is in a place: what came to it, to what contains it, or to what is inside it. */
-function at(brought: Brought, resource: string, untags: readonly Untag[], isLater: (by: By) => boolean): Set<string> {
-  const own = untags.filter((untag) => isInside(resource, untag.resource)).flatMap(({ tags }) => tags);
-  const found = new Set<string>([memberOf(resource, own)]);
-  for (const [place, members] of brought)
-    if (overlaps(place, resource))
-      for (const [member, by] of members) if ([...by].some((one) => !isLater(one))) found.add(member);
-  return found;
-}
-
 /** What was worked out for one world: it stands still while a question is answered. */
-const known = new WeakMap<World, Map<string, unknown>>();
+const known = new WeakMap<World, Map<object | string, Map<string, unknown>>>();
 
-function once<T>(world: World, question: string, answer: () => T): T {
-  const answers = known.get(world) ?? new Map<string, unknown>();
-  known.set(world, answers);
+function once<T>(world: World, about: object | string, question: string, answer: () => T): T {
+  const all = known.get(world) ?? new Map<object | string, Map<string, unknown>>();
+  known.set(world, all);
+  const answers = all.get(about) ?? new Map<string, unknown>();
+  all.set(about, answers);
   if (!answers.has(question)) answers.set(question, answer());
   return answers.get(question) as T;
 }
 
-interface Played {
-  /** What was in one of these places in the meantime. */
-  readonly in: (resources: readonly string[], looking?: By) => string[];
+/** All that ever was where, and what was untagged since which moment. */
+class Story {
+  readonly #facts = new Map<string, Fact[]>();
+  readonly #untags: { readonly untag: Untag; readonly from: number }[] = [];
+  /** Positions of what happened; moment n is before the n-th. */
+  readonly happened: number[] = [];
+
+  get now(): number {
+    return this.happened.length;
+  }
+
+  get untags(): readonly Untag[] {
+    return this.#untags.map(({ untag }) => untag);
+  }
+
+  /** What is in a place from one moment to another: what came to it, to what contains it, or to what is inside it. */
+  in(resource: string, isLater: (by: By) => boolean, first = this.now, last = this.now): Set<string> {
+    const about = this.#untags.filter(({ untag, from }) => from <= last && isInside(resource, untag.resource));
+    const moments = [first, ...about.map(({ from }) => from).filter((from) => from > first)];
+    const found = new Set(
+      moments.map((moment) => {
+        const lost = about.filter(({ from }) => from <= moment).flatMap(({ untag }) => untag.tags);
+        return memberOf(resource, lost);
+      }),
+    );
+    for (const [place, facts] of this.#facts)
+      if (overlaps(place, resource))
+        for (const { member, by, from, until } of facts)
+          if (from <= last && until > first && !isLater(by)) found.add(member);
+    return found;
+  }
+
+  /** @returns whether it was not there */
+  bring(place: string, member: string, by: By): boolean {
+    const facts = this.#facts.get(place) ?? [];
+    this.#facts.set(place, facts);
+    if (facts.some((fact) => fact.by === by && fact.member === member && fact.until > this.now)) return false;
+    facts.push({ place, member, by, from: this.now, until: Number.POSITIVE_INFINITY });
+    return true;
+  }
+
+  /** What ends is lost, but for what was brought by those that had not finished. */
+  end(event: Event): void {
+    if (event.opaque || event.commit) return;
+    const ended = live(event).flatMap((effect) => [...effect.ends, ...(effect.renames ?? []).map(([old]) => old)]);
+    for (const fact of this.#present((place) => ended.some((outer) => isInside(place, outer))))
+      if (fact.by.event.finishedAt < event.decidedAt) fact.until = this.now;
+  }
+
+  /** What had come by then, by those that had finished or were lost sight of, loses tags. */
+  untag(untag: Untag): void {
+    this.#untags.push({ untag, from: this.now });
+    for (const fact of this.#present((place) => isInside(place, untag.resource))) {
+      const { place, member, by } = fact;
+      if (Math.min(by.event.finishedAt, by.event.lostAt) >= untag.at) continue;
+      fact.until = this.now;
+      this.bring(place, memberOf(nameOf(member), [...member.split(" ").slice(1), ...untag.tags]), by);
+    }
+  }
+
+  #present(isMeant: (place: string) => boolean): Fact[] {
+    const places = [...this.#facts.keys()].filter(isMeant);
+    return places.flatMap((place) => this.#facts.get(place)?.filter(({ until }) => until > this.now) ?? []);
+  }
 }
 
-interface Asked {
-  readonly since: number;
-  readonly until: number;
-  /** Whose writes are a member of their own, "label". */
-  readonly label?: Event;
-  readonly strongOnly?: boolean;
-}
+/** Everything from the start, with the data of each event too where it is asked for. */
+const storyOf = (world: World, strongOnly: boolean, withData: boolean): Story =>
+  once(world, "story", `${strongOnly} ${withData}`, () => tell(world, strongOnly, withData));
 
-/** What was where from one position to another. Not to be changed. */
-const play = (world: World, asked: Asked): Played =>
-  once(world, `play ${asked.since} ${asked.until} ${asked.label?.id} ${asked.strongOnly}`, () => playAll(world, asked));
-
-/**
- * Plays everything from the start. From where it begins until it is finished a move is open: whatever comes to its sources
- * comes on with it.
- */
-function playAll(world: World, { since, until, label, strongOnly }: Asked): Played {
-  const brought: Brought = new Map();
-  const meanwhile: Brought = new Map();
-  const running = new Set<By>();
-  const untagged: Untag[] = [];
-  const untaggedThen: Untag[][] = [];
-  const note = () => {
-    for (const [place, members] of brought)
-      for (const [member, by] of members) for (const one of by) bring(meanwhile, place, member, one);
-    untaggedThen.push([...untagged]);
-  };
+/** From where it begins until it is finished a move is open: whatever comes to its sources comes on with it. */
+function tell(world: World, strongOnly: boolean, withData: boolean): Story {
+  const story = new Story();
+  const running = new Map<By, readonly [string, string][]>();
   const start = (event: Event) => {
-    for (const index of event.parts.keys()) running.add({ event, index });
-    for (const place of event === label ? writes(event) : []) bring(brought, place, "label", { event, index: -1 });
+    for (const [index, part] of event.parts.entries())
+      if (!strongOnly || !event.opaque) running.set({ event, index }, movesOf(event, part));
+    const data = { event, index: -1 };
+    if (withData) for (const place of writes(event)) story.bring(place, `@${event.id}`, data);
   };
   const finish = (event: Event) => {
-    for (const by of running) if (by.event === event) running.delete(by);
-  };
-  const untag = (one: Untag) => {
-    untagged.push(one);
-    mute(brought, one);
+    for (const by of running.keys()) if (by.event === event) running.delete(by);
   };
   const happenings = [
     ...world.events.flatMap((event) => [
       { at: event.at, happen: () => start(event) },
       { at: event.finishedAt, happen: () => finish(event) },
-      { at: event.lastedAt, happen: () => end(brought, event) },
+      { at: event.lastedAt, happen: () => story.end(event) },
     ]),
-    ...(world.untags ?? []).map((one) => ({ at: one.at, happen: () => untag(one) })),
-  ].sort((a, b) => a.at - b.at);
-  for (const { at: now, happen } of happenings) {
-    if (now >= until) break;
-    if (now >= since) note();
+    ...(world.untags ?? []).map((untag) => ({ at: untag.at, happen: () => story.untag(untag) })),
+  ];
+  for (const { at, happen } of happenings
+    .filter((one) => one.at < Number.POSITIVE_INFINITY)
+    .sort((a, b) => a.at - b.at)) {
+    story.happened.push(at);
     happen();
-    while (moveOn(brought, running, untagged, strongOnly ?? false)) {}
+    while (moveOn(story, running)) {}
   }
-  note();
-  return {
-    in: (resources, looking) => {
-      const isLater = laterThan(looking ?? null);
-      const found = resources.flatMap((name) =>
-        untaggedThen.flatMap((untags) => [...at(meanwhile, name, untags, isLater)]),
-      );
-      return unique(found);
-    },
+  return story;
+}
+
+/** What was in these places at a position, or from where an event began until it was finished. */
+function inMeanwhile(story: Story, event: Event, resources: readonly string[], looking: By | null = null): string[] {
+  const reach = (position: number) => {
+    const next = story.happened.findIndex((at) => at >= position);
+    return next === -1 ? story.now : next;
   };
+  const [first, last] = [reach(event.at), reach(event.finishedAt)];
+  return unique(resources.flatMap((name) => [...story.in(name, laterThan(looking), first, last)]));
 }
 
 /** A person who untags a place speaks for what was lost sight of before, too: whatever it still brings. */
@@ -188,56 +231,19 @@ function leftOf(member: string, to: string, event: Event, untags: readonly Untag
   return memberOf(nameOf(member), [...member.split(" ").slice(1), ...later.flatMap(({ tags }) => tags)]);
 }
 
-function bring(brought: Brought, place: string, member: string, by: By): boolean {
-  const members = brought.get(place) ?? new Map<string, Set<By>>();
-  brought.set(place, members);
-  const bringers = members.get(member) ?? new Set();
-  members.set(member, bringers);
-  if (bringers.has(by)) return false;
-  bringers.add(by);
-  return true;
-}
-
 /** @returns whether anything came to where it was not */
-function moveOn(brought: Brought, running: ReadonlySet<By>, untags: readonly Untag[], strongOnly: boolean): boolean {
+function moveOn(story: Story, running: ReadonlyMap<By, readonly [string, string][]>): boolean {
   let moved = false;
-  for (const by of running)
-    for (const [from, to] of strongOnly && by.event.opaque ? [] : movesOf(by.event, by.event.parts[by.index]!))
-      for (const member of at(brought, from, untags, laterThan(by)))
-        moved = bring(brought, to, leftOf(member, to, by.event, untags), by) || moved;
+  for (const [by, moves] of running)
+    for (const [from, to] of moves)
+      for (const member of story.in(from, laterThan(by)))
+        moved = story.bring(to, leftOf(member, to, by.event, story.untags), by) || moved;
   return moved;
 }
 
-/** What ends is lost, but for what was brought by those that had not finished. */
-function end(brought: Brought, event: Event): void {
-  if (event.opaque || event.commit) return;
-  const ended = live(event).flatMap((effect) => [...effect.ends, ...(effect.renames ?? []).map(([old]) => old)]);
-  for (const [place, members] of brought) {
-    if (!ended.some((outer) => isInside(place, outer))) continue;
-    for (const [member, by] of members) {
-      for (const one of by) if (one.event.finishedAt < event.decidedAt) by.delete(one);
-      if (by.size === 0) members.delete(member);
-    }
-  }
-}
-
-/** What had come by then, by those that had finished or were lost sight of, loses tags. */
-function mute(brought: Brought, { at: now, resource, tags }: Untag): void {
-  for (const [place, members] of brought) {
-    if (!isInside(place, resource)) continue;
-    for (const [member, by] of [...members])
-      for (const one of [...by]) {
-        if (Math.min(one.event.finishedAt, one.event.lostAt) >= now) continue;
-        by.delete(one);
-        if (by.size === 0) members.delete(member);
-        bring(brought, place, memberOf(nameOf(member), [...member.split(" ").slice(1), ...tags]), one);
-      }
-  }
-}
-
 export function lineage(world: World, event: Event, strongOnly = false): string[] {
-  return once(world, `lineage ${event.id} ${strongOnly}`, () => {
-    const there = play(world, { since: event.at, until: event.finishedAt, strongOnly }).in(touches(event));
+  return once(world, event, `lineage ${strongOnly}`, () => {
+    const there = inMeanwhile(storyOf(world, strongOnly, false), event, touches(event));
     return unique(there.filter((member) => tagsOf(world, member).length > 0).map(nameOf));
   });
 }
@@ -246,15 +252,19 @@ export function lineage(world: World, event: Event, strongOnly = false): string[
  * Tags of what an effect touches: of one that counts from where it began until it was finished; of one that is only asked about
  * as things are, with what the effects before it in its command will bring.
  */
-export function tagsAt(world: World, { effect }: Part, event: Event): string[] {
+export function tagsAt(world: World, part: Part, event: Event): string[] {
+  const index = event.parts.findIndex(({ effect }) => effect === part.effect);
+  return once(world, event, `tags ${index}`, () => tagsOfPart(world, part, index, event));
+}
+
+function tagsOfPart(world: World, { effect }: Part, index: number, event: Event): string[] {
   const names = unique([...effect.reads, ...effect.writes]);
-  const there = play(world, { since: event.at, until: event.finishedAt });
-  const index = event.parts.findIndex((part) => part.effect === effect);
+  const story = storyOf(world, false, false);
   if (world.events.includes(event))
-    return unique(there.in(names, { event, index }).flatMap((member) => tagsOf(world, member)));
+    return unique(inMeanwhile(story, event, names, { event, index }).flatMap((member) => tagsOf(world, member)));
   const own: [string, string[]][] = [];
   const look = (name: string) => [
-    ...there.in([name]),
+    ...inMeanwhile(story, event, [name]),
     ...own.flatMap(([to, members]) => (overlaps(to, name) ? members : [])),
   ];
   for (const part of event.parts.slice(0, index))
@@ -280,8 +290,8 @@ function linked(world: World, kind: string, x: Event, y: Event, strongOnly: bool
   if (kind === "account") return a.account === b.account;
   if (kind === "identity") return a.identity === b.identity;
   if (kind === "task") return a.task === b.task;
-  const brought = play(world, { since: b.at, until: b.finishedAt, label: a, strongOnly });
-  return brought.in(touches(b)).some((member) => nameOf(member) === "label");
+  const there = inMeanwhile(storyOf(world, strongOnly, true), b, touches(b));
+  return there.some((member) => nameOf(member) === `@${a.id}`);
 }
 
 function keyOf(world: World, key: OracleRule["groupBy"][number], event: Event, strongOnly = false): string[] {

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { Entry } from "../../infra/log/entry.ts";
+import { loadRules } from "../../infra/rules/load.ts";
 import { type Correlator, createCorrelator } from "../../services/correlator/correlator.ts";
 import type { Dice } from "./dice.ts";
 import { tight } from "./scenery.ts";
@@ -11,15 +12,17 @@ import { tight } from "./scenery.ts";
 class Replica {
   readonly #log: Entry[];
   readonly #name: string;
+  readonly #load: typeof loadRules;
   #correlator: Correlator;
   #at = 0;
   #isLive = false;
   /** Outputs that it still gets into the log before it is killed. */
   #left = Number.POSITIVE_INFINITY;
 
-  constructor(log: Entry[], name: string) {
+  constructor(log: Entry[], name: string, load: typeof loadRules) {
     this.#log = log;
     this.#name = name;
+    this.#load = load;
     this.#correlator = this.#start();
   }
 
@@ -29,6 +32,7 @@ class Replica {
     this.#left = Number.POSITIVE_INFINITY;
     return createCorrelator({
       limits: tight,
+      load: this.#load,
       emit: (output) => {
         if (this.#left === 0) return;
         this.#left -= 1;
@@ -70,12 +74,13 @@ const turnsMax = 100_000;
 const bytesOf = ({ id, type, subject, data }: Entry) => JSON.stringify([id, type, subject, data]);
 
 /**
- * Plays the records of one log to `count` replicas. @param entries as one correlator alone made them
+ * Plays the records of one log to `count` replicas. @param entries as one correlator alone made them;
+ * `load` may know their rules already.
  * @returns how many outputs were compared
  */
-export function playReplicas(dice: Dice, entries: readonly Entry[], count: number): number {
+export function playReplicas(dice: Dice, entries: readonly Entry[], count: number, load = loadRules): number {
   const log: Entry[] = [];
-  const replicas = Array.from({ length: count }, (_, index) => new Replica(log, `r${index}`));
+  const replicas = Array.from({ length: count }, (_, index) => new Replica(log, `r${index}`, load));
   const one = () => replicas[dice(count)] ?? replicas[0];
   const isSaid = (id: string) => log.some((entry) => entry.id === id && entry.role === "correlator");
   let awaited: string[] = [];

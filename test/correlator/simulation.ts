@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { createCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
+import { loadRules } from "../../infra/rules/load.ts";
 import type { Effect, ResourceUri, TransactionControl } from "../../schemas/command.ts";
 import type { CommittedEffect } from "../../schemas/event-data.ts";
 import { type Correlator, createCorrelator } from "../../services/correlator/correlator.ts";
@@ -13,6 +14,7 @@ import type { Output } from "../../services/correlator/outputs.ts";
 import { isLasting } from "../../services/correlator/step.ts";
 import type { Dice } from "./dice.ts";
 import { allChains, type Event, latestChain, type OracleRule, type Part, type Untag, type World } from "./oracle.ts";
+import { People } from "./people.ts";
 import { randomEffects } from "./random-effects.ts";
 import type { RandomRule } from "./random-rule.ts";
 import { type catalogs, tight } from "./scenery.ts";
@@ -51,7 +53,7 @@ export class Simulation {
   readonly #correlator: Correlator;
   readonly #sessions: Session[];
   readonly #events: Event[] = [];
-  #links: { readonly id: string; readonly identities: readonly string[] }[] = [];
+  readonly #people = new People();
   readonly #untags: Untag[] = [];
   readonly #tagsOf: (resource: string) => readonly string[];
   #count = 0;
@@ -61,11 +63,12 @@ export class Simulation {
   /** Answers compared with the oracle's. */
   compared = 0;
 
-  constructor(dice: Dice, rule: RandomRule, catalog: (typeof catalogs)[number]) {
+  /** @param load may know the rule already */
+  constructor(dice: Dice, rule: RandomRule, catalog: (typeof catalogs)[number], load = loadRules) {
     this.#dice = dice;
     this.#rule = rule;
     this.#tagsOf = createCatalog(catalog).tagsOf;
-    this.#correlator = createCorrelator({ emit: (output) => this.#emit(output), limits: tight });
+    this.#correlator = createCorrelator({ emit: (output) => this.#emit(output), limits: tight, load });
     this.#correlator.goLive();
     this.#sessions = [0, 1, 2, 3].map((n) => ({
       id: `s${n}`,
@@ -92,7 +95,7 @@ export class Simulation {
     const what = dice(24);
     if (what === 0) this.#restart();
     else if (what === 1 && dice(3) > 0) this.#link();
-    else if (what === 1) this.#unlink();
+    else if (what === 1) this.#say({ type: "identity.unlinked", data: this.#people.unlink(dice) });
     else if (what === 2 && dice(3) === 0) this.#untag();
     else if (what < 6 && session.running) this.#advance(session);
     else {
@@ -132,43 +135,17 @@ export class Simulation {
   #untag(): void {
     const resource = ["t/s.a", "t/s.a#x", "t/s.b", "t/s.b#x", "t/s.d"][this.#dice(5)] as ResourceUri;
     const data = { resource, tags: ["pii"], by: "olga", reason: "dice" };
-    this.#fold({ type: "resource.untagged", role: "api", source: "api/a", subject: {}, data } as never);
+    this.#say({ type: "resource.untagged", data });
     this.#untags.push({ at: this.#count, resource, tags: ["pii"] });
   }
 
-  #unlink(): void {
-    const identities = [`i${this.#dice(3)}`, `i${this.#dice(3)}`];
-    const links = this.#links.filter(() => this.#dice(3) === 0).map(({ id }) => id);
-    const data = { identities, links, by: "olga", reason: "dice" };
-    this.#fold({ type: "identity.unlinked", role: "api", source: "api/a", subject: {}, data } as never);
-    this.#links = this.#links.filter((link) =>
-      links.length > 0
-        ? !links.includes(link.id) || !link.identities.some((one) => identities.includes(one))
-        : !link.identities.every((one) => identities.includes(one)),
-    );
+  #say(draft: Pick<Entry, "type"> & { readonly data: unknown }): string {
+    return this.#fold({ role: "api", source: "api/a", subject: {}, ...draft } as never);
   }
 
   #link(): void {
-    const identities = [`i${this.#dice(3)}`, `i${this.#dice(3)}`].sort();
-    const id = this.#fold({
-      type: "identity.linked",
-      role: "api",
-      source: "api/a",
-      subject: {},
-      data: { identities, strength: "strong", evidence: [] },
-    } as never);
-    this.#links.push({ id, identities });
-  }
-
-  /** The smallest of all that links lead to. */
-  #clusterOf(identity: string): string {
-    const reached = new Set([identity]);
-    for (let before = 0; before < reached.size; ) {
-      before = reached.size;
-      for (const { identities } of this.#links)
-        if (identities.some((one) => reached.has(one))) for (const one of identities) reached.add(one);
-    }
-    return [...reached].sort()[0]!;
+    const data = this.#people.link(this.#dice);
+    this.#people.linked(this.#say({ type: "identity.linked", data }), data.identities);
   }
 
   #command(session: Session, kind: "none" | "begin" | "commit" | "rollback", effects: readonly Effect[]): void {
@@ -333,7 +310,7 @@ export class Simulation {
     return {
       events: this.#events,
       catalogTags: this.#tagsOf,
-      clusterOf: (identity) => this.#clusterOf(identity),
+      clusterOf: (identity) => this.#people.clusterOf(identity),
       untags: this.#untags,
     };
   }
@@ -343,11 +320,12 @@ export class Simulation {
     this.compared += 1;
     const answer = this.outputs.findLast((output) => output.type === "command.answered");
     assert.ok(answer?.type === "command.answered" && answer.data.intent === intent);
-    const all = allChains(this.#world, this.#rule.oracle, asked);
+    const world = this.#world;
+    const all = allChains(world, this.#rule.oracle, asked);
     const strong =
-      this.#rule.action === "block" ? allChains(this.#world, { ...this.#rule.oracle, strongOnly: true }, asked) : [];
+      this.#rule.action === "block" ? allChains(world, { ...this.#rule.oracle, strongOnly: true }, asked) : [];
     let expected = latestChain(strong.length > 0 ? strong : all);
-    if (expected !== null && asked.commit && this.#wasApproved(asked, expected, all, open)) expected = null;
+    if (expected !== null && asked.commit && this.#wasApproved(world, asked, expected, all, open)) expected = null;
     assert.deepEqual(
       answer.data.enforced.map(({ steps }) => steps.map(({ event }) => event)),
       expected === null ? [] : [expected.map(({ id }) => id)],
@@ -356,18 +334,24 @@ export class Simulation {
     assert.equal(answer.data.ruling, ruling);
     if (expected !== null) {
       this.found += 1;
-      const people = new Set([asked, ...all.flat()].map(({ identity }) => this.#clusterOf(identity)));
-      const excluded = ["i0", "i1", "i2"].filter((identity) => people.has(this.#clusterOf(identity)));
+      const people = new Set([asked, ...all.flat()].map(({ identity }) => this.#people.clusterOf(identity)));
+      const excluded = ["i0", "i1", "i2"].filter((identity) => people.has(this.#people.clusterOf(identity)));
       assert.deepEqual(answer.data.excluded, excluded);
     }
     return expected;
   }
 
   /** The chain found is the approved one, or would be but for steps of the very transaction that commits. */
-  #wasApproved(asked: Event, found: readonly Event[], all: readonly Event[][], open: readonly OpenPart[]): boolean {
+  #wasApproved(
+    world: World,
+    asked: Event,
+    found: readonly Event[],
+    all: readonly Event[][],
+    open: readonly OpenPart[],
+  ): boolean {
     const completing = open.filter((part) => {
       const alone = { ...asked, parts: [{ effect: part.effect, of: part.of, gone: false }] };
-      return this.#rule.lastPlaces.some((place) => this.#rule.matchesAt(this.#world, place, alone, asked));
+      return this.#rule.lastPlaces.some((place) => this.#rule.matchesAt(world, place, alone, asked));
     });
     const isCovered = (chain: readonly Event[]) => {
       const before = JSON.stringify(chain.filter((event) => event !== asked).map(({ id }) => id));
@@ -385,9 +369,10 @@ export class Simulation {
   #compareTold(made: Event, before: number): void {
     this.compared += 1;
     const told = this.outputs.slice(before).flatMap((output) => (output.type === "chain.completed" ? [output] : []));
-    const all = allChains(this.#world, this.#rule.oracle, made);
+    const world = this.#world;
+    const all = allChains(world, this.#rule.oracle, made);
     const strong =
-      this.#rule.action === "block" ? allChains(this.#world, { ...this.#rule.oracle, strongOnly: true }, made) : [];
+      this.#rule.action === "block" ? allChains(world, { ...this.#rule.oracle, strongOnly: true }, made) : [];
     const expected = made.parts.length === 0 ? null : latestChain(strong.length > 0 ? strong : all);
     if (expected !== null) this.found += 1;
     assert.deepEqual(
