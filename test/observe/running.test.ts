@@ -185,7 +185,8 @@ test("nothing that was printed holds a secret, a statement or a token, and every
   );
   for (const name of ["gateway.log", "store.log"]) {
     const text = await readFile(join(folder, name), "utf8");
-    for (const line of text.trimEnd().split("\n")) assert.doesNotThrow(() => JSON.parse(line), line.slice(0, 200));
+    // The last line may still be on its way.
+    for (const line of text.split("\n").slice(0, -1)) assert.doesNotThrow(() => JSON.parse(line), line.slice(0, 200));
     for (const secret of secrets) assert.ok(!text.includes(secret), `${name} holds a secret`);
     assert.doesNotMatch(text, /eyJ|SELECT|INSERT|geheim|BEGIN PRIVATE/);
   }

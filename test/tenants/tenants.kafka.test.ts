@@ -335,6 +335,15 @@ describe("evidence", () => {
   });
 });
 
+/** What the api said until now is in the store: a question is an event of the api's own, after all before it. */
+async function isCaughtUp(cast: Cast): Promise<void> {
+  const mark = randomUUID();
+  await timeline(cast, `text=${mark}&limit=1`);
+  await eventually("the audit of a question", async () =>
+    JSON.stringify(await timeline(cast, "type=audit.read&limit=50")).includes(mark),
+  );
+}
+
 describe("one machine, and the command line", () => {
   test("a process with another tenant's keys is refused at the log's socket, and hears nothing", async () => {
     const [a, b] = [join(street.folder, "machine-acme"), join(street.folder, "machine-bolt")];
@@ -354,6 +363,7 @@ describe("one machine, and the command line", () => {
 
   test("the command line sends the login of one tenant nowhere else", async (t) => {
     const failures = async () => (await timeline(bolt, "type=identity.login_failed&limit=100")).length;
+    await isCaughtUp(bolt);
     const before = await failures();
     const sent: string[] = [];
     const stranger = createServer((request, answer) => {
@@ -371,6 +381,7 @@ describe("one machine, and the command line", () => {
       sent.filter((authorization) => authorization !== ""),
       [],
     );
+    await isCaughtUp(bolt);
     assert.equal(await failures(), before);
   });
 });
