@@ -28,8 +28,9 @@ test("a copy that waits for LOCK TABLE carries the tags of what its holder puts 
   const copied = told(transform.client, "INSERT INTO outbox SELECT * FROM harmless");
   await eventually("the copy waits at the target", () =>
     direct(stage().world.postgres, "orders", async (owner) => {
-      const found = await owner.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
-      return found.rowCount === 1;
+      const waiting =
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO outbox%'";
+      return (await owner.query(waiting)).rowCount === 1;
     }),
   );
   await load.client.query("INSERT INTO harmless SELECT * FROM customers");
