@@ -106,7 +106,7 @@ class Fold {
   readonly #outputs: Outputs;
   /** Whether the policy in force was put into the log by an engine of this version (before the first one: yes). */
   #own = true;
-  /** Under another engine: intents by id whose answer has not been heard, and places that may have tags nobody told. */
+  /** Until it speaks: intents by id whose answer has not been heard, and places that may have tags nobody told. */
   readonly #asked = new Map<string, Step>();
   readonly #untold = new Set<string>();
   readonly #alarms = new Alarms();
@@ -148,7 +148,8 @@ class Fold {
     else if (this.#own) this.#check(entry);
     else this.#hear(entry);
     if (this.#at % this.#parts.limits.sweepRecordsEvery === 0) this.#sweep(entry.atMs);
-    for (const eviction of this.#steps.evictions()) this.#say(evictionOf(eviction, this.#at));
+    if (this.#ahead === null)
+      for (const eviction of this.#steps.evictions()) this.#say(evictionOf(eviction, this.#at));
     this.#count();
     if (this.#ahead === null) this.#outputs.flush();
   }
@@ -267,8 +268,8 @@ class Fold {
 
   #restart({ role, source }: EntryOf<"service.started">): void {
     this.#alarms.restarted();
-    this.#asked.clear();
     if (role !== "gateway") return;
+    for (const [intent, step] of this.#asked) if (step.source === source) this.#asked.delete(intent);
     this.#timeline.restart(source, this.#at);
     this.#content.restart(source);
   }
@@ -309,6 +310,7 @@ class Fold {
   }
 
   #decide(entry: EntryOf<"command.decided">): void {
+    this.#asked.delete(entry.data.intent ?? "");
     const { step, isUnasked } = this.#timeline.decide(entry, this.#at);
     if (step === null) return;
     // Judged as things were before it: what it brings comes after.
@@ -366,7 +368,6 @@ class Fold {
     this.#own = this.regime.own && this.#ahead === null;
     if (this.#ahead !== null) return;
     if (taken !== null) this.#takeOver(taken.rules, taken.catalog);
-    if (entry.type === "policy.changed") this.#asked.clear();
     if (this.#own && (isBegun || entry.type === "policy.changed")) this.#begin(entry.id);
   }
 

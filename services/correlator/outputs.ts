@@ -49,12 +49,13 @@ export class Outputs {
   /**
    * A record of this correlator or of a replica: it must be what this fold made. Another replica's that is not leaves what
    * was made here to be said; otherwise whoever holds one correlator's key would stop all of them.
+   * @param late whether it may have been made under the rules before
    * @returns whether it is. @throws `log.digest_differs` when this replica itself has said it, or there are no others
    */
-  claim(entry: Entry): boolean {
+  claim(entry: Entry, late: boolean): boolean {
     const expected = this.#expected.get(entry.id);
     const wrong = this.#objection(expected, entry);
-    if (wrong !== null && (this.#source === null || entry.source === this.#source))
+    if (wrong !== null && (this.#source === null || (entry.source === this.#source && !late)))
       throw new ThroughlineError("log.digest_differs", wrong);
     if (wrong === null) this.#expected.delete(entry.id);
     return wrong === null;

@@ -3,11 +3,13 @@ import type { loadRules } from "../../infra/rules/load.ts";
 import type { Limits } from "../../schemas/limits.ts";
 import type { LineageLimits } from "./lineage.ts";
 import type { Output } from "./outputs.ts";
+import type { RefoldLimits } from "./refold.ts";
 import type { StepLimits } from "./steps.ts";
 
 export type CorrelatorLimits = StepLimits &
   LineageLimits &
-  Pick<Limits, "digestRecordsEvery" | "sweepRecordsEvery" | "chainLooksMax" | "clockJumpMsMax">;
+  Pick<Limits, "digestRecordsEvery" | "sweepRecordsEvery" | "chainLooksMax" | "clockJumpMsMax" | "switchGraceMs"> &
+  RefoldLimits;
 
 export interface CorrelatorParts {
   /** Appends to the log; may fold the appended record before it returns. Never called during replay. */
