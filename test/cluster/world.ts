@@ -100,7 +100,7 @@ async function build(options: ClusterOptions, endings: Ending[], stop: () => Pro
     postgres: postgres.port,
     gateways,
     brokers: brokers as Record<Member, string>,
-    hold: options.hold ?? { mode: "wait", seconds: 60 },
+    hold: options.hold ?? { mode: "wait", seconds: 600 },
     holdAt: options.holdAt ?? {},
   });
   if (options.prepare) endings.push(await options.prepare(folder));

@@ -46,7 +46,7 @@ export interface Crowd {
 export async function gather(schema: string): Promise<Crowd> {
   // Stopped from outside, it leaves no process behind.
   process.once("SIGTERM", () => process.exit(1));
-  const world = await startCluster({ without: ["gw-a"], hold: { mode: "wait", seconds: 60 } });
+  const world = await startCluster({ without: ["gw-a"], hold: { mode: "wait", seconds: 600 } });
   const sabotage = makeSabotage(world.folder, join(world.folder, "gw-a", "data", "spool"));
   const actors: Actor[] = [];
   const startA = () => world.start("gw-a", { env: sabotage.env });

@@ -90,7 +90,7 @@ async function build(endings: (() => unknown)[], stop: () => Promise<void>): Pro
   );
   endings.push(provider.stop, alerts.stop);
   const { issuer } = provider.now;
-  const configFile = await writeFiles({ folder, ports, secrets, issuer, api, holdSeconds: 60 });
+  const configFile = await writeFiles({ folder, ports, secrets, issuer, api, holdSeconds: 600 });
   await appendFile(configFile, await outside(folder, clickhouse, moto, storage));
   await mkdir(join(folder, "throughline", "log"), { recursive: true, mode: 0o700 });
   const sabotage = makeSabotage(folder, join(folder, "throughline", "log"));

@@ -176,7 +176,7 @@ function configText(company: Company, name: Member, { folder, postgres, broker, 
       },
     ],
     grants: { hours: 8 },
-    holds: { mode: "wait", waitSeconds: 60, approvers: ["data-owners"] },
+    holds: { mode: "wait", waitSeconds: 600, approvers: ["data-owners"] },
   };
   // JSON is YAML.
   return `${JSON.stringify(config, null, 2)}\n`;
