@@ -14,7 +14,8 @@ import type { Step } from "./step.ts";
 export interface Asked {
   readonly rule: ChainRule;
   readonly absence: Absence;
-  readonly chain: readonly Step[];
+  /** Its steps, by place; while it is searched for, those that are chosen. */
+  readonly chain: readonly (Step | undefined)[];
   /** What the chain's steps agree in; one choice of it must be free of such events. */
   readonly agreed: Agreement;
   readonly last: Step;
@@ -35,6 +36,40 @@ export function isAbsent(ground: Ground, asked: Asked): boolean {
   return false;
 }
 
+/** Beyond so many choices only the whole chain is judged. */
+const choicesMax = 4_096;
+
+/**
+ * Asked while earlier steps are still to be chosen: they can only narrow what the chain agrees in, or make somebody an
+ * insider. @returns people one of whom must be in such a chain (nobody: there is none); null = it may be free as it is
+ */
+export function excusers(ground: Ground, asked: Asked): ReadonlySet<string> | null {
+  const { rule, agreed, absence } = asked;
+  if (agreed.reduce((product, members) => product * members.length, 1) > choicesMax) return null;
+  const people = new Set<string>();
+  let open = [...choices(agreed)];
+  for (const [{ subject }, brought] of offences(ground, asked)) {
+    // Without an identity it is excused by any step that has none either.
+    if (subject.identity === undefined && absence.scope === "between") continue;
+    const known = brought.map((members) => new Set(members));
+    const left = open.filter((choice) => !isTakenWhole(rule, choice, known));
+    if (left.length < open.length && subject.identity !== undefined) people.add(subject.identity);
+    open = left;
+    if (open.length === 0) return absence.scope === "between" ? people : new Set();
+  }
+  return null;
+}
+
+/** Whether an event that brings this takes the choice and everything that it may be narrowed to. */
+function isTakenWhole({ groupBy }: ChainRule, choice: Agreement, brought: readonly ReadonlySet<string>[]): boolean {
+  return groupBy.every((key, index) => {
+    const [member] = choice[index] ?? [];
+    const known = brought[index];
+    if (member === undefined || known === undefined) return false;
+    return known.has(member) || (isUri(key) && containersOf(member).some((outer) => known.has(outer)));
+  });
+}
+
 /** Whether there is but one choice. */
 export function isSimple({ groupBy }: ChainRule, agreed: Agreement): boolean {
   return groupBy.every((key, index) => !isUri(key) && agreed[index]?.length === 1);
@@ -51,9 +86,9 @@ export function offence(ground: Ground, asked: Asked): Step | null {
 function* offences(ground: Ground, asked: Asked): Generator<readonly [Step, Agreement]> {
   const { rule, absence, chain, agreed, last } = asked;
   const isFrame = absence.scope === "window";
-  const places = chain.map(({ at }) => at);
+  const places = chain.map((step) => step?.at ?? last.at);
   const ends = absence.between === null ? places : absence.between.map((place) => places[place] ?? 0);
-  const insiders = isFrame ? null : new Set(chain.map(({ subject }) => subject.identity));
+  const insiders = isFrame ? null : new Set(chain.flatMap((step) => (step ? [step.subject.identity] : [])));
   const [after, before] = isFrame ? [-1, last.at] : [Math.min(...ends), Math.max(...ends)];
   const sinceMs = last.atMs - rule.timespanMs;
   const fieldOf = (_: unknown, index: number) => absence.fields[index] ?? "";

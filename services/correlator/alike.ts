@@ -24,7 +24,9 @@ export const unclassed: Alike = { key: "", steps: 0 };
  */
 export function dependsOnNoPlace(rule: ChainRule, place: number): boolean {
   const { type, absences, steps, written, groupBy, distinct, links } = rule;
-  if (type !== "temporal_ordered" || absences.length > 0) return false;
+  if (type !== "temporal_ordered") return false;
+  for (const { scope, between } of absences)
+    if (scope === "between" && isEnd(place, between ?? [0, steps.length - 1])) return false;
   if (distinct !== null && !steady.has(distinct.field)) return false;
   for (const [at, { firing }] of steps.entries())
     if (firing !== null || written.indexOf(written[at] ?? -1) !== at) return false;
@@ -33,6 +35,11 @@ export function dependsOnNoPlace(rule: ChainRule, place: number): boolean {
   for (const { from, to, by } of links)
     if (from === place || to === place) for (const kind of by) if (!classed.has(kind)) return false;
   return true;
+}
+
+/** What must not be between two steps is asked from one's place to the other's; of the rest it matters who they are. */
+function isEnd(place: number, [one, other]: readonly [number, number]): boolean {
+  return place === one || place === other;
 }
 
 /** What two steps of one class are tied alike by. */

@@ -6,9 +6,9 @@
  * failure depended on. Bounded, because every candidate looked at is paid from a budget; when that is used up the answer
  * is "not known", and whoever asks must treat it as yes.
  */
-import type { ChainRule, Detection, LinkPair } from "../../infra/rules/rule-set.ts";
+import type { Absence, ChainRule, Detection, LinkPair } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
-import { type Asked, isAbsent, isSimple, offence } from "./absent.ts";
+import { type Asked, excusers, isAbsent, isSimple, offence } from "./absent.ts";
 import { dependsOnNoPlace } from "./alike.ts";
 import { byTies, latestFirst, latestOfEach, narrowed, size, walkCost } from "./candidates.ts";
 import type { Ground } from "./ground.ts";
@@ -53,6 +53,10 @@ const severalValued: { has(field: string): boolean } = {
   has: (field) => !/^(account|identity|task|session|target|command|clientaddress|grantid)$/.test(field),
 };
 const looksBeforeMemory = 64;
+/** More lists than this cost more than looking at everything. */
+const peopleMax = 64;
+
+type People = ReadonlySet<string> | null;
 
 class Search {
   readonly #ground: Ground;
@@ -70,6 +74,8 @@ class Search {
   readonly #pairs: readonly (readonly LinkPair[])[];
   /** By place: whether of alike steps the latest is as good as any. */
   readonly #placeless: readonly boolean[];
+  /** By place: absences whose ends are chosen before it is. */
+  readonly #spanned: readonly (readonly Absence[])[];
 
   readonly #asked: readonly ReadonlyMap<number, ReadonlySet<LinkKind>>[];
 
@@ -87,6 +93,10 @@ class Search {
     const apart = new Set(question.outside?.map(({ place }) => place));
     this.#placeless = this.#rule.steps.map(
       (_, place) => isWhole && !apart.has(place) && dependsOnNoPlace(this.#rule, place),
+    );
+    const firsts = this.#rule.absences.map((absence) => firstChosen(absence, this.#rule));
+    this.#spanned = this.#rule.steps.map((_, place) =>
+      this.#rule.absences.filter((_, index) => firsts[index] === place + 1),
     );
   }
 
@@ -111,13 +121,16 @@ class Search {
     });
   }
 
-  #choose(place: number, agreed: Agreement | null, bound: number): boolean {
+  /** @param wanted people one of whom must still come, or an absence is not met */
+  #choose(place: number, agreed: Agreement | null, bound: number, wanted: People = null): boolean {
     if (place < 0) return this.#complete(agreed);
+    const needed = wanted ?? this.#needed(place, agreed);
+    if (needed !== null && !this.#mayCome(needed, place)) return false;
     // A short search needs no memory.
     const context = this.#looks < looksBeforeMemory ? null : this.#context(place, agreed);
     const failedUnder = context === null ? undefined : this.#failed.get(context);
     if (failedUnder !== undefined && failedUnder >= bound) return false;
-    for (const step of this.#candidates(place, bound, agreed)) {
+    for (const step of this.#candidates(place, bound, agreed, needed)) {
       const { budget } = this.#ground;
       budget.left -= 1;
       this.#looks += 1;
@@ -125,10 +138,12 @@ class Search {
         budget.spent = true;
         return false;
       }
+      const isNeeded = needed?.has(step.subject.identity ?? "") === true;
+      if (place === 0 && needed !== null && !isNeeded) continue;
       const agreement = this.#admits(place, step, agreed);
       if (agreement === null) continue;
       this.#set(place, step);
-      if (this.#choose(place - 1, agreement, this.#ordered ? step.at : bound)) return true;
+      if (this.#choose(place - 1, agreement, this.#ordered ? step.at : bound, isNeeded ? null : needed)) return true;
       this.#set(place, undefined);
       if (budget.spent) return false;
       const barrier = place === 0 ? this.#takeBarrier() : null;
@@ -136,6 +151,34 @@ class Search {
     }
     if (context !== null) this.#failed.set(context, bound);
     return false;
+  }
+
+  /** Whose presence would excuse what stands between the steps that are chosen; null = nothing is in the way. */
+  #needed(place: number, agreed: Agreement | null): People {
+    for (const absence of agreed === null ? [] : (this.#spanned[place] ?? [])) {
+      const people = excusers(this.#ground, { ...this.#question, absence, chain: this.#chosen, agreed: agreed ?? [] });
+      if (people !== null) return people;
+    }
+    return null;
+  }
+
+  /** Whether one of them has done what is still to be chosen. */
+  #mayCome(people: ReadonlySet<string>, place: number): boolean {
+    const { last } = this.#question;
+    if (!this.#chosen.includes(last) && people.has(last.subject.identity ?? "")) return true;
+    for (let lower = 0; lower <= place; lower += 1) {
+      const lists = this.#done(lower, people);
+      if (lists === null || lists.some((list) => list.size > 0)) return true;
+    }
+    return false;
+  }
+
+  /** What these people have done of a step; null when that is not kept. */
+  #done(place: number, people: ReadonlySet<string>): readonly Listing[] | null {
+    const detection = this.#rule.steps[place];
+    const postings = detection && this.#ground.steps.postings(detection);
+    if (!postings?.keeps("field identity") || people.size > peopleMax) return null;
+    return [...people].map((identity) => postings.of("field identity", identity));
   }
 
   #takeBarrier(): Step | null {
@@ -173,7 +216,7 @@ class Search {
   }
 
   /** Latest first. The completing step stands where it may, and must stand somewhere. */
-  *#candidates(place: number, bound: number, agreed: Agreement | null): Generator<Step> {
+  *#candidates(place: number, bound: number, agreed: Agreement | null, needed: People): Generator<Step> {
     const { last, places } = this.#question;
     const { steps, timespanMs } = this.#rule;
     const detection = steps[place];
@@ -182,7 +225,8 @@ class Search {
     if (!placed && places.includes(place)) yield last;
     if (!placed && !places.some((other) => other < place)) return;
     const under = Math.min(bound, last.at, this.#nextOfRun(place));
-    const lists = this.#narrowed(place, detection, agreed) ?? [this.#ground.steps.listing(detection)];
+    const theirs = place === 0 && needed !== null ? this.#done(place, needed) : null;
+    const lists = theirs ?? this.#narrowed(place, detection, agreed) ?? [this.#ground.steps.listing(detection)];
     const sinceMs = last.atMs - timespanMs;
     // Beside a COMMIT it matters which command of its transaction a step is.
     const isPlaceless = this.#placeless[place] === true && !this.#chosen.some((step) => step?.commit);
@@ -324,6 +368,11 @@ class Search {
     for (const kind of ["trace", "address"] as const) if (kinds.has(kind)) parts.push(fieldTexts(step, kind).join(","));
     return parts.join(" ");
   }
+}
+
+/** The last place to be chosen before it is known what stands in the way. */
+function firstChosen({ scope, between }: Absence, { steps }: ChainRule): number {
+  return scope === "window" ? steps.length - 1 : Math.min(...(between ?? [0]));
 }
 
 /** By place: which chosen steps the links of this and the lower places ask about, and how. */

@@ -30,13 +30,14 @@ export const everywhere = "*";
 export function kindsAsked({ forms, detections }: RuleSet): readonly ReadonlySet<PostingKind>[] {
   const asked = detections.map(() => new Set<PostingKind>());
   for (const { steps, links, groupBy, absences } of forms) {
-    for (const { detection, fields } of absences) {
+    for (const { detection, fields, between } of absences) {
       for (const [index, key] of groupBy.entries()) {
         const posting = kindNamed(key, fields[index] ?? "");
         if (posting) asked[detection.index]?.add(posting);
       }
-      // Behind somebody's announcement only his own events can begin a chain.
-      asked[steps[0]?.index ?? -1]?.add("field identity");
+      // Behind somebody's announcement only his own events can begin a chain, or be part of what comes before.
+      for (const { index } of steps.slice(0, Math.max(1, Math.min(...(between ?? [0])))))
+        asked[index]?.add("field identity");
     }
     for (const { from, to, by } of links)
       for (const place of [from, to])
@@ -107,6 +108,10 @@ export class Postings {
     if (posted === undefined) lists.set(key, step);
     else if (posted instanceof Listing) posted.add(step);
     else if (posted !== step) lists.set(key, Listing.of(posted, step));
+  }
+
+  keeps(kind: PostingKind): boolean {
+    return this.#lists.has(kind);
   }
 
   of(kind: PostingKind, key: string): Listing {

@@ -96,6 +96,34 @@ test("of alike steps in a window of thirty days a question looks at one, however
   assert.equal(ask(5_000), "allow");
 });
 
+test("an announced change of what many have copied is looked at once per copy, and nobody is held for it", () => {
+  const chain = `${usual.replace("min: 2", "min: 3")}absent: { rule: announced, between: [pii_transform, destructive] }`;
+  const rule = chainRule(chain, "group-by: [chain.lineage]");
+  const catalog =
+    '[{ resource: "orders/public.customers#email", tags: [pii] }, { resource: "orders/public.customers#name", tags: [pii] }]';
+  const ask = (announcement: string, before = "", last = "delete orders/public.customers") => {
+    const played = play(rule, { limits: { chainLooksMax: 2_000 }, catalog });
+    const work = Array.from({ length: 100 }, (_, at) => [
+      `${at}m reader${at % 50} read orders/public.customers`,
+      `${at}m copier${at % 50} transform orders/public.customers -> orders/public.c${at}`,
+    ]);
+    played.run([before, ...work.flat(), `100m ${announcement}`].join("\n"));
+    const { ruling, enforced } = played.ask(`101m dba ${last}`);
+    return enforced.some(({ sentence }) => sentence.includes("cut short")) ? "cut short" : ruling;
+  };
+  assert.equal(ask("desk execute orders/public.customers"), "allow");
+  assert.equal(ask("desk execute orders/public.elsewhere"), "hold");
+  // Who has read is part of the chain, however long ago: his announcement excuses nothing.
+  assert.equal(ask("desk execute orders/public.customers", "0s desk read orders/public.customers"), "hold");
+  assert.equal(ask("reader0 execute orders/public.customers"), "hold");
+  assert.equal(ask("copier7 execute orders/public.customers"), "hold");
+  // An announcement for one column leaves the other, which somebody has read by itself.
+  const one = "0s other read orders/public.customers#name";
+  assert.equal(ask("desk execute orders/public.customers#email", one), "hold");
+  assert.equal(ask("desk execute orders/public.customers", one), "allow");
+  assert.equal(ask("desk execute orders/public.customers#email", "", "delete orders/public.customers#email"), "allow");
+});
+
 test("tens of thousands who have begun a chain each leave their lists when the window has passed", () => {
   const played = play(chainRule(usual), { catalog: '[{ resource: "orders/public.t1_pii", tags: [pii] }]' });
   const many = 20_000;
