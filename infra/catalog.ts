@@ -1,9 +1,12 @@
 /**
- * The catalog: tags on resources, from `catalog.yaml`. Gateway and correlator read it by the same code, so that both
+ * The catalog: tags on resources and summaries of functions, from `catalog.yaml`. Gateway and correlator read it by the same code, so that both
  * mean the same by "tagged".
  *
  *     - { resource: "orders/public.customers#email", tags: [pii.email] }
  *     - { resource: "orders/public.payments*#number", tags: [card] }
+ *
+ * A catalog that also describes functions (schemas/function-summary.ts) is a map of two such lists, `resources:` and
+ * `functions:`.
  *
  * `*` stands for any run of characters except `#`. A tag covers everything inside its resource, and a container has
  * the tags of what it holds: a table stands for its columns. What columns exist is not known here, so a pattern that
@@ -11,21 +14,29 @@
  */
 import { createHash } from "node:crypto";
 import { ThroughlineError } from "../schemas/errors.ts";
-import { closed, findings, type Static, Type } from "../schemas/shape.ts";
+import { type FunctionSummary, functionSummarySchema } from "../schemas/function-summary.ts";
+import { limits } from "../schemas/limits.ts";
+import { closed, type Finding, findings, type Static, Type } from "../schemas/shape.ts";
 import { parseYaml } from "./yaml.ts";
 
-const catalogSchema = Type.Array(
+const entriesSchema = Type.Array(
   closed({
     resource: Type.String({ minLength: 1, maxLength: 1000, pattern: "^[^\\s]+$" }),
     tags: Type.Array(Type.String({ pattern: "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$" }), { minItems: 1 }),
   }),
 );
-type Entries = Static<typeof catalogSchema>;
+const wholeSchema = closed({
+  resources: Type.Optional(entriesSchema),
+  functions: Type.Optional(Type.Array(functionSummarySchema, { maxItems: limits.summariesMax })),
+});
+type Entries = Static<typeof entriesSchema>;
 
 export interface Catalog {
-  /** Digest (hex) of the entries, not of the file's spelling. */
+  /** Digest (hex) of the entries, not of the file's spelling. What functions do is no part of it: it tags nothing. */
   readonly version: string;
   readonly entries: readonly { readonly resource: string; readonly tags: readonly string[] }[];
+  /** What functions do, as people state it. */
+  readonly functions: readonly FunctionSummary[];
   /** Tags of the resource by this catalog, with their ancestors (`pii` for `pii.email`), sorted. */
   tagsOf(resource: string): readonly string[];
 }
@@ -34,22 +45,71 @@ export interface Catalog {
 export function parseCatalog(text: string, file: string): Catalog {
   const parsed = parseYaml(text, file, "catalog.invalid");
   const value = parsed.value ?? [];
-  const found = findings(catalogSchema, value);
-  if (found.length > 0) {
-    const lines = found.map(
-      (finding) => `${file}:${parsed.at(finding.path).line}: ${finding.path.join(".")}: ${finding.message}`,
-    );
+  const isList = Array.isArray(value);
+  const wrong = (found: readonly Wrong[]): void => {
+    if (found.length === 0) return;
+    const lines = found.map(({ path, message }) => `${file}:${parsed.at(path).line}: ${path.join(".")}: ${message}`);
     throw new ThroughlineError("catalog.invalid", [...new Set(lines)].join("\n"));
-  }
-  return createCatalog(value as Entries);
+  };
+  wrong(findings(isList ? entriesSchema : wholeSchema, value).map(told));
+  const { resources = [], functions = [] } = isList
+    ? { resources: value as Entries }
+    : (value as Static<typeof wholeSchema>);
+  wrong(wrongSummaries(functions));
+  return createCatalog(resources, functions);
 }
 
-export function createCatalog(entries: Catalog["entries"]): Catalog {
+interface Wrong {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+function told({ path, message, known }: Finding): Wrong {
+  const [list, , key = ""] = path;
+  const isDigest = list === "functions" && (key === "digest" || message.includes("digest"));
+  const advice = isDigest ? "; write the digest that `throughline catalog functions` prints" : "";
+  const keys = path.map((part) => (/^[0-9]+$/.test(part) ? Number(part) : part));
+  return { path: keys, message: `${message}${known.length > 0 ? `; known here: ${known.join(", ")}` : ""}${advice}` };
+}
+
+/** A list that names what the list it belongs to does not have is a slip, and would say less than was meant. */
+function wrongSummaries(functions: readonly FunctionSummary[]): Wrong[] {
+  const seen = new Set<string>();
+  return functions.flatMap((one, at) => {
+    const found: Wrong[] = [];
+    const expect = (key: string, named: readonly string[], list: "reads" | "writes"): void => {
+      const lost = named.find((uri) => !one[list].includes(uri));
+      if (lost !== undefined)
+        found.push({ path: ["functions", at, key], message: `${lost} must stand in ${list} too` });
+    };
+    expect("returns", one.returns ?? [], "reads");
+    expect("ends", one.ends ?? [], "writes");
+    expect(
+      "flows",
+      (one.flows ?? []).map(([from]) => from),
+      "reads",
+    );
+    expect(
+      "flows",
+      (one.flows ?? []).map(([, into]) => into),
+      "writes",
+    );
+    if (one.destroys === false && (one.ends ?? []).length > 0)
+      found.push({ path: ["functions", at, "destroys"], message: "must be true: it ends something" });
+    const key = `${one.function} ${one.digest}`;
+    if (seen.has(key)) found.push({ path: ["functions", at, "function"], message: "is described above" });
+    seen.add(key);
+    return found;
+  });
+}
+
+export function createCatalog(entries: Catalog["entries"], functions: Catalog["functions"] = []): Catalog {
   const known = new Map<string, readonly string[]>();
   const canonical = entries.map((entry) => JSON.stringify([entry.resource, [...entry.tags].sort()])).sort();
   return {
     version: createHash("sha256").update(canonical.join("\n")).digest("hex"),
     entries,
+    functions,
     tagsOf(resource) {
       let tags = known.get(resource);
       if (tags === undefined) {

@@ -96,7 +96,7 @@ export const limits = {
   plainFieldsMax: 10_000,
   /** One rule file; a hundred thousand rules are a few dozen of these. */
   ruleFileBytesMax: 4 * 1024 * 1024,
-  /** Documents in all rule files together: some ten seconds to read. */
+  /** Documents in all rule files together: less than ten seconds to read. */
   rulesMax: 100_000,
   /** One value of a detection; nobody writes more, and every event is compared with it. */
   ruleTextMax: 8_192,
@@ -145,6 +145,9 @@ export const limits = {
   addressIdentitiesKeptMax: 64,
   /** Client addresses of which it is remembered who came from there. */
   addressesKeptMax: 10_000,
+  /** Functions that a catalog may describe, and resources in one list of a description. */
+  summariesMax: 10_000,
+  summaryResourcesMax: 1_000,
   /** Policy, catalog and rules together, as text: every process holds and compiles them. */
   policyBytesMax: 16 * 1024 * 1024,
   /** Records that one policy may be packed into, of 48 KiB each. */
