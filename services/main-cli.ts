@@ -71,10 +71,11 @@ const offline: OfflineParts = {
         finding: `expected ${expected}, found ${found}${detail ? `: ${detail}` : ""}`,
       }));
   },
-  async *runRules({ rules, catalog, events, warn }) {
+  async *runRules({ rules, catalog, pipelines, events, warn }) {
     yield* runRules({
       rules: await Promise.all((await Promise.all(rules.map(rulesAt))).flat().map(ruleFile)),
       catalog: { name: catalog, text: await text(catalog) },
+      pipelines: pipelines === null ? null : { name: pipelines, text: await text(pipelines) },
       events: linesOf(events),
       warn,
     });
@@ -90,7 +91,8 @@ const offline: OfflineParts = {
     const files = await Promise.all((await Promise.all(named.map(rulesAt))).flat().map(ruleFile));
     if (at === null) return explainRules(files, rule);
     const catalog = at.catalog === null ? null : { name: at.catalog, text: await text(at.catalog) };
-    return explainEvent({ rules: files, catalog, events: linesOf(at.events), warn }, at.event, rule);
+    const pipelines = at.pipelines === null ? null : { name: at.pipelines, text: await text(at.pipelines) };
+    return explainEvent({ rules: files, catalog, pipelines, events: linesOf(at.events), warn }, at.event, rule);
   },
   async configCheck(file) {
     try {

@@ -31,7 +31,8 @@ export async function replayRules(options: ReplayOptions): Promise<number> {
   const config = await loadConfig(options.file);
   const { texts } = await readPolicyFiles(config);
   const own = Object.fromEntries(options.rules.map(({ name, text }, at) => [fileName(name, at), text]));
-  const inForce = options.rules.length === 0 ? texts : { "catalog.yaml": texts["catalog.yaml"] ?? "", ...own };
+  const { "catalog.yaml": catalog = "", "pipelines.yaml": pipelines = "" } = texts;
+  const inForce = options.rules.length === 0 ? texts : { "catalog.yaml": catalog, "pipelines.yaml": pipelines, ...own };
   const log = await openLogOf(config, options);
   try {
     const past = new Retrospect(inForce, (completed) => {

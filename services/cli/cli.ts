@@ -353,9 +353,10 @@ function offlineCommands(program: Command, start: Start): void {
     .action((files: string[]) => testRules(start(), files));
   rules
     .command("run <rules...>")
-    .usage("<rules...> --catalog <file> <events>")
+    .usage("<rules...> --catalog <file> [--pipelines <file>] <events>")
     .description("evaluate rules over a file of plain events (.gz too, - is standard input); one JSON line per firing")
     .requiredOption("--catalog <file>", "catalog.yaml: tags on resources")
+    .option("--pipelines <file>", "pipelines.yaml: runs of these are exempt, from the first line on")
     .action((files: string[], options: RunOptions) => runRules(start(), files, options));
   rules
     .command("explain [rules...]")
@@ -366,6 +367,7 @@ function offlineCommands(program: Command, start: Start): void {
     .option("--events <file>", "plain events, as rules run reads them")
     .option("--event <id>", "the event asked about")
     .option("--catalog <file>", "catalog.yaml: tags on resources")
+    .option("--pipelines <file>", "pipelines.yaml: runs of these are exempt")
     .action((files: string[], options: ExplainOptions) => explainRules(start(), files, options));
   rules
     .command("replay [rules...]")

@@ -63,6 +63,8 @@ export interface OfflineParts {
   readonly runRules: (job: {
     readonly rules: readonly string[];
     readonly catalog: string;
+    /** Declared pipelines; null = nothing is exempt. */
+    readonly pipelines: string | null;
     readonly events: string;
     readonly warn: (line: string) => void;
   }) => AsyncIterable<RuleFiring>;
@@ -70,7 +72,12 @@ export interface OfflineParts {
   readonly explainRules: (job: {
     readonly rules: readonly string[];
     readonly rule: string | null;
-    readonly at: { readonly catalog: string | null; readonly events: string; readonly event: string } | null;
+    readonly at: {
+      readonly catalog: string | null;
+      readonly pipelines: string | null;
+      readonly events: string;
+      readonly event: string;
+    } | null;
     readonly warn: (line: string) => void;
   }) => Promise<readonly string[]>;
   /** Rules that may not have been in force, over the whole log or, by SQL, the store. @returns how many records were folded */

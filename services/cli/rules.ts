@@ -33,6 +33,7 @@ export async function testRules(context: Context, files: readonly string[]): Pro
 
 export interface RunOptions {
   readonly catalog: string;
+  readonly pipelines?: string;
 }
 
 /** One JSON line per firing, always: made for other programs. @param files rules, and the events' file as the last */
@@ -42,7 +43,8 @@ export async function runRules(context: Context, files: readonly string[], optio
   const events = files.at(-1);
   if (events === undefined || rules.length === 0)
     throw misused("rules run needs rules and a file of events.", "throughline rules run RULES… --catalog FILE EVENTS");
-  const job = { rules, catalog: options.catalog, events, warn: terminal.err };
+  const { catalog, pipelines = null } = options;
+  const job = { rules, catalog, pipelines, events, warn: terminal.err };
   for await (const firing of offline.runRules(job)) terminal.out(JSON.stringify(firing));
 }
 
@@ -51,13 +53,14 @@ export interface ExplainOptions {
   readonly events?: string;
   readonly event?: string;
   readonly catalog?: string;
+  readonly pipelines?: string;
 }
 
 /** What rules mean, and what they make of one event of a file. @param files rules or folders; none = the shipped ones */
 export async function explainRules(
   context: Context,
   files: readonly string[],
-  { rule, events, event, catalog }: ExplainOptions,
+  { rule, events, event, catalog, pipelines }: ExplainOptions,
 ): Promise<void> {
   const { terminal, offline } = context.parts;
   if ((events === undefined) !== (event === undefined))
@@ -65,7 +68,10 @@ export async function explainRules(
       "Which event of which file?",
       "throughline rules explain RULES… --events FILE --event ID --catalog FILE",
     );
-  const at = events === undefined || event === undefined ? null : { events, event, catalog: catalog ?? null };
+  const at =
+    events === undefined || event === undefined
+      ? null
+      : { events, event, catalog: catalog ?? null, pipelines: pipelines ?? null };
   const lines = await offline.explainRules({ rules: files, rule: rule ?? null, at, warn: terminal.err });
   if (context.json) terminal.out(JSON.stringify({ lines }));
   else for (const line of lines) terminal.out(shown(line));
@@ -94,7 +100,7 @@ export async function replayRules(
   const sql = options.sql === true;
   const job = { file: options.config, rules, sinceMs, sql, tell, complain: terminal.err };
   const records = await offline.replayRules(job);
-  const where = sql ? "by the store" : `in ${records} records of the log`;
+  const where = sql ? "by the store, where no run of a pipeline is exempt" : `in ${records} records of the log`;
   terminal.err(`${counts.hold} would have been held, ${counts.block} blocked, ${counts.alert} told, ${where}.`);
 }
 

@@ -5,6 +5,7 @@
  */
 import { type Catalog, createCatalog, parseCatalog } from "../../infra/catalog.ts";
 import { loadRules } from "../../infra/rules/load.ts";
+import { expectDeclared, loadPipelines, type Pipeline } from "../../infra/rules/pipeline.ts";
 import type { ChainRule, RuleSet } from "../../infra/rules/rule-set.ts";
 import type { RuleFile } from "../../infra/rules/source.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
@@ -16,6 +17,7 @@ import { createClusters, createTasks } from "./cluster.ts";
 import { Firings } from "./firings.ts";
 import { Horizon } from "./horizon.ts";
 import { Lineage } from "./lineage.ts";
+import { Pipelines } from "./pipelines.ts";
 import { readPlain } from "./plain.ts";
 import { endingsOf } from "./shape.ts";
 import { isLive, resources, type Step } from "./step.ts";
@@ -26,23 +28,36 @@ export interface Run {
   /** In the order that decides between firings at one event. */
   readonly rules: readonly RuleFile[];
   readonly catalog: { readonly name: string; readonly text: string } | null;
+  /** As `pipelines.yaml`: in force from the first line on. Null or absent: nothing is exempt. */
+  readonly pipelines?: { readonly name: string; readonly text: string } | null;
   /** JSON lines; empty ones are skipped. */
   readonly events: AsyncIterable<string> | Iterable<string>;
   readonly warn?: (warning: string) => void;
 }
 
-/** @throws ThroughlineError `rule.invalid`, `rule.unsupported`, `catalog.invalid`, `request.invalid` */
-export async function* runRules({ rules, catalog, events, warn }: Run): AsyncGenerator<Firing> {
+/** @throws ThroughlineError `rule.invalid`, `rule.unsupported`, `catalog.invalid`, `pipeline.invalid`, `request.invalid` */
+export async function* runRules(run: Run): AsyncGenerator<Firing> {
+  const { rules, catalog, events, warn } = run;
   const tags = catalog === null ? createCatalog([]) : parseCatalog(catalog.text, catalog.name);
   const loaded = loadRules(rules, { logs: "any" });
-  const exempting = loaded.rules.filter(({ unless }) => unless.length > 0).map(({ name }) => name);
-  if (exempting.length > 0) warn?.(`nothing is exempt here, where no pipeline is declared: ${exempting.join(", ")}`);
-  const offline = new Offline(loaded, tags);
+  const offline = new Offline(loaded, tags, declaredFor(loaded, run));
   let number = 0;
   for await (const text of events) {
     number += 1;
     if (text.trim() !== "") yield* offline.take(text, number, warn ?? (() => {}));
   }
+}
+
+/** @throws ThroughlineError `pipeline.invalid`, and `rule.invalid` for a rule that names one nobody declared */
+export function declaredFor(loaded: RuleSet, { pipelines, warn }: Run): readonly Pipeline[] {
+  if (pipelines) {
+    const declared = loadPipelines(pipelines.text, pipelines.name);
+    expectDeclared(loaded, declared);
+    return declared;
+  }
+  const exempting = loaded.rules.filter(({ unless }) => unless.length > 0).map(({ name }) => name);
+  if (exempting.length > 0) warn?.(`nothing is exempt here, where no pipeline is declared: ${exempting.join(", ")}`);
+  return [];
 }
 
 /** Lines between two looks at what has left every window. */
@@ -55,6 +70,7 @@ export class Offline {
   readonly #steps = new Steps({ stepsKeptMax: limits.plainStepsKeptMax, spareStepsKeptMax: 0 });
   readonly #clusters = createClusters();
   readonly #tasks = createTasks();
+  readonly #pipelines = new Pipelines();
   readonly #memory = { firings: new Firings(), tallies: new Tallies() };
   readonly #asking: Asking;
   /** By detection: the correlation whose firings it stands for. */
@@ -64,10 +80,11 @@ export class Offline {
   #at = 0;
   #nowMs = Number.NEGATIVE_INFINITY;
 
-  constructor(rules: RuleSet, catalog: Catalog) {
+  constructor(rules: RuleSet, catalog: Catalog, pipelines: readonly Pipeline[] = []) {
     this.#rules = rules;
     this.#lineage = new Lineage(catalog);
     this.#steps.reload(rules, () => {});
+    this.#pipelines.load(pipelines, Number.NEGATIVE_INFINITY);
     this.#inner = new Map(rules.detections.flatMap(({ index, firing }) => (firing === null ? [] : [[index, firing]])));
     const evidence = { lineage: this.#lineage, clusters: this.#clusters, tasks: this.#tasks };
     this.#asking = {
@@ -76,6 +93,7 @@ export class Offline {
       endings: endingsOf(rules.rules),
       looksMax: Number.POSITIVE_INFINITY,
       memory: this.#memory,
+      pipelines: this.#pipelines,
     };
   }
 
@@ -130,6 +148,7 @@ export class Offline {
     this.#lineage.add(step);
     this.#lineage.last(step, step.at + 1);
     if (step.hits.length > 0) this.#steps.add(step, false);
+    this.#pipelines.add(step);
     if (this.#at % sweepLinesEvery === 0) this.#sweep(step);
     return [...enforced, ...observed]
       .sort((a, b) => a.rule.index - b.rule.index)

@@ -1,22 +1,22 @@
 /** Whether a command is what a step of a declared pipeline says, and if not, in which words (DETECTION §2.9). */
 import { containersOf } from "../../infra/catalog.ts";
-import { touches, unknown } from "../../infra/rules/field.ts";
+import { touches } from "../../infra/rules/field.ts";
 import type { Pipeline, PipelineStep } from "../../infra/rules/pipeline.ts";
+import { ranAs } from "./ran.ts";
 import type { Step } from "./step.ts";
 
 const namedMax = 3;
 
 /** @returns what differs, as the rest of a sentence that begins with the account; null when nothing does */
 export function misfit(pipeline: Pipeline, declared: PipelineStep, step: Step): string | null {
-  const { identity = "", account = "", onbehalfof = "", clientaddress = "" } = step.subject;
+  const { identity = "", account = "", onbehalfof = "" } = step.subject;
   if (step.opaque) return "ran something that cannot be read";
   if (account !== declared.account) return `ran it, declared ${declared.account}`;
   if (!declared.identities.has(identity)) return `was used by ${identity}, declared ${list(declared.identities)}`;
   if (onbehalfof !== "") return `acted on behalf of ${onbehalfof}, declared by itself`;
-  if (!pipeline.isFrom(clientaddress))
-    return `came from ${clientaddress || "nowhere known"}, declared ${list(pipeline.text.addresses)}`;
-  const details = step.details === unknown ? null : step.details;
-  const role = details?.role ?? declared.role;
+  const { address, fingerprint, role = declared.role } = ranAs(step);
+  if (!pipeline.isFrom(address))
+    return `came from ${address || "nowhere known"}, declared ${list(pipeline.text.addresses)}`;
   if (role !== declared.role) return `ran as role ${role}, declared ${declared.role}`;
   for (const { effect, withdrawn } of step.effects) {
     if (withdrawn) continue;
@@ -28,17 +28,17 @@ export function misfit(pipeline: Pipeline, declared: PipelineStep, step: Step): 
     if (written !== null) return `wrote ${written}, declared ${list(declared.writes) || "none"}`;
     if (effect.destroys && !declared.destroys) return "destroyed what it wrote to, declared not to";
   }
-  const fingerprint = details?.fingerprint ?? "";
   if (!declared.fingerprints.has(fingerprint))
     return `ran statement ${fingerprint || "unknown"}, declared ${list(declared.fingerprints)}`;
   return null;
 }
 
 /** What became of it, where that is known. @returns what differs; null when nothing does, or it still runs */
-export function overrun({ rowsMax }: PipelineStep, { late }: Step): string | null {
-  if (late === null) return null;
-  if (late.outcome === "unknown") return "was lost sight of, so nobody knows how many rows it had";
-  return late.rows > rowsMax ? `had ${late.rows} rows, declared at most ${rowsMax}` : null;
+export function overrun({ rowsMax }: PipelineStep, step: Step): string | null {
+  const { rows } = ranAs(step);
+  if (rows === "running") return null;
+  if (rows === "unknown") return "was lost sight of, so nobody knows how many rows it had";
+  return rows > rowsMax ? `had ${rows} rows, declared at most ${rowsMax}` : null;
 }
 
 /** Looking at what nobody marked is nothing that a pipeline must declare. */

@@ -6,6 +6,7 @@
  */
 import type { Pipeline, PipelineStep } from "../../infra/rules/pipeline.ts";
 import { deed, isHarmless, misfit, overrun } from "./pipeline-fit.ts";
+import { ranAs } from "./ran.ts";
 import { isLive, type Step } from "./step.ts";
 
 export interface Run {
@@ -91,7 +92,7 @@ export class Runs {
     run.commands.add(step.command);
     const over = overrun(declared, step);
     if (over !== null) run.deviation = `step ${place + 1} ${over}`;
-    if (step.late === null) run.running = place;
+    if (ranAs(step).rows === "running") run.running = place;
     return null;
   }
 

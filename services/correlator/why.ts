@@ -7,7 +7,7 @@ import { explainRule } from "../../infra/rules/explain.ts";
 import { loadRules } from "../../infra/rules/load.ts";
 import type { ChainRule, RuleSet } from "../../infra/rules/rule-set.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
-import { Offline, type Run } from "./offline.ts";
+import { declaredFor, Offline, type Run } from "./offline.ts";
 
 /** Long before any window: without a limit in time. */
 const anyTimeMs = 100 * 365 * 86_400_000;
@@ -34,7 +34,7 @@ export async function explainEvent(run: Run, event: string, name: string | null)
   if (wanted.length === 0) throw new ThroughlineError("rule.invalid", `no rule is called ${name}`);
   const tries = wanted.map((rule) => triesOf(rule));
   const played = numbered(all, [...wanted, ...tries.flat().map(({ rule }) => rule)]);
-  const offline = new Offline(played, tags);
+  const offline = new Offline(played, tags, declaredFor(all, run));
   let number = 0;
   for await (const text of run.events) {
     number += 1;
