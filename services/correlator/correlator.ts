@@ -99,8 +99,8 @@ class Fold {
   #at = 0;
   #folded = 0;
   readonly regime: Regime;
-  /** What it is to take over under. */
-  #ahead: Ruled | null;
+  /** What it is to take over under; null once it did. */
+  ahead: Ruled | null;
   #switchedMs = Number.NEGATIVE_INFINITY;
   readonly #repeats = new Repeats();
   readonly #outputs: Outputs;
@@ -116,7 +116,7 @@ class Fold {
     this.#parts = parts;
     this.#outputs = outputs;
     this.regime = new Regime(parts.load);
-    this.#ahead = ahead;
+    this.ahead = ahead;
     this.#own = ahead === null;
     this.#steps = new Steps(parts.limits);
     this.#lineage = new Lineage(this.#catalog);
@@ -132,10 +132,6 @@ class Fold {
     return this.#own;
   }
 
-  isSwitch(entry: Entry): boolean {
-    return this.regime.isSwitch(entry);
-  }
-
   tagsOf(resource: string): readonly string[] {
     return this.#lineage.tagged(resource).tags;
   }
@@ -148,10 +144,9 @@ class Fold {
     else if (this.#own) this.#check(entry);
     else this.#hear(entry);
     if (this.#at % this.#parts.limits.sweepRecordsEvery === 0) this.#sweep(entry.atMs);
-    if (this.#ahead === null)
-      for (const eviction of this.#steps.evictions()) this.#say(evictionOf(eviction, this.#at));
+    if (this.ahead === null) for (const eviction of this.#steps.evictions()) this.#say(evictionOf(eviction, this.#at));
     this.#count();
-    if (this.#ahead === null) this.#outputs.flush();
+    if (this.ahead === null) this.#outputs.flush();
   }
 
   /** What is recorded must be what this makes; what others made under the rules before, and said late, is theirs. */
@@ -183,7 +178,7 @@ class Fold {
   }
 
   keep(): Iterable<string> {
-    expectOwn(this.#ahead);
+    expectOwn(this.ahead);
     const kept: Kept = {
       ...{ engine: engineVersion, at: this.#at, folded: this.#folded, switchedMs: this.#switchedMs },
       ...{ told: this.#told.kept(), asked: this.#asked, untold: this.#untold },
@@ -360,13 +355,13 @@ class Fold {
   /** @param taken what takes over at this record */
   #rule(entry: EntryOf<"policy.changed" | "rules.switched">, taken: Ruled | null): void {
     if (taken !== null) this.#pipelines.load(taken.pipelines, entry.atMs);
-    const isBegun = taken !== null && taken.policy === this.#ahead?.policy && entry.type === "rules.switched";
+    const isBegun = taken !== null && taken.policy === this.ahead?.policy && entry.type === "rules.switched";
     if (isBegun) {
-      this.#ahead = null;
+      this.ahead = null;
       this.#switchedMs = entry.atMs;
     }
-    this.#own = this.regime.own && this.#ahead === null;
-    if (this.#ahead !== null) return;
+    this.#own = this.regime.own && this.ahead === null;
+    if (this.ahead !== null) return;
     if (taken !== null) this.#takeOver(taken.rules, taken.catalog);
     if (this.#own && (isBegun || entry.type === "policy.changed")) this.#begin(entry.id);
   }

@@ -6,13 +6,12 @@
 import type { Entry } from "../../infra/log/entry.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Limits } from "../../schemas/limits.ts";
-import type { Ruled } from "./regime.ts";
+import type { Regime, Ruled } from "./regime.ts";
 
 /** A fold that says nothing until its policy takes over. */
 export interface Ahead {
   fold(entry: Entry): void;
-  /** Whether its policy takes over at this record. */
-  isSwitch(entry: Entry): boolean;
+  readonly regime: Pick<Regime, "isSwitch">;
 }
 
 export type RefoldLimits = Pick<Limits, "refoldRecentMax" | "refoldJoinMax">;
@@ -27,10 +26,14 @@ export class Refold<Fold extends Ahead = Ahead> {
   /** Steps folded. */
   folded = 0;
   readonly #limits: RefoldLimits;
+  readonly #after: string;
   /** The latest that was folded elsewhere, without a gap. */
   #recent: Entry[] = [];
+  #isCut = false;
 
-  constructor(ruled: Ruled, fold: Fold, limits: RefoldLimits) {
+  /** @param after the record that was folded elsewhere last; empty when that is not known */
+  constructor(ruled: Ruled, fold: Fold, limits: RefoldLimits, after: string) {
+    this.#after = after;
     this.ruled = ruled;
     this.fold = fold;
     this.#limits = limits;
@@ -44,7 +47,9 @@ export class Refold<Fold extends Ahead = Ahead> {
     }
     this.#recent.push(entry);
     const { refoldRecentMax } = this.#limits;
-    if (this.#recent.length >= 2 * refoldRecentMax) this.#recent = this.#recent.slice(-refoldRecentMax);
+    if (this.#recent.length < 2 * refoldRecentMax) return;
+    this.#recent = this.#recent.slice(-refoldRecentMax);
+    this.#isCut = true;
   }
 
   /** Steps of the log in order, from the first; what comes twice is folded once. @returns whether it needs no more of them */
@@ -52,15 +57,21 @@ export class Refold<Fold extends Ahead = Ahead> {
     for (const entry of entries) {
       if (this.dropped || this.joined) return true;
       // Whoever is behind it still has to come here, and will find it ready.
-      if (this.fold.isSwitch(entry)) return this.#join(0);
+      if (this.fold.regime.isSwitch(entry)) return this.#join(0);
       this.fold.fold(entry);
       this.folded += 1;
     }
-    const last = entries.at(-1);
-    const at = this.#recent.findIndex(({ id }) => id === last?.id);
-    if (at < 0 || this.#recent.length - at > this.#limits.refoldJoinMax) return this.joined;
-    for (const entry of this.#recent.slice(at + 1)) this.fold.fold(entry);
-    return this.#join(this.#recent.length - at - 1);
+    const rest = this.#restAfter(entries.at(-1)?.id);
+    if (rest === null || rest.length > this.#limits.refoldJoinMax) return false;
+    for (const entry of rest) this.fold.fold(entry);
+    return this.#join(rest.length);
+  }
+
+  /** @returns what was folded elsewhere after this record; null when that is not known */
+  #restAfter(id: string | undefined): readonly Entry[] | null {
+    if (id === this.#after && !this.#isCut) return this.#recent;
+    const at = this.#recent.findIndex((entry) => entry.id === id);
+    return at < 0 ? null : this.#recent.slice(at + 1);
   }
 
   #join(folded: number): true {

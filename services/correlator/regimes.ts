@@ -15,6 +15,8 @@ import type { Regime, Ruled } from "./regime.ts";
 /** A fold of the log under one policy. */
 export interface UnderRules extends Ahead {
   readonly regime: Regime;
+  /** What it is to take over under; null once it did. */
+  readonly ahead: Ruled | null;
   /** Whether it makes what enters the log. */
   readonly own: boolean;
   readonly rules: RuleSet | null;
@@ -30,6 +32,8 @@ export class Regimes<Fold extends UnderRules> {
   readonly #limits: RefoldLimits;
   #fold: Fold;
   #refold: Refold<Fold> | null = null;
+  /** Of the record folded last. */
+  #lastId = "";
 
   /** @param make a fold; of one that is to take over, under what. All of them speak through `outputs` */
   constructor(make: (ahead: Ruled | null) => Fold, outputs: Outputs, limits: RefoldLimits, ahead: Ruled | null) {
@@ -63,13 +67,14 @@ export class Regimes<Fold extends UnderRules> {
   }
 
   isReadyFor(entry: Entry): boolean {
-    return !this.#fold.isSwitch(entry) || this.#refold?.joined === true;
+    return !this.#isSwitch(entry) || this.#refold?.joined === true;
   }
 
   fold(entry: Entry): void {
     // The other stream is not in every replica's order.
     if (catalogue[entry.type].stream !== "steps") return;
-    if (this.#fold.isSwitch(entry)) {
+    this.#lastId = entry.id;
+    if (this.#isSwitch(entry)) {
       this.#fold = readyFold(this.#refold);
       this.#refold = null;
       this.#fold.fold(entry);
@@ -81,12 +86,18 @@ export class Regimes<Fold extends UnderRules> {
     this.#look();
   }
 
+  /** Whether another fold takes the place of this one. */
+  #isSwitch(entry: Entry): boolean {
+    return this.#fold.ahead === null && this.#fold.regime.isSwitch(entry);
+  }
+
   /** Whether another policy waits now. */
   #look(): void {
-    const { pending } = this.#fold.regime;
+    const { ahead, regime } = this.#fold;
+    const pending = ahead === null ? regime.pending : null;
     if (pending === (this.#refold?.ruled ?? null)) return;
     if (this.#refold !== null) this.#refold.dropped = true;
-    this.#refold = pending === null ? null : new Refold(pending, this.#make(pending), this.#limits);
+    this.#refold = pending === null ? null : new Refold(pending, this.#make(pending), this.#limits, this.#lastId);
   }
 
   goLive(): void {
