@@ -66,7 +66,7 @@ test("a new session begins behind what was delivered, and the old one is not hea
 });
 
 test("a session that falls silent is replaced, but not while the consumer is at work", async () => {
-  const { source, session } = stage({ silenceMsMax: 40 });
+  const { source, session } = stage({ silenceMsMax: 250 });
   const gate = Promise.withResolvers<void>();
   const working = Promise.withResolvers<void>();
   const tail = new KafkaTail(source, 0, () => {
@@ -76,7 +76,7 @@ test("a session that falls silent is replaced, but not while the consumer is at 
   const first = await session(0);
   const taking = first.events.take(fetched(0, 1));
   await working.promise;
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await new Promise((resolve) => setTimeout(resolve, 750));
   assert.equal(first.ended, false);
   gate.resolve();
   await taking;
