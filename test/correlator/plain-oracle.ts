@@ -67,9 +67,9 @@ interface Placed extends PlainLine {
 }
 
 const unique = <T>(all: readonly T[]): T[] => [...new Set(all)];
-const parts = (name: string) => name.split(/[/.#]/);
-const overlap = (a: string, b: string) => parts(a).every((part, i) => i >= parts(b).length || part === parts(b)[i]);
-const narrower = (a: string, b: string) => (parts(a).length >= parts(b).length ? a : b);
+const isInside = (a: string, b: string) => a === b || (a.startsWith(b) && "/.#".includes(a[b.length] ?? " "));
+const overlap = (a: string, b: string) => isInside(a, b) || isInside(b, a);
+const narrower = (a: string, b: string) => (isInside(a, b) ? a : b);
 const meet = (as: readonly string[], bs: readonly string[]) =>
   unique(as.flatMap((a) => bs.filter((b) => overlap(a, b)).map((b) => narrower(a, b))));
 const lasting = new Set(["write", "transform", "delete", "define", "grant"]);
@@ -177,7 +177,7 @@ export class PlainOracle {
     if (event.opaque) return;
     const ended = event.live.flatMap(({ ends }) => ends);
     for (const [place, members] of this.#origins) {
-      if (!ended.some((end) => overlap(end, place) && parts(end).length <= parts(place).length)) continue;
+      if (!ended.some((end) => isInside(place, end))) continue;
       for (const [member, by] of members) {
         for (const one of by) if (one < event.at) by.delete(one);
         if (by.size === 0) members.delete(member);

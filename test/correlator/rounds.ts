@@ -8,9 +8,9 @@ export function seedOf(seed: number, round: number): number {
   return (Math.imul(seed ^ (seed >>> 15), 0x2c1b3c6d) ^ Math.imul(round + 1, 0x297a2d39)) >>> 0 || 1;
 }
 
-const killedEvery = 64;
-/** One of them compares as many answers as forty of live records, and costs as much as two. */
-const plainEvery = 5;
+const killedEvery = 32;
+/** One of them compares as many answers as ten of live records, and costs as much as two. */
+const plainEvery = 3;
 
 /** Live records, every few rounds plain events, and now and then replicas that are killed. */
 export function kindOf(round: number): Play {

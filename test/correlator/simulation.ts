@@ -5,10 +5,9 @@
 import assert from "node:assert/strict";
 import { createCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
-import { loadRules } from "../../infra/rules/load.ts";
 import type { Effect, ResourceUri, TransactionControl } from "../../schemas/command.ts";
 import type { CommittedEffect } from "../../schemas/event-data.ts";
-import { type Correlator, createCorrelator } from "../../services/correlator/correlator.ts";
+import type { Correlator } from "../../services/correlator/correlator.ts";
 import { engineVersion } from "../../services/correlator/engine.ts";
 import type { Output } from "../../services/correlator/outputs.ts";
 import { isLasting } from "../../services/correlator/step.ts";
@@ -17,7 +16,8 @@ import { allChains, type Event, latestChain, type OracleRule, type Part, type Un
 import { People } from "./people.ts";
 import { randomEffects } from "./random-effects.ts";
 import type { RandomRule } from "./random-rule.ts";
-import { type catalogs, tight } from "./scenery.ts";
+import type { catalogs } from "./scenery.ts";
+import { Library } from "./tested.ts";
 
 interface Running {
   readonly event: Event;
@@ -50,7 +50,8 @@ export class Simulation {
   readonly outputs: Output[] = [];
   readonly #dice: Dice;
   readonly #rule: RandomRule;
-  readonly #correlator: Correlator;
+  readonly #library: Library;
+  #correlator: Correlator;
   readonly #sessions: Session[];
   readonly #events: Event[] = [];
   readonly #people = new People();
@@ -63,13 +64,12 @@ export class Simulation {
   /** Answers compared with the oracle's. */
   compared = 0;
 
-  /** @param load may know the rule already */
-  constructor(dice: Dice, rule: RandomRule, catalog: (typeof catalogs)[number], load = loadRules) {
+  /** @param library may know the rule already */
+  constructor(dice: Dice, rule: RandomRule, catalog: (typeof catalogs)[number], library = new Library(false)) {
     this.#dice = dice;
     this.#rule = rule;
     this.#tagsOf = createCatalog(catalog).tagsOf;
-    this.#correlator = createCorrelator({ emit: (output) => this.#emit(output), limits: tight, load });
-    this.#correlator.goLive();
+    this.#library = library;
     this.#sessions = [0, 1, 2, 3].map((n) => ({
       id: `s${n}`,
       identity: `i${dice(3)}`,
@@ -80,8 +80,9 @@ export class Simulation {
       loose: [],
     }));
     const files = { "rules/r.yml": rule.text, "catalog.yaml": JSON.stringify(catalog) };
-    this.#fold({ type: "policy.changed", subject: {}, data: { digest: "", engine: engineVersion, files } });
-    assert.equal(this.#correlator.problem, null);
+    const data = { digest: "", engine: engineVersion, files };
+    const policy = this.#next({ type: "policy.changed", subject: {}, data });
+    this.#correlator = library.open(policy, this.#emit);
   }
 
   get digest(): string {
@@ -107,18 +108,28 @@ export class Simulation {
     }
   }
 
-  #fold(entry: Record<string, unknown> & Pick<Entry, "type" | "subject">): string {
+  #next(draft: Record<string, unknown> & Pick<Entry, "type" | "subject">): Entry {
     this.#count += 1;
     const id = `e${this.#count}`;
-    const whole = { id, atMs: this.#atMs, source: "gateway/g", role: "gateway", ...entry } as Entry;
-    this.entries.push(whole);
-    this.#correlator.fold(whole);
-    return whole.id;
+    const entry = { id, atMs: this.#atMs, source: "gateway/g", role: "gateway", ...draft } as Entry;
+    this.entries.push(entry);
+    return entry;
   }
 
-  #emit(output: Output): void {
+  #fold(draft: Record<string, unknown> & Pick<Entry, "type" | "subject">): string {
+    const entry = this.#next(draft);
+    this.#correlator.fold(entry);
+    return entry.id;
+  }
+
+  readonly #emit = (output: Output): void => {
     this.outputs.push(output);
     this.#fold({ ...output, source: "correlator/c", role: "correlator" });
+  };
+
+  /** Another correlator takes its place, from a snapshot and the rest of the log. */
+  resume(): void {
+    this.#correlator = this.#library.resume(this.#dice, this.#correlator, this.entries, this.#emit);
   }
 
   #restart(): void {
