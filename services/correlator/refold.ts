@@ -6,6 +6,7 @@
 import type { Entry } from "../../infra/log/entry.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Limits } from "../../schemas/limits.ts";
+import { isOutput } from "./outputs.ts";
 import type { Regime, Ruled } from "./regime.ts";
 
 /** A fold that says nothing until its policy takes over. */
@@ -26,14 +27,12 @@ export class Refold<Fold extends Ahead = Ahead> {
   /** Steps folded. */
   folded = 0;
   readonly #limits: RefoldLimits;
-  readonly #after: string;
   /** The latest that was folded elsewhere, without a gap. */
-  #recent: Entry[] = [];
-  #isCut = false;
+  #recent: Entry[];
 
-  /** @param after the record that was folded elsewhere last; empty when that is not known */
-  constructor(ruled: Ruled, fold: Fold, limits: RefoldLimits, after: string) {
-    this.#after = after;
+  /** @param latest what was folded elsewhere last */
+  constructor(ruled: Ruled, fold: Fold, limits: RefoldLimits, latest: readonly Entry[]) {
+    this.#recent = [...latest];
     this.ruled = ruled;
     this.fold = fold;
     this.#limits = limits;
@@ -47,9 +46,7 @@ export class Refold<Fold extends Ahead = Ahead> {
     }
     this.#recent.push(entry);
     const { refoldRecentMax } = this.#limits;
-    if (this.#recent.length < 2 * refoldRecentMax) return;
-    this.#recent = this.#recent.slice(-refoldRecentMax);
-    this.#isCut = true;
+    if (this.#recent.length >= 2 * refoldRecentMax) this.#recent = this.#recent.slice(-refoldRecentMax);
   }
 
   /** Steps of the log in order, from the first; what comes twice is folded once. @returns whether it needs no more of them */
@@ -61,16 +58,18 @@ export class Refold<Fold extends Ahead = Ahead> {
       this.fold.fold(entry);
       this.folded += 1;
     }
-    const rest = this.#restAfter(entries.at(-1)?.id);
+    const rest = this.#restAfter(entries.findLast((entry) => !isOutput(entry)));
     if (rest === null || rest.length > this.#limits.refoldJoinMax) return false;
     for (const entry of rest) this.fold.fold(entry);
     return this.#join(rest.length);
   }
 
-  /** @returns what was folded elsewhere after this record; null when that is not known */
-  #restAfter(id: string | undefined): readonly Entry[] | null {
-    if (id === this.#after && !this.#isCut) return this.#recent;
-    const at = this.#recent.findIndex((entry) => entry.id === id);
+  /**
+   * Not by outputs: many say them, and one would be taken for its double further on. What is folded twice by that is dropped.
+   * @returns what was folded elsewhere after this record; null when that is not known
+   */
+  #restAfter(last: Entry | undefined): readonly Entry[] | null {
+    const at = last === undefined ? -1 : this.#recent.findIndex(({ id }) => id === last.id);
     return at < 0 ? null : this.#recent.slice(at + 1);
   }
 

@@ -8,7 +8,7 @@ import type { RuleSet } from "../../infra/rules/rule-set.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { catalogue } from "../../schemas/event.ts";
 import type { EventData } from "../../schemas/event-data.ts";
-import type { Outputs } from "./outputs.ts";
+import { isOutput, type Outputs } from "./outputs.ts";
 import { type Ahead, Refold, type RefoldLimits, readyFold } from "./refold.ts";
 import type { Regime, Ruled } from "./regime.ts";
 
@@ -32,8 +32,8 @@ export class Regimes<Fold extends UnderRules> {
   readonly #limits: RefoldLimits;
   #fold: Fold;
   #refold: Refold<Fold> | null = null;
-  /** Of the record folded last. */
-  #lastId = "";
+  /** The record folded last that no correlator gave, and what they did after it. */
+  readonly #latest: Entry[] = [];
 
   /** @param make a fold; of one that is to take over, under what. All of them speak through `outputs` */
   constructor(make: (ahead: Ruled | null) => Fold, outputs: Outputs, limits: RefoldLimits, ahead: Ruled | null) {
@@ -73,7 +73,8 @@ export class Regimes<Fold extends UnderRules> {
   fold(entry: Entry): void {
     // The other stream is not in every replica's order.
     if (catalogue[entry.type].stream !== "steps") return;
-    this.#lastId = entry.id;
+    if (!isOutput(entry)) this.#latest.length = 0;
+    this.#latest.push(entry);
     if (this.#isSwitch(entry)) {
       this.#fold = readyFold(this.#refold);
       this.#refold = null;
@@ -97,7 +98,7 @@ export class Regimes<Fold extends UnderRules> {
     const pending = ahead === null ? regime.pending : null;
     if (pending === (this.#refold?.ruled ?? null)) return;
     if (this.#refold !== null) this.#refold.dropped = true;
-    this.#refold = pending === null ? null : new Refold(pending, this.#make(pending), this.#limits, this.#lastId);
+    this.#refold = pending === null ? null : new Refold(pending, this.#make(pending), this.#limits, this.#latest);
   }
 
   goLive(): void {
