@@ -70,6 +70,8 @@ export const limits = {
   flowsOpenMax: 200_000,
   /** Step events kept for chains; the causing identity's oldest goes first. */
   stepsKeptMax: 1_000_000,
+  /** Of these, the ones asked for latest, which are kept as they are; the others are packed until somebody asks. */
+  stepsWarmMax: 16_384,
   /** Steps kept that match no rule now, for rules to come. */
   spareStepsKeptMax: 50_000,
   /** Of what is folded while new rules fold the log: the latest, by which the two meet. */

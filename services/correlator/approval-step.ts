@@ -6,6 +6,7 @@
 import type { Entry } from "../../infra/log/entry.ts";
 import type { Effect, ResourceUri } from "../../schemas/command.ts";
 import type { EventType } from "../../schemas/event.ts";
+import { makeStep } from "./compact.ts";
 import { approvalKind, type Step } from "./step.ts";
 
 type EntryOf<T extends EventType> = Extract<Entry, { type: T }>;
@@ -16,7 +17,7 @@ export function approvalStep(entry: EntryOf<"approval.asked" | "approval.answere
   const about = `throughline/approval.${data.approval}` as ResourceUri;
   const effect: Effect = { operation: "execute", reads: [], writes: [about], ends: [], destroys: false };
   const statement = entry.type === "approval.asked" ? "ASK" : entry.data.answer.toUpperCase();
-  return {
+  return makeStep({
     id,
     at,
     atMs,
@@ -40,5 +41,5 @@ export function approvalStep(entry: EntryOf<"approval.asked" | "approval.answere
     hits: [],
     sure: [],
     alike: null,
-  };
+  });
 }

@@ -1,11 +1,13 @@
 /**
  * An object graph as lines of text, one per object, and back: what is shared or goes round in circles stays so. For snapshots,
- * which this very release reads again. Only plain objects, lists, maps and sets; anything else is a bug and throws.
+ * which this very release reads again. Only plain objects, lists, maps, sets and steps; anything else is a bug and throws.
  *
  *     ["o","id","e7","at",14,"effects",[3],"finishedAt",["+"]]
  */
 import { unknown } from "../../infra/rules/field.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
+import { CompactStep } from "./compact.ts";
+import type { StepParts } from "./step.ts";
 
 type Cell = string | number | boolean | null | [number] | [string];
 
@@ -34,10 +36,15 @@ function lineOf(object: object, cell: (value: unknown) => Cell, without: Readonl
   if (Array.isArray(object)) return ["a", ...object.map(cell)];
   if (object instanceof Map) return ["m", ...[...object].flat().map(cell)];
   if (object instanceof Set) return ["s", ...[...object].map(cell)];
+  if (object instanceof CompactStep) return ["t", ...membersOf(object.parts(), cell, without)];
   const prototype = Object.getPrototypeOf(object);
   if (prototype !== Object.prototype && prototype !== null)
     throw new ThroughlineError("internal.bug", `${prototype?.constructor?.name} has no place in a snapshot`);
-  return ["o", ...Object.entries(object).flatMap(([key, value]) => [key, without.has(key) ? null : cell(value)])];
+  return ["o", ...membersOf(object, cell, without)];
+}
+
+function membersOf(object: object, cell: (value: unknown) => Cell, without: ReadonlySet<string>): Cell[] {
+  return Object.entries(object).flatMap(([key, value]) => [key, without.has(key) ? null : cell(value)]);
 }
 
 /** @throws ThroughlineError `log.damaged` for what `toLines` did not write */
@@ -51,7 +58,15 @@ export function fromLines(lines: Iterable<string>): unknown {
     if (objects[of] === undefined) throw new ThroughlineError("log.damaged", "a snapshot points nowhere");
     return objects[of];
   };
-  for (const [index, object] of objects.entries()) fill(object, read[index] ?? [], value);
+  for (const [index, object] of objects.entries()) {
+    const cells = read[index] ?? [];
+    if (!(object instanceof CompactStep)) fill(object, cells, value);
+    else {
+      const parts = {};
+      fill(parts, cells, value);
+      object.become(parts as StepParts);
+    }
+  }
   return objects[0];
 }
 
@@ -60,6 +75,7 @@ function made(kind: Cell | undefined): object {
   if (kind === "m") return new Map();
   if (kind === "s") return new Set();
   if (kind === "o") return {};
+  if (kind === "t") return CompactStep.blank();
   throw new ThroughlineError("log.damaged", "a snapshot has a line of no known kind");
 }
 

@@ -14,6 +14,7 @@ import type { Firing } from "../../schemas/rule.ts";
 import { answerFor, settleFirings } from "./answer.ts";
 import type { Asking } from "./asking.ts";
 import { createClusters, createTasks } from "./cluster.ts";
+import { makeStep } from "./compact.ts";
 import { Firings } from "./firings.ts";
 import { Horizon } from "./horizon.ts";
 import { Lineage } from "./lineage.ts";
@@ -67,7 +68,7 @@ const sweepLinesEvery = 1_024;
 export class Offline {
   readonly #rules: RuleSet;
   readonly #lineage: Lineage;
-  readonly #steps = new Steps({ stepsKeptMax: limits.plainStepsKeptMax, spareStepsKeptMax: 0 });
+  readonly #steps = new Steps({ ...limits, stepsKeptMax: limits.plainStepsKeptMax, spareStepsKeptMax: 0 });
   readonly #clusters = createClusters();
   readonly #tasks = createTasks();
   readonly #pipelines = new Pipelines();
@@ -108,7 +109,7 @@ export class Offline {
     this.#ids.add(read.id);
     if (time < this.#nowMs) warn(`line ${number}: its time is before the line before it and is read as that`);
     this.#nowMs = Math.max(this.#nowMs, time);
-    const step: Step = { ...read, atMs: this.#nowMs };
+    const step = makeStep({ ...read, atMs: this.#nowMs });
     this.#know(step, parentTask);
     if (!isLive(step)) return [];
     const firings = this.#fire(step);

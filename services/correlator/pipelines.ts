@@ -13,10 +13,14 @@ import type { PipelineText } from "../../schemas/pipeline.ts";
 import type { Clusters } from "./cluster.ts";
 import type { Output } from "./outputs.ts";
 import { type Run, Runs } from "./pipeline-run.ts";
+import { endedWindow, type WindowEnd, windowEnd } from "./pipeline-window.ts";
 import { type Held, type KeptProposals, Proposals } from "./proposals.ts";
-import { isLive, type Step } from "./step.ts";
+import { isLive, ownCommand, type Step } from "./step.ts";
 
+const nothing: readonly never[] = [];
 const minuteMs = 60_000;
+/** Windows that ended longer ago than this, while nothing was heard, are not told. */
+const minutesLookedBack = 1_440;
 
 interface State {
   readonly pipeline: Pipeline;
@@ -27,6 +31,10 @@ interface State {
   startedMs: number | null;
   /** Commands of its accounts inside it, in log order; null = more than can be followed. */
   steps: Step[] | null;
+  /** When the window began whose end has not been told; null while there is none. */
+  openMs: number | null;
+  /** What came of that one, where commands of the next came before its end was told. */
+  end: WindowEnd | null;
 }
 
 /** `run` is null where the step is in none; then `why` says it, as a sentence without its end. */
@@ -42,7 +50,10 @@ export interface KeptPipelines {
     readonly rule: string | null;
     readonly startedMs: number | null;
     readonly steps: readonly Step[] | null;
+    readonly openMs: number | null;
+    readonly end: WindowEnd | null;
   }[];
+  readonly minute: number | null;
   readonly proposals: KeptProposals;
 }
 
@@ -52,6 +63,8 @@ export class Pipelines {
   /** The same by account, and the names of those accepted by rule: most commands and rules concern none. */
   #byAccount = new Map<string, State[]>();
   #byRule = new Map<string, string[]>();
+  /** Up to which windows have been opened and ended; null before the first tick. */
+  #minute: number | null = null;
   /** The window of the minute asked last. */
   readonly #windows = new WeakMap<State, { readonly minute: number; readonly startedMs: number | null }>();
 
@@ -62,7 +75,7 @@ export class Pipelines {
     for (const pipeline of pipelines) {
       const known = before.get(pipeline.name);
       const same = known?.rule === null && known.pipeline.digest === pipeline.digest ? known : null;
-      this.#states.set(pipeline.name, same ?? { pipeline, rule: null, sinceMs: nowMs, startedMs: null, steps: [] });
+      this.#states.set(pipeline.name, same ?? begun(pipeline, null, nowMs));
     }
     this.#sort();
   }
@@ -82,11 +95,33 @@ export class Pipelines {
     this.#proposals.held(completions);
   }
 
-  /** Every record. @returns a proposal that it leads to */
-  fold(entry: Entry, clusters: Clusters): Output | null {
+  /** Every record. @returns a proposal that it leads to, windows that are over */
+  fold(entry: Entry, clusters: Clusters): readonly Output[] {
+    if (entry.type === "clock.ticked") return this.#tick(Math.floor(entry.atMs / minuteMs));
     if (entry.type === "pipeline.accepted") this.#accept(entry, clusters);
     else if (entry.type === "pipeline.withdrawn") this.#withdraw(entry.data.pipeline);
-    return this.#proposals.fold(entry);
+    const proposal = this.#proposals.fold(entry);
+    return proposal === null ? nothing : [proposal];
+  }
+
+  /** Windows begin and end with a minute; a newer one ends an older. */
+  #tick(now: number): readonly Output[] {
+    if (now === this.#minute || this.#states.size === 0) return nothing;
+    const ended: Output[] = [];
+    const first = Math.max((this.#minute ?? now - 1) + 1, now - minutesLookedBack);
+    this.#minute = now;
+    for (let minute = first; minute <= now; minute += 1)
+      for (const state of this.#states.values()) {
+        const [nowMs, { pipeline, openMs }] = [minute * minuteMs, state];
+        const begins = pipeline.schedule.startsAt(minute);
+        if (openMs !== null && (begins || nowMs >= openMs + pipeline.windowMs)) {
+          const end = state.end ?? windowEnd(pipeline, state.startedMs === openMs ? state.steps : []);
+          ended.push(endedWindow(pipeline, openMs, nowMs, end));
+          [state.openMs, state.end] = [null, null];
+        }
+        if (begins && nowMs >= state.sinceMs) state.openMs = nowMs;
+      }
+    return ended;
   }
 
   /** Whoever says it: nothing that exempts himself, and nothing in place of what the files declare. */
@@ -94,7 +129,7 @@ export class Pipelines {
     if (this.#states.get(data.pipeline)?.rule === null) return;
     const pipeline = acceptedOf(data);
     if (pipeline === null || !mayAccept(pipeline, data.by, (identity) => clusters.membersOf(identity))) return;
-    this.#states.set(pipeline.name, { pipeline, rule: data.rule, sinceMs: atMs, startedMs: null, steps: [] });
+    this.#states.set(pipeline.name, begun(pipeline, data.rule, atMs));
     this.#sort();
   }
 
@@ -110,7 +145,11 @@ export class Pipelines {
       if (!isAbout(state.pipeline, step)) continue;
       const startedMs = this.#windowOf(state, step.atMs);
       if (startedMs === null) continue;
-      if (startedMs !== state.startedMs) [state.startedMs, state.steps] = [startedMs, []];
+      if (startedMs !== state.startedMs) {
+        if (state.openMs !== null && state.openMs === state.startedMs)
+          state.end = windowEnd(state.pipeline, state.steps);
+        [state.startedMs, state.steps] = [startedMs, []];
+      }
       if (state.steps === null) continue;
       if (state.steps.length >= limits.pipelineCommandsMax) state.steps = null;
       else insert(state.steps, step);
@@ -158,30 +197,29 @@ export class Pipelines {
   }
 
   kept(): KeptPipelines {
-    const states = [...this.#states.values()].map(({ pipeline, sinceMs, rule, startedMs, steps }) => ({
-      ...{ text: pipeline.text, sinceMs, rule, startedMs },
+    const states = [...this.#states.values()].map(({ pipeline, steps, ...rest }) => ({
+      ...{ text: pipeline.text, ...rest },
       steps: steps === null ? null : [...steps],
     }));
-    return { states, proposals: this.#proposals.kept() };
+    return { states, minute: this.#minute, proposals: this.#proposals.kept() };
   }
 
   /** Into an empty one. */
-  restore({ states, proposals }: KeptPipelines): void {
+  restore({ states, minute, proposals }: KeptPipelines): void {
     this.#proposals.restore(proposals);
+    this.#minute = minute;
     const pipelines = loadPipelines(JSON.stringify(states.map(({ text }) => text)), "pipelines.yaml");
-    for (const [at, { sinceMs, rule, startedMs, steps }] of states.entries()) {
+    for (const [at, { text: _, steps, ...rest }] of states.entries()) {
       const pipeline = pipelines[at];
       if (pipeline === undefined) continue;
-      this.#states.set(pipeline.name, {
-        pipeline,
-        sinceMs,
-        rule,
-        startedMs,
-        steps: steps === null ? null : [...steps],
-      });
+      this.#states.set(pipeline.name, { pipeline, ...rest, steps: steps === null ? null : [...steps] });
     }
     this.#sort();
   }
+}
+
+function begun(pipeline: Pipeline, rule: string | null, sinceMs: number): State {
+  return { pipeline, rule, sinceMs, startedMs: null, steps: [], openMs: null, end: null };
 }
 
 /** @returns null for a text that this version cannot read */
@@ -202,7 +240,7 @@ export function doesMore({ opaque, effects }: Step): boolean {
 /** A COMMIT belongs to a run by the commands that it makes lasting. */
 export function belongs({ commands }: Run, step: Step): boolean {
   if (!step.commit) return commands.has(step.command);
-  return step.effects.every(({ of, withdrawn }) => withdrawn || commands.has(of));
+  return step.effects.every(({ of, withdrawn }) => withdrawn || commands.has(of === ownCommand ? step.command : of));
 }
 
 function committed(run: Run | null, last: Step, { longestMs, text }: Pipeline): Verdict {

@@ -7,7 +7,7 @@ import { type Effect, type Operation, operations, type ResourceUri } from "../..
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Subject } from "../../schemas/event.ts";
 import { furtherFields, isCommand, isScalar, type Line } from "./plain-fields.ts";
-import { isLasting, type Step, type StepEffect } from "./step.ts";
+import { isLasting, type StepEffect, type StepParts } from "./step.ts";
 
 /** Fields of the envelope; all others stay under their own names. */
 const subjectFields = ["session", "identity", "account", "task", "target", "clientaddress", "grantid"] as const;
@@ -28,7 +28,7 @@ const commandKeys: ReadonlySet<string> = new Set([
 ]);
 
 export interface PlainEvent {
-  readonly step: Step;
+  readonly step: StepParts;
   readonly time: number;
   readonly parentTask: string | null;
 }
@@ -69,7 +69,7 @@ function timeOf(value: unknown): number {
   return Date.parse(zoned) + (fine === null ? 0 : Number(`0.${fine[2]}`));
 }
 
-function readMore(line: Line, wrong: (what: string) => ThroughlineError): Step["more"] {
+function readMore(line: Line, wrong: (what: string) => ThroughlineError): StepParts["more"] {
   try {
     return furtherFields(line, isCommand(line) ? commandKeys : subjectKeys);
   } catch (error) {
@@ -77,8 +77,14 @@ function readMore(line: Line, wrong: (what: string) => ThroughlineError): Step["
   }
 }
 
-function toStep(line: Line, id: string, at: number, effects: readonly StepEffect[], more: Step["more"]): Step {
-  const step: Step = {
+function toStep(
+  line: Line,
+  id: string,
+  at: number,
+  effects: readonly StepEffect[],
+  more: StepParts["more"],
+): StepParts {
+  const step: StepParts = {
     id,
     at,
     atMs: 0,

@@ -20,7 +20,7 @@ export interface Alike {
 
 export interface StepEffect {
   readonly effect: Effect;
-  /** The command that asked for it; of a COMMIT's effects, the one inside the transaction. */
+  /** The command that asked for it; of a COMMIT's effects, the one inside the transaction. `ownCommand` = the step's own. */
   readonly of: string;
   /** Approvals it ran under, by rule. */
   readonly approved: readonly ApprovedChain[];
@@ -31,7 +31,11 @@ export interface StepEffect {
   tags: readonly string[];
 }
 
-export interface Step {
+/** Of effects that several steps share. */
+export const ownCommand = "";
+
+/** All that makes a step. */
+export interface StepParts {
   /** Id of the event that is the step. */
   readonly id: string;
   /** Its place in the order of records. */
@@ -64,6 +68,11 @@ export interface Step {
   sure: readonly number[];
   /** Its class among those that are kept. */
   alike: Alike | null;
+}
+
+export interface Step extends StepParts {
+  /** Says the tags of each effect anew. */
+  tag(tags: readonly (readonly string[])[]): void;
 }
 
 /** The kind of steps that are no commands: somebody asked for an approval, or answered. */

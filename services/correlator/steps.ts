@@ -6,13 +6,14 @@ import { Matcher } from "../../infra/rules/matcher.ts";
 import type { Category, Detection, RuleSet } from "../../infra/rules/rule-set.ts";
 import type { Limits } from "../../schemas/limits.ts";
 import { Alikes, unclassed } from "./alike.ts";
+import { Pool } from "./compact.ts";
 import { Listing } from "./listing.ts";
 import { anything, type Lost, lostBy } from "./lost.ts";
 import { lastBefore, lastUnder } from "./order.ts";
 import { kindsAsked, Postings } from "./postings.ts";
 import { approvalKind, isLive, rematch, type Step } from "./step.ts";
 
-export type StepLimits = Pick<Limits, "stepsKeptMax" | "spareStepsKeptMax">;
+export type StepLimits = Pick<Limits, "stepsKeptMax" | "stepsWarmMax" | "spareStepsKeptMax">;
 
 const none = new Listing();
 
@@ -35,6 +36,7 @@ export class Steps {
   #spare: Step[] = [];
   #byDetection: Listing[] = [];
   readonly alikes = new Alikes();
+  readonly #pool: Pool;
   #postings: readonly Postings[] = [];
   #matchers: Readonly<Record<Category, Matcher>> = { command: new Matcher([]), approval: new Matcher([]) };
   readonly #limits: StepLimits;
@@ -46,6 +48,7 @@ export class Steps {
 
   constructor(limits: StepLimits) {
     this.#limits = limits;
+    this.#pool = new Pool(limits.stepsWarmMax);
   }
 
   get size(): number {
@@ -92,9 +95,10 @@ export class Steps {
   /** Matches and keeps a step. `keep` = it may come to match when something is withdrawn. */
   add(step: Step, keep: boolean): void {
     if (step.hits.length === 0 && !keep) {
+      const { spareStepsKeptMax } = this.#limits;
+      if (spareStepsKeptMax === 0) return;
       this.#spare.push(step);
-      if (this.#spare.length > 2 * this.#limits.spareStepsKeptMax)
-        this.#spare = this.#spare.slice(-this.#limits.spareStepsKeptMax);
+      if (this.#spare.length > 2 * spareStepsKeptMax) this.#spare = this.#spare.slice(-spareStepsKeptMax);
       return;
     }
     this.#keep(step);
@@ -102,6 +106,7 @@ export class Steps {
 
   #keep(step: Step): void {
     this.#all.add(step);
+    this.#pool.admit(step);
     step.alike = unclassed;
     this.#charge(step, 1);
     this.#list(step);

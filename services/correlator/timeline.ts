@@ -18,6 +18,7 @@ import {
   type SessionState,
   toPart,
 } from "./commands.ts";
+import { makeStep } from "./compact.ts";
 import type { ContentEvidence } from "./content.ts";
 import type { Trace } from "./digest.ts";
 import type { Lineage } from "./lineage.ts";
@@ -221,12 +222,14 @@ export class Timeline {
     const only = step.effects.length === 1 ? step.effects[0] : undefined;
     const whole = this.#lineage.taggedAt(only ? touches(only.effect) : resources(step, "touches"), seen);
     step.lineage = whole.members;
-    if (only) only.tags = whole.tags;
+    if (only) step.tag([whole.tags]);
     else
-      for (const [index, part] of step.effects.entries()) {
-        const before = step.at + index / step.effects.length;
-        part.tags = this.#lineage.taggedAt(touches(part.effect), seen, false, before).tags;
-      }
+      step.tag(
+        step.effects.map(({ effect }, index, { length }) => {
+          const before = step.at + index / length;
+          return this.#lineage.taggedAt(touches(effect), seen, false, before).tags;
+        }),
+      );
   }
 
   facts(): string[] {
@@ -328,7 +331,7 @@ export class Timeline {
   }
 
   #make(entry: Asking, at: number, facts: CommandFacts, effects: readonly StepEffect[]): Step {
-    const step: Step = {
+    const step = makeStep({
       id: entry.id,
       at,
       atMs: entry.atMs,
@@ -351,7 +354,7 @@ export class Timeline {
       hits: nothing,
       sure: nothing,
       alike: null,
-    };
+    });
     this.#look(step);
     this.#steps.match(step);
     return step;

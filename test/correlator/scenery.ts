@@ -10,4 +10,4 @@ export const catalogs = [
 ];
 
 /** So tight that what is short in these streams is put in short all the time. */
-export const tight = { ...limits, sweepRecordsEvery: 3, flowsSettledEvery: 1 };
+export const tight = { ...limits, sweepRecordsEvery: 3, flowsSettledEvery: 1, stepsWarmMax: 1 };

@@ -8,6 +8,7 @@ import { touches } from "../../../infra/rules/field.ts";
 import { loadRules } from "../../../infra/rules/load.ts";
 import { Matcher } from "../../../infra/rules/matcher.ts";
 import type { ChainRule, RuleSet } from "../../../infra/rules/rule-set.ts";
+import { makeStep } from "../../../services/correlator/compact.ts";
 import { readPlain } from "../../../services/correlator/plain.ts";
 import { isLive, rematch, type Step } from "../../../services/correlator/step.ts";
 import type { CorpusLabel } from "../../corpus/events.ts";
@@ -60,7 +61,8 @@ export class Reader {
 
   read({ text }: Line): Matched {
     this.#at += 2;
-    const { step, time } = readPlain(text, this.#at, this.#at);
+    const { step: parts, time } = readPlain(text, this.#at, this.#at);
+    const step = makeStep(parts);
     for (const effect of step.effects)
       effect.tags = [...new Set(touches(effect.effect).flatMap((name) => this.#catalog.tagsOf(name)))];
     rematch(step, this.#matcher);
