@@ -61,4 +61,11 @@ export interface ChainEvidence {
   readonly sentence: string;
   /** What the rule's author asks people to check before they answer. */
   readonly check?: string;
+  /** Pipelines that would exempt it, and why they do not: a sentence without its end. */
+  readonly deviations?: readonly Deviation[];
+}
+
+export interface Deviation {
+  readonly pipeline: string;
+  readonly why: string;
 }

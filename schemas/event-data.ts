@@ -230,7 +230,9 @@ export interface EventData {
       | "correlator.differs"
       | "log.gap"
       | "target.bypassed"
-      | "chain.weak";
+      | "chain.weak"
+      | "pipeline.proposed"
+      | "pipeline.missed";
     level: string;
     title: string;
     sentence: string;
@@ -280,6 +282,22 @@ export interface EventData {
   };
   /** One that was accepted; what stands in pipelines.yaml goes with its file. */
   "pipeline.withdrawn": { pipeline: string; by: string; reason: string };
+  /** A proposal that nobody shall accept any more; the same chain may be proposed anew after as many approvals again. */
+  "pipeline.declined": { proposal: string; pipeline: string; by: string; byName: string; reason: string };
+  /**
+   * A window in which a pipeline may run is over. `runs` that were whole and without deviation, `commands` by its accounts on its
+   * targets. `missed`: no run began; `unfinished`: none came to its last step; `unknown`: more commands than are followed. `why`
+   * is a sentence without its end; empty for `ran`.
+   */
+  "pipeline.ran": {
+    pipeline: string;
+    startedMs: number;
+    endedMs: number;
+    outcome: "ran" | "deviated" | "unfinished" | "missed" | "unknown";
+    runs: number;
+    commands: number;
+    why: string;
+  };
   /** Files that were not taken over: what was in force stays. */
   "policy.refused": { reason: string };
   "key.erased": { keyId: string; by: string; reason: string };

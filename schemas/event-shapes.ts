@@ -61,6 +61,7 @@ const chain = open({
   steps: Type.Array(step),
   links: Type.Array(link),
   check: Type.Optional(text),
+  deviations: Type.Optional(Type.Array(open({ pipeline: text, why: text }))),
 });
 const sealed = open({ sealed: Type.Optional(text), reference: Type.Optional(text), bytes: number, hash: text });
 const need = open({ approvers: texts, humans: number });
@@ -174,6 +175,10 @@ const shapes = {
     ...{ pipeline: text, rule: text, text, proposal: text, by: text, byName: text, reason: text },
   }),
   "pipeline.withdrawn": open({ pipeline: text, ...bySomebody }),
+  "pipeline.declined": open({ proposal: text, pipeline: text, by: text, byName: text, reason: text }),
+  "pipeline.ran": open({
+    ...{ pipeline: text, startedMs: number, endedMs: number, outcome: text, runs: number, commands: number, why: text },
+  }),
   "key.erased": open({ keyId: text, ...bySomebody }),
   "correlator.digested": open({ folded: number, digest: text }),
   "rules.switched": open({ policy: text, digest: text }),

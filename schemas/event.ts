@@ -111,6 +111,8 @@ export const catalogue: { readonly [T in EventType]: Rule } = {
   "pipeline.proposed": s("correlator"),
   "pipeline.accepted": s("api"),
   "pipeline.withdrawn": s("api"),
+  "pipeline.declined": s("api"),
+  "pipeline.ran": s("correlator"),
   "key.erased": e("api"),
   "correlator.digested": s("correlator"),
   "rules.switched": s("correlator"),

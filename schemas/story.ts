@@ -115,6 +115,9 @@ const stories: Stories = {
   "pipeline.proposed": (d) => `Pipeline proposed: ${d.sentence}`,
   "pipeline.accepted": (d) =>
     `${d.byName} accepted ${d.pipeline}: its runs are no chain of ${d.rule}${because(d.reason)}`,
+  "pipeline.declined": (d) => `${d.byName} declined ${d.pipeline}${because(d.reason)}`,
+  "pipeline.ran": (d) =>
+    `Pipeline ${d.pipeline}: ${d.outcome === "ran" ? count(d.runs, "run") : `${d.outcome}${because(d.why)}`}`,
   "pipeline.withdrawn": (d) => `Pipeline ${d.pipeline} exempts nothing any more${because(d.reason)}`,
   "key.erased": (d) => `Key erased${because(d.reason)}`,
   "correlator.digested": (d) => `State after ${count(d.folded, "step")}`,

@@ -68,6 +68,8 @@ const codes: { readonly [T in EventType]: number } = {
   "pipeline.proposed": 80,
   "pipeline.accepted": 81,
   "pipeline.withdrawn": 82,
+  "pipeline.declined": 83,
+  "pipeline.ran": 84,
 };
 
 const types: ReadonlyMap<number, EventType> = new Map(

@@ -139,7 +139,10 @@ export function observedOf(ground: Ground, rule: ChainRule, last: Step): Complet
 /** As people are shown it, with the reason why no declared pipeline exempts it. */
 function chainOf(ground: Ground, rule: ChainRule, found: readonly Step[], last: Step, held: boolean): ChainEvidence {
   const chain = toChain(rule, found, last, ground, held);
-  return { ...chain, sentence: `${chain.sentence}${ground.exempt.why(rule, found, last)}` };
+  const deviations = ground.exempt.why(rule, found, last);
+  if (deviations.length === 0) return chain;
+  const told = deviations.map(({ pipeline, why }) => ` Not exempt as ${pipeline}: ${why}.`).join("");
+  return { ...chain, sentence: `${chain.sentence}${told}`, deviations };
 }
 
 /** A block needs strong evidence: where there is a strong chain it is found first. Else the latest chain. */

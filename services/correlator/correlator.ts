@@ -226,7 +226,7 @@ class Fold {
 
   #take(entry: Entry): void {
     const taken = this.regime.take(entry);
-    this.#say(this.#pipelines.fold(entry, this.#clusters));
+    for (const output of this.#pipelines.fold(entry, this.#clusters)) this.#say(output);
     if (entry.type === "command.decided") this.#decide(entry);
     else if (entry.type === "command.finished") this.#finish(entry);
     else if (entry.type === "command.intended") this.#intend(entry);

@@ -3,6 +3,7 @@
  * read, belong to one run without deviation. Any other chain of the same rule is still one. Made for one question.
  */
 import type { ChainRule } from "../../infra/rules/rule-set.ts";
+import type { Deviation } from "../../schemas/chain.ts";
 import type { Exemptions, Outside } from "./outside.ts";
 import { deed } from "./pipeline-fit.ts";
 import { belongs, doesMore, type Pipelines, type Verdict } from "./pipelines.ts";
@@ -10,6 +11,8 @@ import type { Step } from "./step.ts";
 
 /** More pipelines than this that all have one step in a run: those beyond exempt nothing. */
 const runsMax = 2;
+/** Pipelines of which a hold says why they do not exempt it. */
+const toldMax = 5;
 
 const nothing: readonly never[] = [];
 
@@ -30,17 +33,17 @@ export class Exempt implements Exemptions {
       .map((run) => (step) => doesMore(step) && !belongs(run, step));
   }
 
-  why(rule: ChainRule, found: readonly Step[], last: Step): string {
+  why(rule: ChainRule, found: readonly Step[], last: Step): readonly Deviation[] {
     return this.#names(rule)
-      .map((name) => {
-        const { run, why } = this.#judge(name, last);
+      .slice(0, toldMax)
+      .map((pipeline) => {
+        const { run, why } = this.#judge(pipeline, last);
         const other = run && found.find((step) => doesMore(step) && !belongs(run, step));
         const reason = other
           ? `${other.subject.account ?? "somebody"} did ${deed(other)}, which is no step of its run`
           : why;
-        return ` Not exempt as ${name}: ${reason}.`;
-      })
-      .join("");
+        return { pipeline, why: reason };
+      });
   }
 
   #names(rule: ChainRule): readonly string[] {

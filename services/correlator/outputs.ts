@@ -13,6 +13,7 @@ const outputTypes = [
   "block.placed",
   "alert.raised",
   "pipeline.proposed",
+  "pipeline.ran",
   "correlator.digested",
   "state.evicted",
 ] as const;
