@@ -7,7 +7,7 @@ import { type Agreement, isUri } from "./group.ts";
 import type { Listing } from "./listing.ts";
 import { lastUnder } from "./order.ts";
 import { everywhere, groupKind, kindNamed, type PostingKind, type Postings, tableOf } from "./postings.ts";
-import { resources, type Step } from "./step.ts";
+import { type Alike, fieldTexts, resources, type Step } from "./step.ts";
 
 type Lists = readonly Listing[];
 
@@ -47,8 +47,29 @@ export function* latestFirst(lists: Lists, bound: number): Generator<Step> {
   }
 }
 
+/** So many are looked at one by one before classes are asked: a search that finds something finds it early. */
+const singlyMax = 32;
+
 /** The same, but of steps that are alike only the latest, where that is shorter. */
-export function latestOfEach(lists: Lists, bound: number, detection: number, alikes: Alikes): Iterable<Step> {
+export function* latestOfEach(lists: Lists, bound: number, detection: number, alikes: Alikes): Generator<Step> {
+  const seen = new Set<Alike>();
+  let looked = 0;
+  for (const step of latestFirst(lists, bound)) {
+    looked += 1;
+    if (looked > singlyMax) {
+      for (const other of classesUnder(lists, step.at + 1, detection, alikes))
+        if (other.alike === null || !seen.has(alikes.classOf(other))) yield other;
+      return;
+    }
+    if (step.alike === null || !step.hits.includes(detection)) continue;
+    const alike = alikes.classOf(step);
+    if (seen.has(alike)) continue;
+    seen.add(alike);
+    yield step;
+  }
+}
+
+function classesUnder(lists: Lists, bound: number, detection: number, alikes: Alikes): Iterable<Step> {
   const found = new Set<Step>();
   for (const list of lists) {
     const latest = list.latestOfEach(bound, detection, alikes);
@@ -142,7 +163,10 @@ function byTie(postings: Postings, kind: LinkKind, other: Step, ground: Ground, 
       budget.left -= (links.walks - walks) * walkCost;
       return byPlace(postings, "writes", reached);
     }
-    default:
+    case "trace":
+    case "content":
+      return fieldTexts(other, kind).map((text) => postings.of(`field ${kind}`, text));
+    case "address":
       return null;
   }
 }

@@ -21,6 +21,8 @@ const kindOf: Readonly<Partial<Record<LinkKind, PostingKind>>> = {
   lineage: "lineage",
   flow: "writes",
   resource: "touches",
+  trace: "field trace",
+  content: "field content",
 };
 
 /** Under this key stands what overlaps every place. */

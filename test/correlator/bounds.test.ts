@@ -124,6 +124,29 @@ test("an announced change of what many have copied is looked at once per copy, a
   assert.equal(ask("desk execute orders/public.customers#email", "", "delete orders/public.customers#email"), "allow");
 });
 
+test("of thousands who have seen values, those are looked at whose values came back, or whose trace it is", () => {
+  const links = (kind: string) => `
+links:
+  - { from: pii_read, to: pii_transform, by: [${kind}] }
+  - { from: pii_transform, to: destructive, by: [lineage] }
+distinct: { field: account, min: 3 }
+gate: { action: hold, approvers: [data-owners] }
+`;
+  const ask = (kind: string, what: (at: number) => string, mine: string) => {
+    const played = play(chainRule(links(kind)), { limits: { chainLooksMax: 200 } });
+    const reads = Array.from({ length: 2_000 }, (_, at) => `${at}s r${at} read orders/public.customers ${what(at)}`);
+    played.run(`${reads.join("\n")}\n2000s b transform orders/public.customers -> orders/public.staging ${mine}`);
+    // Cut short, its only step would be the last.
+    return played.ask("2001s c delete orders/public.staging").enforced[0]?.steps.map(({ account }) => account);
+  };
+  const trace = (at: number) => `trace=${String(at).padStart(32, "a")}`;
+  const content = (at: number) => `content=v${at}`;
+  assert.deepEqual(ask("trace", trace, trace(7)), ["r7", "b", "c"]);
+  assert.equal(ask("trace", trace, trace(9_999)), undefined);
+  assert.deepEqual(ask("content", content, content(7)), ["r7", "b", "c"]);
+  assert.equal(ask("content", content, content(9_999)), undefined);
+});
+
 test("tens of thousands who have begun a chain each leave their lists when the window has passed", () => {
   const played = play(chainRule(usual), { catalog: '[{ resource: "orders/public.t1_pii", tags: [pii] }]' });
   const many = 20_000;
