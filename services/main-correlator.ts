@@ -9,9 +9,11 @@ import type { Config } from "../schemas/config.ts";
 import { limits } from "../schemas/limits.ts";
 import { type Correlator, createCorrelator } from "./correlator/correlator.ts";
 import type { Output } from "./correlator/outputs.ts";
+import { LastSwitch, type Ruled } from "./correlator/regime.ts";
 import { isWaitedFor, Ticks } from "./correlator/ticks.ts";
 import { type CorrelatorFile, readState, writeState } from "./main-correlator-snapshot.ts";
 import { type Operating, watchJournal, watchShipping } from "./main-operations.ts";
+import { type Deliver, Refolding, watchRefolding } from "./main-refold.ts";
 import { sharedLogOptions } from "./main-shared.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
 
@@ -36,6 +38,7 @@ export async function runCorrelator(config: Config, around: Surroundings, operat
     watchShipping(operating, shared.shipper, around.now);
     const file = { file: join(config.data, "correlator"), version: around.version, topic: shared.topics.steps };
     const correlating = await correlate(shared, config.name, around, file);
+    watchRefolding(operating, correlating.refolding);
     return {
       async close(reason) {
         await correlating.close(reason);
@@ -49,16 +52,40 @@ export async function runCorrelator(config: Config, around: Surroundings, operat
 }
 
 /** @returns what has been kept, or one that has folded nothing when that cannot be gone on from */
-function startFrom(make: () => Correlator, file: CorrelatorFile | null, around: Surroundings) {
+async function startFrom(
+  make: (last: Ruled | null) => Correlator,
+  shared: SharedLog,
+  file: CorrelatorFile | null,
+  around: Surroundings,
+) {
   try {
     const kept = file === null ? null : readState(file);
-    const correlator = make();
-    if (kept !== null) correlator.restore(kept.lines);
-    return { correlator, steps: kept?.steps };
+    if (kept !== null) {
+      const correlator = make(null);
+      correlator.restore(kept.lines);
+      return { correlator, steps: kept.steps };
+    }
   } catch (error) {
     around.fault(error);
-    return { correlator: make(), steps: undefined };
   }
+  return { correlator: make(await lastSwitch(shared)), steps: undefined };
+}
+
+async function lastSwitch(shared: SharedLog): Promise<Ruled | null> {
+  const last = new LastSwitch();
+  const reading = shared.follow((entries) => {
+    for (const entry of entries) last.take(entry);
+  });
+  try {
+    await reading.caughtUp();
+  } finally {
+    await reading.close();
+  }
+  return last.last;
+}
+
+export interface Correlating extends Process {
+  readonly refolding: Refolding;
 }
 
 /**
@@ -70,15 +97,17 @@ export async function correlate(
   name: string,
   around: Surroundings,
   file: CorrelatorFile | null = null,
-): Promise<Process> {
+): Promise<Correlating> {
   const speaker = await shared.appender("correlator", name);
   const parts = { emit: (draft: Output) => void speaker.append(draft), limits, source: speaker.source };
-  const { correlator, steps } = startFrom(() => createCorrelator(parts), file, around);
+  const { correlator, steps } = await startFrom((last) => createCorrelator(parts, last), shared, file, around);
+  const read = (deliver: Deliver) => shared.follow(deliver);
+  const refolding = new Refolding({ correlator, speaker, read, fault: around.fault });
   const ticks = new Ticks(() => performance.now());
   let place = steps === undefined ? "" : stepsPlace(steps.offset);
   let keptAt = steps?.offset ?? -1;
   const keep = () => {
-    if (file === null) return;
+    if (file === null || !refolding.isWhole) return;
     keptAt = following.offset;
     writeState(file, { steps: following.state, lines: correlator.keep() });
   };
@@ -103,15 +132,16 @@ export async function correlate(
       around.fault(error);
     }
   };
-  const following = shared.follow((entries, offset) => {
+  const following = shared.follow(async (entries, offset) => {
     for (const entry of entries) ticks.came(entry.id);
     const was = behind;
     behind = live && ticks.lateMs > behindMs;
     if (behind && !was) correlator.fallBehind();
-    for (const entry of entries) correlator.fold(entry);
+    if (!(await refolding.fold(entries))) return;
     if (was && !behind) correlator.goLive();
     place = stepsPlace(offset);
     if (entries.some(isWaitedFor)) tickSoon();
+    if (live) refolding.look();
   }, steps);
   following.ended.catch(around.fatal);
   await shared.shipped();
@@ -123,11 +153,14 @@ export async function correlate(
   speaker.append({ type: "service.started", subject: {}, data });
   const timer = setInterval(() => {
     tick();
+    refolding.look();
     if (following.offset - keptAt >= stepsBetweenSnapshots) keep();
   }, tickMs);
   return {
+    refolding,
     async close(reason) {
       clearInterval(timer);
+      await refolding.close();
       live = false;
       speaker.append({ type: "service.stopped", subject: {}, data: { role: "correlator", reason } });
       await following.close();

@@ -7,6 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Entry } from "../infra/log/entry.ts";
+import { followEntries } from "../infra/log/fold.ts";
 import { type Journal, openJournal } from "../infra/log/journal.ts";
 import type { Appender } from "../infra/log/log.ts";
 import { openSharedLog, type SharedLog } from "../infra/log/shared-log.ts";
@@ -19,12 +20,14 @@ import { ThroughlineError } from "../schemas/errors.ts";
 import { limits } from "../schemas/limits.ts";
 import { type Correlator, createCorrelator } from "./correlator/correlator.ts";
 import { engineVersion } from "./correlator/engine.ts";
+import { LastSwitch } from "./correlator/regime.ts";
 import type { Feed } from "./gateway/feed.ts";
 import { Foreign } from "./gateway/postgres/foreign.ts";
 import { SharedView } from "./gateway/shared-view.ts";
 import { readSnapshot, type SnapshotFile, writeSnapshot } from "./main-feed-snapshot.ts";
 import { type PolicyFiles, type PolicyInForce, policyChange } from "./main-policy.ts";
 import type { Readers } from "./main-readers.ts";
+import { type Deliver, Refolding } from "./main-refold.ts";
 import { sharedLogOptions } from "./main-shared.ts";
 import type { Surroundings } from "./main-surroundings.ts";
 
@@ -36,6 +39,8 @@ export interface GatewayLog {
   readonly journal: Journal;
   /** Null on one machine. */
   readonly shipper: Shipper | null;
+  /** Of the correlator in this process; null with many machines. */
+  readonly refolding: Refolding | null;
   /** Once a second, beside the gate's own tick. */
   tick(): void;
   /** No new record is expected. */
@@ -80,7 +85,9 @@ async function embedded(
 ): Promise<GatewayLog> {
   const appender = await journal.appender("gateway", config.name);
   const speaker = await journal.appender("correlator", config.name);
-  const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits });
+  const last = new LastSwitch();
+  await journal.replay(last.take);
+  const correlator = createCorrelator({ emit: (draft) => void speaker.append(draft), limits }, last.last);
   let policy: InForce = null;
   const said = new PolicyParts();
   await journal.foldFromStart((entry: Entry) => {
@@ -94,15 +101,23 @@ async function embedded(
   speaker.append({ type: "service.started", subject: {}, data: startedAs("correlator", around.version) });
   propose(appender, policy, files);
   expectRules(correlator);
+  const read = (deliver: Deliver) => followEntries(journal, deliver);
+  const refolding = new Refolding({ correlator, speaker, read, fault: around.fault });
+  refolding.look();
   const host = await openSocketHost(journal, config.data, around.now);
   return {
     appender,
     shared: null,
     journal,
     shipper: null,
-    // Time passes in a quiet log too: absences, holds and blocks expire by it.
-    tick: () => void speaker.append({ type: "clock.ticked", subject: {}, data: {} }),
+    refolding,
+    tick() {
+      // Time passes in a quiet log too: absences, holds and blocks expire by it.
+      speaker.append({ type: "clock.ticked", subject: {}, data: {} });
+      refolding.look();
+    },
     async close() {
+      await refolding.close();
       await host.close();
       await journal.close();
     },
@@ -209,6 +224,7 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
     shared: view,
     journal: shared.spool,
     shipper: shared.shipper,
+    refolding: null,
     tick() {
       heart.beat();
       if (following.offset - keptAt >= stepsBetweenSnapshots) keep();

@@ -12,6 +12,7 @@ import type { GatewayLog } from "./main-gateway-log.ts";
 import { type Operating, watchJournal, watchShipping } from "./main-operations.ts";
 import type { PolicyInForce } from "./main-policy.ts";
 import type { Readers } from "./main-readers.ts";
+import { watchRefolding } from "./main-refold.ts";
 import type { Reload } from "./main-reload.ts";
 
 export interface GatewayCounts {
@@ -53,6 +54,7 @@ export function watchGateway(parts: WatchedGateway): void {
   watchShared(parts);
   watchTargets(parts);
   watchPolicy(parts);
+  if (log.refolding !== null) watchRefolding(operating, log.refolding);
   metrics.counter(
     "commands_total",
     "Verdicts, by ruling; a command that was held and approved has two",

@@ -3,6 +3,7 @@ import type { Envelope, EventType, Role, Subject } from "../../schemas/event.ts"
 import type { EventData } from "../../schemas/event-data.ts";
 import { hasShape } from "../../schemas/event-shapes.ts";
 import type { Entry, FoldedData } from "./entry.ts";
+import type { Following, Log, LogRecord } from "./log.ts";
 import { checkSayer, idStart, paddedSequence, type StoredRecord } from "./record.ts";
 import { isStepType, type StepType } from "./step.ts";
 import { type Decoded, StepDecoder } from "./step-decoder.ts";
@@ -70,6 +71,16 @@ export class Folder {
     this.#sayers.set(source, sayer);
     return sayer;
   }
+}
+
+/** Every step from the first, as a fold gets it, once it is durable; waits for the consumer. */
+export function followEntries(
+  log: Pick<Log, "follow">,
+  deliver: (entries: readonly Entry[]) => void | Promise<void>,
+): Following {
+  const folder = new Folder();
+  const toEntry = (record: LogRecord) => folder.toEntry(record as StoredRecord);
+  return log.follow({ after: null, streams: ["steps"] }, (records) => deliver(records.map(toEntry)));
 }
 
 /** Whether a fold can read this envelope: who holds one source's key may sign anything. */

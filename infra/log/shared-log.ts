@@ -104,9 +104,12 @@ export class SharedLog {
 
   /**
    * Every step of the tenant, from the first or behind `from`.
-   * @param deliver gets the entries of one message and its place
+   * @param deliver gets the entries of one message and its place; it is waited for
    */
-  follow(deliver: (entries: readonly Entry[], offset: number) => void, from?: StepsState): StepsFollowing {
+  follow(
+    deliver: (entries: readonly Entry[], offset: number) => void | Promise<void>,
+    from?: StepsState,
+  ): StepsFollowing {
     const { bus, tenant, sources, fault } = this.#options;
     const refused = (source: string, type: string, reason: string) => {
       // Not more than is written down: whoever may write to the topic must not bury what else an operator is told.

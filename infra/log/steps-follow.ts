@@ -83,10 +83,10 @@ function entriesOf(
 
 const unreadable: ReadonlySet<string> = new Set(["log.damaged", "log.refused"]);
 
-/** @param deliver gets the entries of one message and its place */
+/** @param deliver gets the entries of one message and its place; it is waited for */
 export function followSteps(
   options: StepsOptions,
-  deliver: (entries: readonly Entry[], offset: number) => void,
+  deliver: (entries: readonly Entry[], offset: number) => void | Promise<void>,
 ): StepsFollowing {
   const { bus, topics } = options;
   const folder = new Folder();
@@ -96,7 +96,7 @@ export function followSteps(
   const reading = { ...options, stream: "steps" as const, has: (source: string) => last.get(source) ?? 0 };
   let [atMs, offset] = [options.from?.atMs ?? 0, options.from?.offset ?? -1];
   let waiting: { end: number; resolve: () => void }[] = [];
-  const tail = bus.tail(topics.steps, 0, offset + 1, (messages) => {
+  const tail = bus.tail(topics.steps, 0, offset + 1, async (messages) => {
     for (const message of messages) {
       atMs = Math.max(atMs, message.atMs);
       offset = message.offset;
@@ -106,7 +106,7 @@ export function followSteps(
         if (fresh.hole) options.holes(fresh.hole);
         last.set(fresh.pack.source.source, fresh.pack.last);
       }
-      deliver(
+      await deliver(
         (entries ?? []).filter((entry) => !isRepeated(entry, outputs)),
         offset,
       );

@@ -10,6 +10,7 @@ import { loadRules } from "../../infra/rules/load.ts";
 import type { Pipeline } from "../../infra/rules/pipeline.ts";
 import type { RuleSet } from "../../infra/rules/rule-set.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
+import { catalogue } from "../../schemas/event.ts";
 import type { EventData } from "../../schemas/event-data.ts";
 import { engineVersion } from "./engine.ts";
 import { catalogOf, pipelinesOf, ruleFilesOf } from "./policy-files.ts";
@@ -167,9 +168,9 @@ export class LastSwitch {
   readonly #repeats = new Repeats();
   last: Ruled | null = null;
 
-  /** For every step in order. */
+  /** For every record in order. */
   readonly take = (entry: Entry): void => {
-    if (this.#repeats.has(entry)) return;
+    if (catalogue[entry.type].stream !== "steps" || this.#repeats.has(entry)) return;
     const isSwitch = this.#regime.isSwitch(entry);
     const taken = this.#regime.take(entry);
     if (isSwitch) this.last = taken;
