@@ -32,7 +32,7 @@ export interface Postgres {
 
 const nobody = 65534;
 const superuser = "postgres";
-const startWaitMsMax = 30_000;
+const startWaitMsMax = 120_000;
 
 /** @throws ThroughlineError `target.unreachable` with the last lines of PostgreSQL's log */
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {

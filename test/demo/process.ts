@@ -4,7 +4,7 @@ import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 
 const main = join(import.meta.dirname, "..", "..", "services", "main.ts");
-const readyWaitMsMax = 60_000;
+const readyWaitMsMax = 240_000;
 
 export interface LaunchOptions {
   /** Another copy of `services/main.ts`. */

@@ -34,7 +34,7 @@ export interface Broker {
 export const secureUser = { username: "throughline", password: "correct horse battery" } as const;
 
 const java = ["-Xmx512m", "-Xms128m", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
-const startWaitMsMax = 60_000;
+const startWaitMsMax = 240_000;
 
 interface Place {
   readonly folder: string;
