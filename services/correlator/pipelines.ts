@@ -15,7 +15,7 @@ import type { Output } from "./outputs.ts";
 import { type Run, Runs } from "./pipeline-run.ts";
 import { endedWindow, type WindowEnd, windowEnd } from "./pipeline-window.ts";
 import { type Held, type KeptProposals, Proposals } from "./proposals.ts";
-import { isLive, type Step } from "./step.ts";
+import { isLive, ownCommand, type Step } from "./step.ts";
 
 const nothing: readonly never[] = [];
 const minuteMs = 60_000;
@@ -240,7 +240,7 @@ export function doesMore({ opaque, effects }: Step): boolean {
 /** A COMMIT belongs to a run by the commands that it makes lasting. */
 export function belongs({ commands }: Run, step: Step): boolean {
   if (!step.commit) return commands.has(step.command);
-  return step.effects.every(({ of, withdrawn }) => withdrawn || commands.has(of));
+  return step.effects.every(({ of, withdrawn }) => withdrawn || commands.has(of === ownCommand ? step.command : of));
 }
 
 function committed(run: Run | null, last: Step, { longestMs, text }: Pipeline): Verdict {
