@@ -10,6 +10,7 @@ import type { KeptPolicyParts, WholePolicy } from "../infra/policy/packed.ts";
 import type { KeptFeed } from "./gateway/feed.ts";
 import type { KeptDefinition } from "./gateway/postgres/foreign.ts";
 import type { KeptGateway } from "./gateway/shared-view.ts";
+import type { Proposed } from "./main-policy-answering.ts";
 
 export interface FeedSnapshot {
   readonly steps: StepsState;
@@ -18,6 +19,8 @@ export interface FeedSnapshot {
   readonly definitions: readonly KeptDefinition[];
   readonly policy: WholePolicy | null;
   readonly parts: KeptPolicyParts;
+  /** By which correlators may be answering. */
+  readonly answering: readonly Proposed[];
 }
 
 export interface SnapshotFile {

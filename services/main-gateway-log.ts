@@ -188,6 +188,7 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
     if (kept.policy !== null) inForce?.take(kept.policy);
     said.restore(kept.parts);
     inForce?.parts.restore(kept.parts);
+    inForce?.answering.restore(kept.answering);
     view.restore(kept.gateways, stepsPlace(kept.steps.offset));
     heart.foreign.restore(kept.definitions);
   }
@@ -217,7 +218,8 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
     const steps = following.state;
     keptAt = steps.offset;
     const about = { gateways: view.kept(), definitions: heart.foreign.kept(), policy, parts: said.kept() };
-    writeSnapshot(file, { steps, feed: feed.kept(steps.atMs - grantsKeptMs), ...about });
+    const answering = inForce?.answering.policies ?? [];
+    writeSnapshot(file, { steps, feed: feed.kept(steps.atMs - grantsKeptMs), answering, ...about });
   };
   return {
     appender,

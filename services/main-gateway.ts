@@ -10,6 +10,7 @@ import type { Tenant } from "../schemas/identity.ts";
 import { limits } from "../schemas/limits.ts";
 import { engineVersion } from "./correlator/engine.ts";
 import { chainRules } from "./gateway/chain.ts";
+import { withBefore } from "./gateway/chain-before.ts";
 import { Feed } from "./gateway/feed.ts";
 import { createGate, type RunningGate } from "./gateway/gate.ts";
 import type { Refusal } from "./gateway/listen.ts";
@@ -30,7 +31,7 @@ const tickMs = 1_000;
 export async function runGateway(config: Config, around: Surroundings, operating: Operating): Promise<Process> {
   const files = await readPolicyFiles(config);
   const feed = new Feed(config.tenant as Tenant, files.catalog);
-  const inForce = new PolicyInForce(files, ({ catalog }) => feed.tags.useCatalog(catalog));
+  const inForce = new PolicyInForce(files, ({ catalog }) => feed.tags.useCatalog(catalog), engineVersion);
   const readers = openReaders(config, around);
   const open = config.log === undefined ? openOwnLog : openFollowedLog;
   let log: GatewayLog | null = null;
@@ -137,8 +138,13 @@ async function openGate({
   keys,
   sketchKeys,
 }: GateNeeds): Promise<RunningGate> {
-  let files = inForce.files;
-  let rules = chainRules(files.rules);
+  let { files, before } = inForce;
+  const rulesOf = () =>
+    withBefore(
+      chainRules(files.rules),
+      before.map(({ rules, catalog: { tagsOf } }) => ({ rules: chainRules(rules), tagsOf })),
+    );
+  let rules = rulesOf();
   const { mode, waitSeconds, approvers, perIdentityMax = limits.holdsPerIdentityMax } = config.holds;
   const targets = new Map(config.targets.map((target) => [target.name, target]));
   return createGate({
@@ -147,9 +153,9 @@ async function openGate({
     feed,
     policy: () => inForce.files.policy,
     rules() {
-      if (inForce.files !== files) {
-        files = inForce.files;
-        rules = chainRules(files.rules);
+      if (inForce.files !== files || inForce.before !== before) {
+        ({ files, before } = inForce);
+        rules = rulesOf();
       }
       return rules;
     },

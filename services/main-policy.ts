@@ -15,6 +15,7 @@ import { expectDeclared, loadPipelines } from "../infra/rules/pipeline.ts";
 import type { RuleSet } from "../infra/rules/rule-set.ts";
 import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
+import { Answering } from "./main-policy-answering.ts";
 
 export interface PolicyFiles {
   readonly catalog: Catalog;
@@ -67,12 +68,16 @@ export class PolicyInForce {
   /** Said last, not looked at yet: a replay of years compiles only the last. */
   #said: WholePolicy | null = null;
   readonly parts = new PolicyParts();
+  readonly answering: Answering;
   #last: { readonly digest: string; readonly engine: string } | null = null;
   #problem: string | null = null;
   readonly #changed: (files: PolicyFiles) => void;
 
+  #before: { readonly of: Answering["policies"]; readonly files: readonly PolicyFiles[] } = { of: [], files: [] };
+
   /** @param files until the log says something else @param changed called when something else is in force */
-  constructor(files: PolicyFiles, changed: (files: PolicyFiles) => void) {
+  constructor(files: PolicyFiles, changed: (files: PolicyFiles) => void, engine = "") {
+    this.answering = new Answering(engine);
     this.#files = files;
     this.#read.set(files.digest, files);
     this.#changed = changed;
@@ -89,6 +94,26 @@ export class PolicyInForce {
     return this.files && this.#problem;
   }
 
+  /** By which correlators may still answer, besides `files`. The same list until it changes. */
+  get before(): readonly PolicyFiles[] {
+    const { policies } = this.answering;
+    if (this.#before.of !== policies) {
+      const files = policies.slice(0, -1).flatMap(({ whole }) => this.#compiled(whole) ?? []);
+      this.#before = { of: policies, files };
+    }
+    return this.#before.files;
+  }
+
+  /** What cannot be read here is in force nowhere. */
+  #compiled({ digest, files }: WholePolicy): PolicyFiles | null {
+    try {
+      return this.#read.get(digest) ?? { ...compiled(expectWhole(files), inTheLog), digest };
+    } catch (error) {
+      if (error instanceof ThroughlineError) return null;
+      throw error;
+    }
+  }
+
   /** @returns what to append; null when that is in force already */
   propose(files: PolicyFiles, engine: string): PolicyChange | null {
     this.#read.set(files.digest, files);
@@ -98,6 +123,7 @@ export class PolicyInForce {
   /** For every record of the log, in order. */
   readonly fold = (entry: Entry): void => {
     const whole = this.parts.take(entry);
+    this.answering.fold(entry, whole);
     if (whole !== null) this.take(whole);
   };
 
@@ -117,8 +143,9 @@ export class PolicyInForce {
       this.#problem = `the policy that the log has last cannot be read here: ${error.message}`;
       return;
     }
-    this.#read.clear();
-    this.#read.set(this.#files.digest, this.#files);
+    const kept = new Set([digest, ...this.answering.policies.map(({ whole }) => whole.digest)]);
+    for (const one of this.#read.keys()) if (!kept.has(one)) this.#read.delete(one);
+    this.#read.set(digest, this.#files);
     this.#changed(this.#files);
   }
 }

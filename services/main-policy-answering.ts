@@ -1,0 +1,43 @@
+/**
+ * By which policies a correlator may be answering: the last one that it said it answers by (`rules.switched`), and those that
+ * came after it. Between a policy's record and its switch a gateway asks whatever any of them would have asked: by the old
+ * rules alone it would leave out what the new ones guard, by the new ones alone what the old ones still do.
+ */
+import type { Entry } from "../infra/log/entry.ts";
+import type { WholePolicy } from "../infra/policy/packed.ts";
+
+export interface Proposed {
+  /** Id of its `policy.changed`. */
+  readonly id: string;
+  readonly whole: WholePolicy;
+}
+
+/** More than anybody changes before a correlator says what it answers by: the oldest of those that nobody confirmed goes. */
+const proposedMax = 16;
+
+export class Answering {
+  readonly #engine: string;
+  /** In log order. The same list until it changes. */
+  policies: readonly Proposed[] = [];
+
+  /** @param engine of this release: what another one takes over, it takes over at once */
+  constructor(engine: string) {
+    this.#engine = engine;
+  }
+
+  /** For every record in order. @param whole the policy that it proposes, where it does */
+  fold(entry: Entry, whole: WholePolicy | null): void {
+    if (whole !== null && whole.files !== null) {
+      const before = whole.engine === this.#engine ? this.policies : [];
+      const [first, ...more] = [...before, { id: entry.id, whole }];
+      if (first !== undefined) this.policies = [first, ...more.slice(1 - proposedMax)];
+    }
+    if (entry.type !== "rules.switched") return;
+    const at = this.policies.findIndex(({ id }) => id === entry.data.policy);
+    if (at > 0) this.policies = this.policies.slice(at);
+  }
+
+  restore(kept: readonly Proposed[]): void {
+    this.policies = kept;
+  }
+}
