@@ -93,6 +93,8 @@ export interface Reading {
   readonly makes?: readonly ResourceUri[];
   /** Of what it defines: names that only cease to mean anything (DROP … IF EXISTS of what the catalog does not have). */
   readonly clears?: readonly ResourceUri[];
+  /** Functions whose bodies nobody read and that are known by their summaries, by name: nobody may redefine them meanwhile. */
+  readonly summaries?: readonly ResourceUri[];
   /** SQL command tags in order ("SELECT", "INSERT", …), for people. */
   readonly statements: readonly string[];
   /**

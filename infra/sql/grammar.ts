@@ -14,6 +14,7 @@ export type {
   Alias,
   AlterTableCmd,
   AlterTableStmt,
+  CallStmt,
   CaseExpr,
   ColumnDef,
   ColumnRef,

@@ -5,17 +5,20 @@
 import type { Grammar, SelectStmt } from "../../../infra/sql/grammar.ts";
 import type { Column, Relation, Source, TargetCatalog } from "./catalog.ts";
 import { readChange } from "./change.ts";
+import { type Described, nothingDescribed } from "./described.ts";
 import { type EffectDraft, ReadingDraft } from "./draft.ts";
-import type { Analysis, Destination, Env, ViewBody } from "./env.ts";
+import type { Analysis, Destination, Env, Trust, ViewBody } from "./env.ts";
 import { type Names, resolveNames } from "./names.ts";
 import { readSelect } from "./query.ts";
 import type { RawExpression } from "./raw-catalog.ts";
 import type { Scope } from "./scope.ts";
+import { perform } from "./summaries.ts";
 
 /** What was read of one catalog's own SQL. Grows with use, never changes: the catalog does not. */
 export interface Bodies {
   readonly grammar: Grammar;
   readonly catalog: TargetCatalog;
+  readonly described: Described;
   readonly views: Map<Relation, ViewBody>;
   readonly attached: Map<string, Attached>;
   readonly generated: Map<Column, readonly Source[]>;
@@ -26,19 +29,23 @@ interface Attached {
   readonly columns: readonly Source[];
 }
 
-export function createBodies(grammar: Grammar, catalog: TargetCatalog): Bodies {
-  return { grammar, catalog, views: new Map(), attached: new Map(), generated: new Map() };
+export function createBodies(grammar: Grammar, catalog: TargetCatalog, described = nothingDescribed): Bodies {
+  return { grammar, catalog, described, views: new Map(), attached: new Map(), generated: new Map() };
 }
 
 /** Far more than anybody writes. */
 const queriesMax = 10_000;
 
-export function createAnalysis(bodies: Bodies, names: Names, draft: ReadingDraft): Analysis {
+export function createAnalysis(bodies: Bodies, names: Names, draft: ReadingDraft, trust: Trust = "all"): Analysis {
   return {
     grammar: bodies.grammar,
     catalog: bodies.catalog,
     names,
     draft,
+    described: bodies.described,
+    trust,
+    perform,
+    running: new Set(),
     budget: { left: queriesMax },
     select: readSelect,
     change: readChange,
@@ -60,7 +67,7 @@ function viewBody(relation: Relation, bodies: Bodies): ViewBody {
   // A view cannot contain itself, except through a policy on a table that it reads: then what is known so far counts.
   bodies.views.set(relation, { columns: [], draft });
   draft.resolve(relation);
-  const columns = readOwn(relation.raw.definition ?? "", draft, bodies, null);
+  const columns = readOwn(relation.raw.definition ?? "", draft, bodies, null, "all");
   const body = { columns, draft };
   bodies.views.set(relation, body);
   return body;
@@ -75,9 +82,11 @@ function attachedCode(relation: Relation, kind: RawExpression["kind"], bodies: B
   const attached = { draft, columns: [] };
   bodies.attached.set(key, attached);
   const scope = rowScope(relation);
+  // What a default is made of becomes data; of the others a truth or a place comes.
+  const trust = kind === "default" ? "nothing" : "reads";
   for (const expression of relation.raw.expressions) {
     if (expression.kind !== kind) continue;
-    for (const column of readOwn(`SELECT ${expression.text}`, draft, bodies, scope))
+    for (const column of readOwn(`SELECT ${expression.text}`, draft, bodies, scope, trust))
       for (const source of column.from) columns.add(source);
   }
   const whole = { draft, columns: [...columns] };
@@ -95,7 +104,7 @@ function generatedFrom(column: Column, bodies: Bodies): readonly Source[] {
     return filled;
   }
   const draft = new ReadingDraft();
-  const columns = readOwn(`SELECT ${column.generated}`, draft, bodies, rowScope(column.relation));
+  const columns = readOwn(`SELECT ${column.generated}`, draft, bodies, rowScope(column.relation), "nothing");
   const from = draft.opaque === null ? columns.flatMap((one) => one.from) : [bodies.catalog.everything];
   bodies.generated.set(column, from);
   return from;
@@ -121,14 +130,14 @@ function rowScope(relation: Relation): Scope {
 }
 
 /** Reads SQL that the target itself has printed: every name is qualified. */
-function readOwn(text: string, draft: ReadingDraft, bodies: Bodies, scope: Scope | null) {
+function readOwn(text: string, draft: ReadingDraft, bodies: Bodies, scope: Scope | null, trust: Trust) {
   const names = resolveNames(bodies.catalog, { searchPath: [], role: "", definesPending: false });
   const query = onlySelect(text, bodies.grammar);
   if (query === null) {
     draft.darken("a definition that cannot be read");
     return [];
   }
-  const env = createEnv(createAnalysis(bodies, names, draft), draft.add("read"), "view");
+  const env = createEnv(createAnalysis(bodies, names, draft, trust), draft.add("read"), "view");
   return readSelect(query, { ...env, scope });
 }
 

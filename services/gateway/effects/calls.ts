@@ -1,15 +1,16 @@
 /**
  * What calling something does: functions, operators, casts. PostgreSQL's own functions are known (builtin-functions.ts);
- * others are known only when they are immutable C code of an extension; the rest is opaque, because a body in any
+ * others are known when they are immutable C code of an extension, or described in catalog.yaml; the rest is opaque, because a body in any
  * language can do anything its caller may. Which overload PostgreSQL would take is not decided here: every function
  * of that name counts, the worst one wins, so an overload in a user's schema cannot hide behind a builtin.
  */
 
 import type { Node } from "../../../infra/sql/grammar.ts";
 import type { ResourceUri } from "../../../schemas/command.ts";
+import type { FunctionSummary } from "../../../schemas/function-summary.ts";
 import * as builtin from "./builtin-functions.ts";
 import type { Source, TargetCatalog } from "./catalog.ts";
-import type { Analysis, Env } from "./env.ts";
+import type { Analysis, Env, Trust } from "./env.ts";
 import { findRelation } from "./names.ts";
 import type { RawFunction } from "./raw-catalog.ts";
 import { changeOfSetting } from "./setting-names.ts";
@@ -41,14 +42,23 @@ export function callFunction(
     if (form !== "field") draft.darken("a function that the catalog does not know");
     return [];
   }
-  let isBuiltin = false;
-  for (const candidate of candidates) {
-    if (candidate.builtin) isBuiltin = true;
-    else runFunction(candidate, env.analysis);
-  }
-  if (!isBuiltin) return [];
-  const volatile = candidates.some((candidate) => candidate.builtin && candidate.volatility === "v");
-  return callBuiltin(name, volatile, args, inputs, env);
+  const own = candidates.filter((candidate) => candidate.builtin);
+  const made = candidates.filter((candidate) => !candidate.builtin).flatMap((one) => callMade(one, inputs, env));
+  if (own.length === 0) return made;
+  const volatile = own.some((candidate) => candidate.volatility === "v");
+  return [...made, ...callBuiltin(name, volatile, args, inputs, env)];
+}
+
+function callMade(found: RawFunction, inputs: ReadonlySet<Source>, env: Env): readonly Source[] {
+  const { analysis } = env;
+  const summary = runFunction(found, analysis, analysis.trust);
+  if (summary === null || !touchesAnything(summary)) return [];
+  // It has learnt its arguments, and may have set something for the session.
+  env.effect.read(inputs);
+  analysis.draft.reveal(inputs);
+  if (found.volatility === "v")
+    for (const change of ["search_path", "role", "settings"] as const) analysis.draft.changes.add(change);
+  return analysis.perform(found.oid, summary, inputs, true, analysis);
 }
 
 /** An operator with user functions behind it; PostgreSQL's own only compute. */
@@ -67,17 +77,48 @@ export function castTo(parts: readonly string[], analysis: Analysis): void {
   for (const oid of analysis.catalog.typeFunctions(parts.at(-1) ?? "")) runCode(oid, analysis);
 }
 
-/** Code that runs because of what is touched: a trigger's function, a column type's check. */
+/** Code that runs because of what is touched, on values that are not followed: an operator's, a column type's check. */
 export function runCode(oid: number, analysis: Analysis): void {
   const found = analysis.catalog.functionOf(oid);
   if (found === null) analysis.draft.darken("a function that the catalog does not know");
-  else if (!found.builtin) runFunction(found, analysis);
+  else if (!found.builtin) runFunction(found, analysis, "nothing");
 }
 
-function runFunction(found: RawFunction, analysis: Analysis): void {
+/** @param row the relation whose rows it is given @param mayChange it runs before the row is written */
+export function runTrigger(oid: number, row: Source, mayChange: boolean, analysis: Analysis): void {
+  const found = analysis.catalog.functionOf(oid);
+  if (found === null) analysis.draft.darken("a function that the catalog does not know");
+  if (found === null || found.builtin) return;
+  const summary = runFunction(found, analysis, analysis.trust);
+  if (summary === null || !touchesAnything(summary)) return;
+  const made = analysis.perform(oid, summary, [row], false, analysis);
+  if (!mayChange || made.length === 0) return;
+  const effect = analysis.draft.add("transform");
+  effect.read(made);
+  effect.write([row.uri]);
+}
+
+/** @returns the summary by which it is known; null when there is nothing to follow, or it is opaque */
+function runFunction(found: RawFunction, analysis: Analysis, trust: Trust): FunctionSummary | null {
   analysis.draft.resolved.set(`function ${found.oid}`, found.definition);
-  if (found.extensionCode && found.volatility === "i") return;
-  analysis.draft.darken(`a function whose body is not known (${found.schema}.${found.name})`);
+  if (found.extensionCode && found.volatility === "i") return null;
+  const { summary = null, why = null } = analysis.described.of(found) ?? {};
+  if (summary !== null && isTrusted(summary, trust)) {
+    analysis.draft.resolved.set(`summary ${found.oid}`, JSON.stringify(summary));
+    return summary;
+  }
+  const reason = summary === null ? why : "its summary does not hold where it stands here";
+  const name = `${found.schema}.${found.name}`;
+  analysis.draft.darken(`a function whose body is not known (${name})${reason === null ? "" : `: ${reason}`}`);
+  return null;
+}
+
+function isTrusted({ reads, writes }: FunctionSummary, trust: Trust): boolean {
+  return trust === "all" || (writes.length === 0 && (trust === "reads" || reads.length === 0));
+}
+
+function touchesAnything({ reads, writes }: FunctionSummary): boolean {
+  return reads.length > 0 || writes.length > 0;
 }
 
 function callBuiltin(

@@ -39,6 +39,7 @@ export interface TargetCatalog {
   /** Digest of the whole snapshot. */
   readonly version: string;
   readonly relations: ReadonlyMap<number, Relation>;
+  readonly functions: readonly RawFunction[];
   readonly roles: ReadonlyMap<string, RawRole>;
   readonly eventTriggers: readonly number[];
   relation(schema: string, name: string): Relation | null;
@@ -78,6 +79,7 @@ export function createCatalog(raw: RawCatalog): TargetCatalog {
     everything: { uri: targetUri(raw.target), relation: null },
     version: digest(raw),
     relations,
+    functions: raw.functions,
     roles: new Map(raw.roles.map((role) => [role.name, role])),
     eventTriggers: raw.eventTriggers,
     relation: (schema, name) => named.get(`${schema}\0${name}`) ?? null,

@@ -2,7 +2,7 @@
  * What a write sets off by itself: triggers, rules, defaults, checks, index expressions, row security, and foreign keys
  * that cascade into other tables. A trigger or rule is code whose body is not known here: opaque.
  */
-import { runCode } from "./calls.ts";
+import { runCode, runTrigger } from "./calls.ts";
 import { descendantsOf, isSystemSchema, type Relation, type Source } from "./catalog.ts";
 import type { ReadingDraft } from "./draft.ts";
 import type { Analysis } from "./env.ts";
@@ -44,7 +44,8 @@ function follow(
 
 function runTriggers(relation: Relation, event: WriteEvent, analysis: Analysis): void {
   for (const trigger of relation.raw.triggers) {
-    if (trigger.events.includes(event)) runCode(trigger.function, analysis);
+    if (!trigger.events.includes(event)) continue;
+    runTrigger(trigger.function, whole(relation), !runsAfter.test(trigger.definition), analysis);
   }
   for (const rule of relation.raw.rules) {
     if (rule.event === event) analysis.draft.darken(`a rule on ${relation.raw.schema}.${relation.raw.name}`);
@@ -54,6 +55,9 @@ function runTriggers(relation: Relation, event: WriteEvent, analysis: Analysis):
     for (const oid of analysis.catalog.typeFunctions(column.userType)) runCode(oid, analysis);
   }
 }
+
+/** What runs after the row was written changes it no more. */
+const runsAfter = /^CREATE (?:CONSTRAINT )?TRIGGER (?:"(?:[^"]|"")*"|\S+) AFTER /;
 
 function runExpressions(relation: Relation, event: WriteEvent, analysis: Analysis): void {
   if (event === "truncate") return;

@@ -19,6 +19,8 @@ export class EffectDraft {
   flows: Map<string, readonly [ResourceUri, ResourceUri]> | null = null;
   readonly renames: (readonly [ResourceUri, ResourceUri])[] = [];
   destroys = false;
+  /** It happens row by row beside the others: before, between and after them. */
+  beside = false;
 
   constructor(operation: Operation) {
     this.operation = operation;

@@ -4,7 +4,9 @@
  * imports in a circle.
  */
 import type { Grammar, Node, SelectStmt } from "../../../infra/sql/grammar.ts";
+import type { FunctionSummary } from "../../../schemas/function-summary.ts";
 import type { Column, Relation, Source, TargetCatalog } from "./catalog.ts";
+import type { Described } from "./described.ts";
 import type { EffectDraft, ReadingDraft } from "./draft.ts";
 import type { Names } from "./names.ts";
 import type { RawExpression } from "./raw-catalog.ts";
@@ -25,6 +27,18 @@ export interface Analysis {
   /** INSERT, UPDATE, DELETE, MERGE inside WITH. @returns the columns of RETURNING */
   readonly change: (statement: Node, env: Env) => readonly ScopeColumn[];
   readonly body: (relation: Relation) => ViewBody;
+  /** Functions that people have described. */
+  readonly described: Described;
+  readonly trust: Trust;
+  readonly perform: (
+    oid: number,
+    summary: FunctionSummary,
+    inputs: Iterable<Source>,
+    beside: boolean,
+    analysis: Analysis,
+  ) => readonly Source[];
+  /** Described functions that are being followed. */
+  readonly running: Set<number>;
   /** Queries that may still be read: some are read again by each that names them. */
   readonly budget: { left: number };
   /** What a generated column is made of; empty for others. */
@@ -33,6 +47,12 @@ export interface Analysis {
   /** Columns that the attached expressions of a kind look at. */
   readonly lookedAt: (relation: Relation, kind: RawExpression["kind"]) => readonly Source[];
 }
+
+/**
+ * What a described function may do where the code that is read stands, for more would be lost from sight there. `all`: in
+ * a text, a view, a trigger. `reads`: where only a truth or an order comes of it. `nothing`: where it would be data.
+ */
+export type Trust = "all" | "reads" | "nothing";
 
 /** A view as read once per catalog: its columns, and all that using it brings along. */
 export interface ViewBody {

@@ -11,6 +11,7 @@ import type { Change, EffectDraft, ReadingDraft } from "./draft.ts";
 import type { Names } from "./names.ts";
 import { canReadAnything } from "./privileges.ts";
 import { withoutRepeats } from "./repeats.ts";
+import { thingUri } from "./uri.ts";
 
 const allChanges: readonly Change[] = ["search_path", "role", "settings", "definitions", "prepared"];
 
@@ -21,11 +22,7 @@ export function finish(
   fingerprint: string,
   bounds: Pick<Limits, "effectResourcesMax">,
 ): Reading {
-  const effects = withoutRepeats(
-    draft.effects
-      .filter((effect) => !effect.isEmpty)
-      .map((effect) => finishEffect(effect, draft, bounds.effectResourcesMax)),
-  );
+  const effects = withoutRepeats(inOrder(draft, bounds.effectResourcesMax));
   const everything = catalog.everything.uri;
   const dark = draft.opaque !== null;
   const carried = carriedBy(effects);
@@ -45,8 +42,34 @@ export function finish(
     statements: draft.statements,
     ...(draft.makes.size > 0 && !dark ? { makes: [...draft.makes] } : {}),
     ...(draft.clears.size > 0 && !dark ? { clears: [...draft.clears] } : {}),
+    ...summariesOf(draft, catalog),
     ...(draft.handle && !isMany(draft) ? { handle: draft.handle } : {}),
   };
+}
+
+/** Names of the functions that were followed by their summaries: nobody may redefine them meanwhile. */
+function summariesOf(draft: ReadingDraft, catalog: TargetCatalog): Pick<Reading, "summaries"> {
+  const oids = [...draft.resolved.keys()].flatMap((key) => /^summary ([0-9]+)$/.exec(key)?.[1] ?? []);
+  const names = new Set(oids.map((oid) => catalog.functionOf(Number(oid))?.name ?? null));
+  const summaries = [...names].map((name) => thingUri(catalog.target, "pg_function", name));
+  return summaries.length > 0 ? { summaries } : {};
+}
+
+/** More functions that move data in one text than this are not told apart from any other order. */
+const besideMax = 8;
+
+/**
+ * What a called function moves may happen before, between and after what the rest of the text does, and before and after
+ * what another one moves: in each order that could carry something further.
+ */
+function inOrder(draft: ReadingDraft, resourcesMax: number): Effect[] {
+  const all = draft.effects
+    .filter((effect) => !effect.isEmpty)
+    .map((effect) => ({ beside: effect.beside, effect: finishEffect(effect, draft, resourcesMax) }));
+  const beside = all.filter((one) => one.beside).map(({ effect }) => effect);
+  if (beside.length > besideMax) draft.darken("more described functions than are followed at once");
+  const rounds = beside.slice(0, besideMax).flatMap(() => beside);
+  return [...rounds, ...all.map(({ effect }) => effect), ...rounds];
 }
 
 function isMany(draft: ReadingDraft): boolean {

@@ -104,6 +104,24 @@ export interface RawFunction {
   readonly width: number | null;
   /** Digest or text of its definition; empty for builtins. */
   readonly definition: string;
+  /** What a summary of it is bound to; null for PostgreSQL's own, and where a test needs none. */
+  readonly code: RawCode | null;
+}
+
+export interface RawCode {
+  /** `f` function, `p` procedure, `a` aggregate, `w` window function. */
+  readonly kind: string;
+  /** Types of its arguments, as PostgreSQL prints them. */
+  readonly signature: string;
+  /** SHA-256 (hex) over all that decides what it does, with names in place of numbers. */
+  readonly digest: string;
+  readonly language: string;
+  /** Its body was resolved when it was made (BEGIN ATOMIC): no search_path changes what it means. */
+  readonly isBound: boolean;
+  /** Its own search_path, as SET in its definition; null = its caller's. */
+  readonly searchPath: string | null;
+  /** Takes arguments of any type, and with them operators that anybody may have made. */
+  readonly isPolymorphic: boolean;
 }
 
 export interface RawOperator {

@@ -74,7 +74,7 @@ function findWith(name: string, env: Env): readonly ScopeColumn[] | null {
 }
 
 /** The relation is read, whatever columns are used: rows are seen, policies and the views' own conditions run. */
-function scan(relation: Relation, effect: EffectDraft, analysis: Analysis): void {
+export function scan(relation: Relation, effect: EffectDraft, analysis: Analysis): void {
   const { catalog, draft } = analysis;
   effect.scanned.add(relation);
   for (const other of catalog.children(relation)) draft.resolve(other);

@@ -2,16 +2,19 @@
  * Every kind of statement that is understood, and who reads it. A kind that is not in the table is opaque.
  * EFFECTS.md says in words what each entry means; the two are kept equal by a test.
  */
-import type { ExplainStmt, Node, SelectStmt } from "../../../infra/sql/grammar.ts";
+import type { CallStmt, ExplainStmt, Node, SelectStmt } from "../../../infra/sql/grammar.ts";
 import { createEnv } from "./analysis.ts";
+import { unnamed } from "./column-name.ts";
 import { readCopy } from "./copy.ts";
 import { definitions } from "./definitions.ts";
 import { EffectDraft, ReadingDraft } from "./draft.ts";
 import { type Analysis, kindOf } from "./env.ts";
+import { sourcesOf } from "./expression.ts";
 import { constants, dropHandle, innerText, keep, type Place, takeHandle } from "./handles.ts";
 import { intoOf, readCreateTableAs, readRefresh, readSelectInto } from "./materialise.ts";
 import { publish } from "./publish.ts";
 import { lookUp } from "./relations.ts";
+import { expressionColumn } from "./scope.ts";
 import { tagOf } from "./tags.ts";
 import { readDiscard, readSet, readTransaction } from "./transactions.ts";
 import { thingUri } from "./uri.ts";
@@ -29,6 +32,7 @@ export function readStatement(node: Node, place: Place, analysis: Analysis) {
   if ("CopyStmt" in node) return readCopy(node.CopyStmt, analysis);
   if ("CreateTableAsStmt" in node) return readCreateTableAs(node.CreateTableAsStmt, analysis);
   if ("RefreshMatViewStmt" in node) return readRefresh(node.RefreshMatViewStmt.relation, analysis);
+  if ("CallStmt" in node) return readCall(node.CallStmt, analysis);
   if ("ExplainStmt" in node) return readExplain(node.ExplainStmt, place, analysis);
   if (readNamed(node, place, analysis) || readSmall(node, analysis)) return;
   const define = definitions.get(kind);
@@ -43,6 +47,17 @@ function readQuery(select: SelectStmt, analysis: Analysis) {
   const effect = new EffectDraft("read");
   analysis.draft.statements.push("SELECT");
   publish(analysis.select(select, createEnv(analysis, effect, "result")), analysis);
+  analysis.draft.effects.push(effect);
+}
+
+/** A procedure may commit by itself. How many columns it gives back is its own affair. */
+function readCall({ funccall }: CallStmt, analysis: Analysis): void {
+  const effect = new EffectDraft("read");
+  analysis.draft.statements.push("CALL");
+  analysis.draft.lasting.add("other");
+  const from = sourcesOf(funccall && { FuncCall: funccall }, createEnv(analysis, effect, "result"));
+  effect.read(from);
+  publish([{ ...expressionColumn(unnamed, from), spread: true }], analysis);
   analysis.draft.effects.push(effect);
 }
 

@@ -26,6 +26,12 @@ export function thingUri(target: string, kind: ThingKind, name: string | null): 
   return name === null ? schemaUri(target, kind) : relationUri(target, kind, name);
 }
 
+/** @param signature types of its arguments, as PostgreSQL prints them */
+export function functionUri(target: string, schema: string, name: string, signature: string): ResourceUri {
+  const bare = (part: string): string => encode(part).replaceAll("(", "%28").replaceAll(")", "%29");
+  return `${target}/${bare(schema)}.${bare(name)}(${signature})` as ResourceUri;
+}
+
 export function targetUri(target: string): ResourceUri {
   return target as ResourceUri;
 }

@@ -69,6 +69,17 @@ function expression(tree: string, relation: string): string {
   return `CASE WHEN ${tree} IS NOT NULL THEN ${unlessBusy(relation, `pg_get_expr(${tree}, ${relation})`)} END`;
 }
 
+/**
+ * What decides what a function does, in a fixed order; who may execute it does not. Its text is hashed as the bytes it has,
+ * so that no encoding stands in the way. Of code in C only the library's name and the extension's version are known.
+ */
+const code = `jsonb_build_array(n.nspname, p.proname, pg_get_userbyid(p.proowner), l.lanname, p.prokind, p.prosecdef,
+  p.proisstrict, p.proretset, p.provolatile, oidvectortypes(p.proargtypes), format_type(p.prorettype, NULL), p.proargmodes,
+  p.proargnames, ARRAY(SELECT format_type(a, NULL) FROM unnest(p.proallargtypes) WITH ORDINALITY AS u(a, i) ORDER BY i),
+  p.proargdefaults::text, p.provariadic <> 0, p.prosrc, p.probin, to_jsonb(p) -> 'prosqlbody', p.proconfig, p.prosupport::text,
+  p.protrftypes::text, (SELECT jsonb_build_array(e.extname, e.extversion) FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass))`;
+
 export const catalogQueries: { readonly [K in keyof CatalogRows]: string } = {
   roles: `
     SELECT r.rolname AS name, r.rolsuper AS superuser,
@@ -148,7 +159,13 @@ export const catalogQueries: { readonly [K in keyof CatalogRows]: string } = {
       CASE WHEN p.proargmodes && ARRAY['o', 'b', 't']::"char"[]
           THEN (SELECT count(*) FROM unnest(p.proargmodes) m WHERE m IN ('o', 'b', 't'))
         WHEN t.typtype IN ('b', 'd', 'e', 'r', 'm') THEN 1 END AS width,
-      CASE WHEN p.oid < ${firstUserOid} THEN '' ELSE md5(p::text) END AS definition
+      CASE WHEN p.oid < ${firstUserOid} THEN '' ELSE md5(p::text) END AS definition,
+      CASE WHEN p.oid >= ${firstUserOid} THEN jsonb_build_object(
+        'kind', p.prokind, 'signature', oidvectortypes(p.proargtypes), 'language', l.lanname,
+        'digest', encode(sha256(convert_to((${code})::text, getdatabaseencoding()::name)), 'hex'),
+        'isBound', coalesce(to_jsonb(p) ->> 'prosqlbody', '') <> '',
+        'searchPath', (SELECT substr(c, 13) FROM unnest(p.proconfig) c WHERE c LIKE 'search\\_path=%'),
+        'isPolymorphic', EXISTS (SELECT FROM unnest(p.proargtypes) a JOIN pg_type y ON y.oid = a WHERE y.typtype = 'p')) END AS code
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
       JOIN pg_type t ON t.oid = p.prorettype ORDER BY p.oid`,
   operators: `

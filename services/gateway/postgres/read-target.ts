@@ -5,9 +5,11 @@
 import { setTimeout } from "node:timers/promises";
 import { loadGrammar } from "../../../infra/sql/grammar.ts";
 import type { Reading, ResourceUri } from "../../../schemas/command.ts";
+import type { FunctionSummary } from "../../../schemas/function-summary.ts";
 import { type Limits, limits } from "../../../schemas/limits.ts";
 import { type Bodies, createAnalysis, createBodies } from "../effects/analysis.ts";
-import { createCatalog, isSystemSchema } from "../effects/catalog.ts";
+import { createCatalog, isSystemSchema, type TargetCatalog } from "../effects/catalog.ts";
+import { type DescribableFunction, type Described, describable, describedIn } from "../effects/described.ts";
 import { ReadingDraft } from "../effects/draft.ts";
 import { urisOf } from "../effects/finish.ts";
 import { resolveNames } from "../effects/names.ts";
@@ -22,6 +24,8 @@ import { Loads } from "./loads.ts";
 export interface TargetReader extends Reader {
   /** Digest of the catalog in use. */
   readonly version: string;
+  /** Functions that could be described, with the digest that a summary is bound to. */
+  functions(): readonly DescribableFunction[];
   close(): Promise<void>;
 }
 
@@ -31,11 +35,17 @@ export interface ReaderOptions {
   readonly limits?: Limits;
   /** The clock, milliseconds. */
   readonly now: () => number;
+  /** What functions do, as the catalog in force states it; another array when it has changed. Absent = nothing is stated. */
+  readonly summaries?: () => readonly FunctionSummary[];
+  /** Told, whenever catalog or summaries have changed, which summaries do not hold; none = all do. */
+  readonly voided?: (summaries: Described["void"]) => void;
   /** Resolves after so many milliseconds. */
   readonly pause?: (ms: number) => Promise<unknown>;
   /** Instead of a connection made from `account`. */
   readonly loader?: CatalogLoader;
 }
+
+const none: readonly FunctionSummary[] = [];
 
 /** @throws ThroughlineError `target.unreachable`, `target.refused` */
 export async function createReader(options: ReaderOptions): Promise<TargetReader> {
@@ -43,19 +53,31 @@ export async function createReader(options: ReaderOptions): Promise<TargetReader
   const loader = options.loader ?? createCatalogLoader(options.target, options.account);
   const grammar = await loadGrammar();
   const readings = createReadings(bounds.readingsCachedMax, bounds.readingsCachedTextMax);
-  let bodies: Bodies = createBodies(grammar, createCatalog(await loader.load()));
+  const { summaries = () => none, voided = () => undefined } = options;
+  let stated = summaries();
+  const described = (catalog: TargetCatalog): Bodies => {
+    stated = summaries();
+    const found = describedIn(catalog, stated);
+    voided(found.void);
+    return createBodies(grammar, catalog, found);
+  };
+  let bodies = described(createCatalog(await loader.load()));
+  const take = (catalog: TargetCatalog): void => {
+    bodies = described(catalog);
+    readings.clear();
+  };
   const loads = new Loads({
     async load() {
       const catalog = createCatalog(await loader.load());
       if (catalog.version === bodies.catalog.version) return;
-      bodies = createBodies(grammar, catalog);
-      readings.clear();
+      take(catalog);
     },
     now: options.now,
     pause: options.pause ?? setTimeout,
   });
   return {
     read(text, names) {
+      if (summaries() !== stated) take(bodies.catalog);
       const known = readings.get(text, names);
       if (known !== undefined) return known;
       const reading = readSql(text, bodies, names, bounds);
@@ -74,6 +96,7 @@ export async function createReader(options: ReaderOptions): Promise<TargetReader
     get version() {
       return bodies.catalog.version;
     },
+    functions: () => describable(bodies.catalog),
     outdate: () => loads.outdate(),
     async refresh(force = false) {
       if (force) loads.outdate();
