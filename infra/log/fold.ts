@@ -4,7 +4,7 @@ import type { EventData } from "../../schemas/event-data.ts";
 import { hasShape } from "../../schemas/event-shapes.ts";
 import type { Entry, FoldedData } from "./entry.ts";
 import type { Following, Log, LogRecord } from "./log.ts";
-import { checkSayer, idStart, paddedSequence, type StoredRecord } from "./record.ts";
+import { checkSayer, idStarts, type StoredRecord } from "./record.ts";
 import { isStepType, type StepType } from "./step.ts";
 import { type Decoded, StepDecoder } from "./step-decoder.ts";
 
@@ -23,7 +23,8 @@ export const subjectFields = [
 /** What is known of a source: its role, and by type code what it was found to say rightly among the steps. */
 interface Sayer {
   readonly role: Role;
-  readonly idStart: string;
+  /** By the number of digits that follow. */
+  readonly idStarts: readonly string[];
   readonly types: (StepType | undefined)[];
 }
 
@@ -42,7 +43,8 @@ export class Folder {
     const known = sayer !== undefined && part.stream === "steps" ? sayer.types[part.code] : undefined;
     if (sayer === undefined || known === undefined || part.stepAt === part.jsonAt) return this.#toEntry(record);
     const { subject, data } = this.#section(known, record);
-    const id = sayer.idStart + paddedSequence(part.sequence);
+    const digits = String(part.sequence);
+    const id = `${sayer.idStarts[digits.length]}${digits}`;
     return entryOf({ type: known, id, atMs: record.atMs, source, role: sayer.role, subject, data });
   }
 
@@ -67,7 +69,7 @@ export class Folder {
     const known = this.#sayers.get(source);
     if (known !== undefined) return known;
     if (this.#sayers.size >= sayersMax) this.#sayers = new Map();
-    const sayer: Sayer = { role, idStart: idStart(source, "steps"), types: [] };
+    const sayer: Sayer = { role, idStarts: idStarts(source, "steps"), types: [] };
     this.#sayers.set(source, sayer);
     return sayer;
   }

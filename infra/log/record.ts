@@ -128,8 +128,16 @@ export function eventId(source: string, stream: Stream, sequence: number): Event
   return `${idStart(source, stream)}${paddedSequence(sequence)}` as EventId;
 }
 
-export function idStart(source: string, stream: Stream): string {
+function idStart(source: string, stream: Stream): string {
   return `${source}/${stream === "steps" ? "s" : "e"}/`;
+}
+
+/** By the number of digits of a sequence: what stands before them in the ids of a source. */
+export function idStarts(source: string, stream: Stream): readonly string[] {
+  return Array.from(
+    { length: sequenceDigits + 1 },
+    (_, digits) => idStart(source, stream) + "0".repeat(sequenceDigits - digits),
+  );
 }
 
 /**
@@ -140,8 +148,10 @@ export function mayBeId(role: Role, id: string): boolean {
   return role === "correlator" && /^[0-9a-f]{16,64}$/.test(id);
 }
 
+const sequenceDigits = 16;
+
 export function paddedSequence(sequence: number): string {
-  return String(sequence).padStart(16, "0");
+  return String(sequence).padStart(sequenceDigits, "0");
 }
 
 /** Reads the whole, crc-checked frame at `at`. @throws ThroughlineError `log.damaged` when it has no form */

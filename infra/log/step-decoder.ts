@@ -60,7 +60,10 @@ export class StepDecoder {
     const facts = this.#facts(from, version);
     if (type === "command.intended") return { subject, data: { ...facts, commits: readCommits(from) } };
     const ruling = one(stepTables.rulings, from.u8());
-    return { subject, data: { ...facts, ruling, approval: readOptional(from), intent: readOptional(from) } };
+    return {
+      subject,
+      data: Object.assign(facts, { ruling, approval: readOptional(from), intent: readOptional(from) }),
+    };
   }
 
   #facts(from: ByteReader, version: number): CommandFacts {
@@ -120,8 +123,8 @@ function readControl(from: ByteReader): TransactionControl {
 function readList(from: ByteReader): string[] {
   const length = from.varint();
   if (length === 0) return [];
-  const values: string[] = [];
-  for (let i = 0; i < length; i++) values.push(from.text());
+  const values = [from.text()];
+  for (let i = 1; i < length; i++) values.push(from.text());
   return values;
 }
 

@@ -12,8 +12,28 @@ export type Asking = EntryOf<"command.intended"> | EntryOf<"command.decided">;
 /** A session is its source's. */
 export interface SessionState {
   readonly name: string;
-  /** Commands that are not over. */
-  readonly commands: Set<CommandState>;
+  /** Commands that are not over: mostly one, in order where there are more. */
+  commands: CommandState | Set<CommandState> | null;
+}
+
+export function commandsOf({ commands }: SessionState): Iterable<CommandState> {
+  if (commands === null) return [];
+  return commands instanceof Set ? commands : [commands];
+}
+
+export function join(session: SessionState, state: CommandState): void {
+  const { commands } = session;
+  if (commands === null) session.commands = state;
+  else if (commands instanceof Set) commands.add(state);
+  else session.commands = new Set([commands, state]);
+}
+
+export function leave(session: SessionState, state: CommandState): void {
+  const { commands } = session;
+  if (commands instanceof Set) {
+    commands.delete(state);
+    if (commands.size === 0) session.commands = null;
+  } else if (commands === state) session.commands = null;
 }
 
 export interface CommandState {
@@ -33,11 +53,16 @@ export interface Decided {
   readonly isUnasked: boolean;
 }
 
-export interface KeptTimeline {
+export interface KeptUnfinished {
   readonly states: readonly CommandState[];
   readonly sessions: readonly (readonly [string, readonly SessionState[]])[];
+  readonly strays: readonly Step[];
+  readonly sinceMs: number;
+}
+
+export interface KeptTimeline {
+  readonly unfinished: KeptUnfinished;
   readonly pending: readonly Step[];
-  readonly running: readonly Step[];
   readonly grown: readonly (readonly [Step, number])[];
 }
 
@@ -49,8 +74,8 @@ export function toPart(effect: Effect, of: string, approved: readonly ApprovedCh
  * What a COMMIT of this session may make lasting: all that neither lasts nor was undone. By that alone and not by BEGIN: a
  * second BEGIN changes nothing, COMMIT AND CHAIN and one that fails leave a transaction behind that nobody began.
  */
-export function openSteps({ commands }: SessionState): readonly Step[] {
-  return [...commands].flatMap(({ decided, step }) => {
+export function openSteps(session: SessionState): readonly Step[] {
+  return [...commandsOf(session)].flatMap(({ decided, step }) => {
     const may = decided && step?.undoable && !step.opaque && !step.commit && !step.settled;
     return may ? [step] : [];
   });

@@ -40,12 +40,14 @@ export class ContentEvidence {
 
   /** @returns the fields of a command that is asked about or decided */
   of(entry: Entry): ContentFields | null {
+    if (this.#sessions.size === 0) return null;
     const found = this.#sessions.get(sessionOf(entry))?.get(entry.subject.command ?? "");
     return found === undefined ? null : fieldsOf(found);
   }
 
   /** Its step has what it needs, or there will be none. */
   finish(entry: EntryOf<"command.finished">): void {
+    if (this.#sessions.size === 0) return;
     const session = sessionOf(entry);
     const commands = this.#sessions.get(session);
     commands?.delete(entry.subject.command ?? "");

@@ -139,7 +139,7 @@ class Fold {
   fold(entry: Entry): void {
     if (this.#repeats.has(entry)) return;
     this.#at += 1;
-    this.#trace.note(entry.id);
+    this.#trace.entry(entry);
     if (!isOutput(entry)) this.#take(entry);
     else if (this.#own) this.#check(entry);
     else this.#hear(entry);

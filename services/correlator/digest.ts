@@ -1,5 +1,7 @@
 /** One digest of everything that a later answer can depend on; cheap enough to take every few thousand records. */
 import { createHash } from "node:crypto";
+import type { Entry } from "../../infra/log/entry.ts";
+import { sequenceOf } from "./repeats.ts";
 import type { Step } from "./step.ts";
 
 export interface State {
@@ -32,24 +34,45 @@ export function digestOf({ position, rules, catalog, steps, facts }: State): str
   return digest.digest("hex");
 }
 
-/** Notes between two hashes: few enough to keep, enough to be cheap. */
-const notesEvery = 256;
+/** Numbers between two hashes: few enough to keep, enough to be cheap. */
+const numbersEvery = 512;
+/** Among the numbers: here a text was noted. */
+const textMark = -1;
 
 /** A digest of everything that was folded and of what came of it, at the cost of hashing each note once. */
 export class Trace {
   #hash = "";
-  #notes: string[] = [];
+  readonly #numbers = new Float64Array(numbersEvery);
+  #used = 0;
+  #texts: string[] = [];
+  /** Whose records are noted by their number alone. */
+  #source = "";
 
-  note(note: string): void {
-    this.#notes.push(note);
-    if (this.#notes.length >= notesEvery) this.#roll();
+  entry(entry: Entry): void {
+    const sequence = sequenceOf(entry);
+    if (sequence === null || entry.source !== this.#source) this.note(sequence === null ? entry.id : entry.source);
+    if (sequence === null) return;
+    this.#source = entry.source;
+    this.number(sequence);
+  }
+
+  note(text: string): void {
+    this.#texts.push(text);
+    this.number(textMark);
+  }
+
+  number(number: number): void {
+    this.#numbers[this.#used] = number;
+    this.#used += 1;
+    if (this.#used === numbersEvery) this.#roll();
   }
 
   #roll(): void {
-    this.#hash = createHash("sha256")
-      .update(`${this.#hash}\n${this.#notes.join("\n")}`)
-      .digest("hex");
-    this.#notes = [];
+    const numbers = this.#numbers.subarray(0, this.#used);
+    const texts = JSON.stringify([this.#hash, this.#texts]);
+    this.#hash = createHash("sha256").update(numbers).update(texts).digest("hex");
+    this.#used = 0;
+    this.#texts = [];
   }
 
   digest(): string {
@@ -58,16 +81,19 @@ export class Trace {
   }
 
   kept(): KeptTrace {
-    return { hash: this.#hash, notes: this.#notes };
+    const numbers = [...this.#numbers.subarray(0, this.#used)];
+    return { hash: this.#hash, source: this.#source, numbers, texts: this.#texts };
   }
 
-  restore({ hash, notes }: KeptTrace): void {
-    this.#hash = hash;
-    this.#notes = [...notes];
+  restore({ hash, source, numbers, texts }: KeptTrace): void {
+    [this.#hash, this.#source, this.#used, this.#texts] = [hash, source, numbers.length, [...texts]];
+    this.#numbers.set(numbers);
   }
 }
 
 export interface KeptTrace {
   readonly hash: string;
-  readonly notes: readonly string[];
+  readonly source: string;
+  readonly numbers: readonly number[];
+  readonly texts: readonly string[];
 }

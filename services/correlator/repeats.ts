@@ -49,7 +49,7 @@ export class Repeats {
 }
 
 /** @returns of an id `<source>/s/<16 digits>`: the number; null for any other */
-function sequenceOf({ id, source }: Entry): number | null {
+export function sequenceOf({ id, source }: Entry): number | null {
   const from = source.length + 3;
   if (id.length !== from + digits) return null;
   let sequence = 0;

@@ -12,18 +12,17 @@ import {
   type EntryOf,
   isIn,
   type KeptTimeline,
-  lose,
   mayMove,
   openSteps,
-  type SessionState,
   toPart,
 } from "./commands.ts";
 import { makeStep } from "./compact.ts";
 import type { ContentEvidence } from "./content.ts";
 import type { Trace } from "./digest.ts";
 import type { Lineage } from "./lineage.ts";
-import { isLasting, isLive, resources, type Step, type StepEffect, seenBy } from "./step.ts";
+import { isLasting, resources, type Step, type StepEffect, seenBy } from "./step.ts";
 import type { Steps } from "./steps.ts";
+import { Unfinished } from "./unfinished.ts";
 
 const nothing: readonly never[] = [];
 const nothingDecided: Decided = { step: null, isUnasked: false };
@@ -33,13 +32,9 @@ export class Timeline {
   readonly #lineage: Lineage;
   readonly #content: ContentEvidence;
   readonly #trace: Trace;
-  readonly #commands = new Map<string, CommandState>();
-  /** By source, by session. */
-  readonly #sessions = new Map<string, Map<string, SessionState>>();
+  readonly #unfinished = new Unfinished();
   /** Steps that moved data and may still be withdrawn. */
   readonly #pending = new Set<Step>();
-  /** Steps that are not known to be finished, what comes to their places until then counts for them. */
-  readonly #running = new Set<Step>();
   /** Steps that something came to after they had begun → where that was last. */
   readonly #grown = new Map<Step, number>();
 
@@ -52,33 +47,34 @@ export class Timeline {
 
   /** Another source has said the command: what this one says of it is not heard, or one gateway could undo what another did. */
   isForeign({ source, subject }: Asking | EntryOf<"command.finished">): boolean {
-    const state = this.#commands.get(subject.command ?? "");
+    const state = this.#unfinished.of(subject.command);
     return state !== undefined && state.source !== source;
   }
 
   /** The step that an intent would be; nothing advances. */
   intend(entry: EntryOf<"command.intended">, at: number): Step {
-    const state = this.#commands.get(entry.subject.command ?? "") ?? this.#begin(entry);
+    const state = this.#unfinished.of(entry.subject.command) ?? this.#unfinished.begin(entry);
     state.commits = entry.data.commits;
     return this.#make(entry, at, entry.data, this.#effectsOf(entry, state));
   }
 
   /** An intent was answered allow, or a decision read: the step counts from its own place on. @returns places that may have gained tags */
   allow(step: Step): readonly string[] {
-    const state = this.#commands.get(step.command);
+    const state = this.#unfinished.of(step.command);
     if (state === undefined || step.effects.length === 0) return [];
+    this.#unfinished.leave(state);
     state.step = step;
     return this.#add(step);
   }
 
   decide(entry: EntryOf<"command.decided">, at: number): Decided {
-    const state = this.#commands.get(entry.subject.command ?? "") ?? this.#begin(entry);
+    const state = this.#unfinished.of(entry.subject.command) ?? this.#unfinished.begin(entry);
     if (state.source !== entry.source) return nothingDecided;
     const { ruling } = entry.data;
     state.decided = true;
     if (ruling !== "allow" && ruling !== "mask") {
       if (state.step !== null) this.#withdraw(state.step, () => true);
-      this.#forget(state);
+      this.#unfinished.forget(state);
       return nothingDecided;
     }
     const inFlight = state.step;
@@ -90,7 +86,7 @@ export class Timeline {
 
   /** Tags that another engine told: they come with the command that brought them, and go with it. */
   hear({ subject, data }: EntryOf<"resource.tagged">, at: number): void {
-    const step = this.#commands.get(subject.command ?? "")?.step ?? null;
+    const step = this.#unfinished.of(subject.command)?.step ?? null;
     const gained = this.#lineage.hear(data, at, step);
     if (gained.length > 0 && step !== null) this.#pending.add(step);
     this.#grow(gained, at);
@@ -98,7 +94,7 @@ export class Timeline {
 
   /** Values that it shows or brings were said after it was decided. @returns its step */
   content(entry: EntryOf<"content.shown" | "content.brought">): Step | null {
-    const state = this.#commands.get(entry.subject.command ?? "");
+    const state = this.#unfinished.of(entry.subject.command);
     if (state !== undefined && state.source !== entry.source) return null;
     const fields = this.#content.take(entry);
     const step = state?.step ?? null;
@@ -111,7 +107,7 @@ export class Timeline {
   /** @returns the step of which more is known now; null when there is none, or it had finished before */
   finish(entry: EntryOf<"command.finished">, at: number): Step | null {
     const { data, source } = entry;
-    const state = this.#commands.get(entry.subject.command ?? "");
+    const state = this.#unfinished.of(entry.subject.command);
     if (state !== undefined && state.source !== source) return null;
     const step = state?.step ?? null;
     const isFirst = step?.late === null;
@@ -134,7 +130,7 @@ export class Timeline {
       (step.commit || !step.effects.some(({ effect }) => isLasting(effect)))
     ) {
       step.settled = data.outcome !== "unknown";
-      this.#forget(state);
+      this.#unfinished.forget(state);
     }
     return isFirst ? step : null;
   }
@@ -142,7 +138,6 @@ export class Timeline {
   /** Nothing comes to it any more. */
   #end(step: Step, at: number): void {
     step.finishedAt = at;
-    this.#running.delete(step);
     this.#lineage.close(step);
   }
 
@@ -154,15 +149,15 @@ export class Timeline {
   }
 
   #undo(command: string, source: string): void {
-    const state = this.#commands.get(command);
+    const state = this.#unfinished.of(command);
     if (state?.source !== source) return;
     const { step } = state;
     if (step?.undoable && !step.opaque && !step.commit) this.#withdraw(step, ({ effect }) => isLasting(effect));
-    this.#forget(state);
+    this.#unfinished.forget(state);
   }
 
   #last(command: string, source: string, at: number): void {
-    const state = this.#commands.get(command);
+    const state = this.#unfinished.of(command);
     if (state?.source !== source) return;
     const { step } = state;
     if (step && !step.settled) {
@@ -170,40 +165,29 @@ export class Timeline {
       this.#pending.delete(step);
       this.#lineage.last(step, at);
     }
-    this.#forget(state);
+    this.#unfinished.forget(state);
   }
 
   /** A gateway started again: what it had not decided never ran; what it had not finished nobody knows. */
   restart(source: string, at: number): void {
-    for (const session of this.#sessions.get(source)?.values() ?? [])
-      for (const state of session.commands) {
-        if (state.step !== null && !state.decided) this.#withdraw(state.step, () => true);
-        lose(state, at);
-        this.#commands.delete(state.command);
-      }
-    this.#sessions.delete(source);
+    this.#unfinished.restart(source, at, ({ step, decided }) => {
+      if (step !== null && !decided) this.#withdraw(step, () => true);
+    });
   }
 
   close({ source, subject }: EntryOf<"session.closed">, at: number): void {
-    const sessions = this.#sessions.get(source);
-    for (const state of sessions?.get(subject.session ?? "")?.commands ?? []) {
-      lose(state, at);
-      this.#commands.delete(state.command);
-    }
-    sessions?.delete(subject.session ?? "");
+    this.#unfinished.close(source, subject.session ?? "", at);
     if (subject.session !== undefined) this.#lineage.endSession(subject.session, at);
   }
 
   /** Where the oldest command began of which something may still come; `at` when there is none. */
   oldest(at: number): number {
-    let oldest = at;
-    for (const { step } of this.#commands.values()) if (step !== null) oldest = Math.min(oldest, step.at);
-    return oldest;
+    return this.#unfinished.oldest(at);
   }
 
   /** Forgets what no window reaches any more. */
   drop(beforeMs: number): void {
-    for (const step of this.#running) if (step.atMs < beforeMs) this.#running.delete(step);
+    this.#unfinished.drop(beforeMs);
     for (const step of this.#grown.keys()) if (step.atMs < beforeMs) this.#grown.delete(step);
   }
 
@@ -233,45 +217,38 @@ export class Timeline {
   }
 
   facts(): string[] {
-    const states = [...this.#commands].map(
-      ([command, { decided, step }]) => `${command} ${decided} ${step?.at ?? "-"} ${step?.settled ?? "-"}`,
-    );
-    return states.sort();
+    return this.#unfinished.facts();
   }
 
   #add(step: Step): readonly string[] {
     const gained = step.effects.some(({ effect }) => mayMove(effect)) ? this.#lineage.add(step) : nothing;
     if (gained.length > 0) this.#pending.add(step);
     this.#steps.add(step, this.#pending.size > 0 && step.lineage.length > 0);
-    this.#running.add(step);
     this.#note("+", step);
     this.#grow(gained, step.at);
     return gained;
   }
 
   #note(what: string, { at, hits, lineage }: Step): void {
-    this.#trace.note(`${what}${at} ${hits.join(" ")} ${lineage.join(" ")}`);
+    this.#trace.number(at);
+    if (what !== "+" || hits.length + lineage.length > 0)
+      this.#trace.note(`${what} ${hits.join(" ")} ${lineage.join(" ")}`);
   }
 
   kept(): KeptTimeline {
-    const states = [...this.#commands.values()];
-    const sessions = [...this.#sessions].map(([source, ofSource]) => [source, [...ofSource.values()]] as const);
-    return { states, sessions, pending: [...this.#pending], running: [...this.#running], grown: [...this.#grown] };
+    return { unfinished: this.#unfinished.kept(), pending: [...this.#pending], grown: [...this.#grown] };
   }
 
-  restore({ states, sessions, pending, running, grown }: KeptTimeline): void {
-    for (const state of states) this.#commands.set(state.command, state);
-    for (const [source, ofSource] of sessions)
-      this.#sessions.set(source, new Map(ofSource.map((one) => [one.name, one])));
+  restore({ unfinished, pending, grown }: KeptTimeline): void {
+    this.#unfinished.restore(unfinished);
     for (const step of pending) this.#pending.add(step);
-    for (const step of running) this.#running.add(step);
     for (const [step, at] of grown) this.#grown.set(step, at);
   }
 
   /** What runs sees what comes to its places. */
   #grow(gained: readonly string[], at: number): void {
     if (gained.length === 0) return;
-    for (const step of this.#running) {
+    for (const step of this.#unfinished.running()) {
       if (!resources(step, "touches").some((name) => gained.some((place) => overlaps(name, place)))) continue;
       this.#grown.set(step, at);
       this.tag(step);
@@ -289,7 +266,6 @@ export class Timeline {
     step.lineage = this.#lineage.taggedAt(resources(step, "touches"), seenBy(step)).members;
     this.#steps.refresh(step);
     this.#note("-", step);
-    if (!isLive(step)) this.#running.delete(step);
     if (moved) this.#retag(step);
   }
 
@@ -308,7 +284,11 @@ export class Timeline {
   #effectsOf(entry: Asking, state: CommandState): StepEffect[] {
     const { data, subject } = entry;
     const command = subject.command ?? "";
-    const own = data.effects.map((effect) => toPart(effect, command, nothing));
+    const [only] = data.effects;
+    const own: StepEffect[] =
+      only !== undefined && data.effects.length === 1
+        ? [toPart(only, command, nothing)]
+        : data.effects.map((effect) => toPart(effect, command, nothing));
     // The facts of a COMMIT are the sum of what it makes lasting: each effect counts once, with its approval.
     const isSum = data.transaction.kind === "commit" && (state.commits?.length ?? 0) > 0;
     if (state.commits?.length === 0) return own;
@@ -327,7 +307,7 @@ export class Timeline {
 
   /** Of a command inside a transaction; what is forgotten may have been anything. */
   #detailsOf(command: string): NonNullable<StepEffect["details"]> {
-    return this.#commands.get(command)?.step?.details ?? unknown;
+    return this.#unfinished.of(command)?.step?.details ?? unknown;
   }
 
   #make(entry: Asking, at: number, facts: CommandFacts, effects: readonly StepEffect[]): Step {
@@ -358,31 +338,5 @@ export class Timeline {
     this.#look(step);
     this.#steps.match(step);
     return step;
-  }
-
-  #begin({ source, subject }: Asking): CommandState {
-    const { command = "", session: name = "" } = subject;
-    let ofSource = this.#sessions.get(source);
-    if (ofSource === undefined) {
-      ofSource = new Map();
-      this.#sessions.set(source, ofSource);
-    }
-    let session = ofSource.get(name);
-    if (session === undefined) {
-      session = { name, commands: new Set() };
-      ofSource.set(name, session);
-    }
-    const state: CommandState = { command, session, source, commits: null, decided: false, step: null };
-    this.#commands.set(command, state);
-    session.commands.add(state);
-    return state;
-  }
-
-  /** What is known of a session whose commands are all over is nothing. */
-  #forget(state: CommandState): void {
-    const { command, session, source } = state;
-    this.#commands.delete(command);
-    session.commands.delete(state);
-    if (session.commands.size === 0) this.#sessions.get(source)?.delete(session.name);
   }
 }
