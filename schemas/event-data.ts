@@ -229,6 +229,7 @@ export interface EventData {
       | "clock.jumped"
       | "correlator.differs"
       | "log.gap"
+      | "function.undescribed"
       | "target.bypassed"
       | "chain.weak"
       | "pipeline.proposed"

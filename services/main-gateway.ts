@@ -24,6 +24,7 @@ import { PolicyInForce, readPolicyFiles } from "./main-policy.ts";
 import { openReaders, type Readers } from "./main-readers.ts";
 import { createReload } from "./main-reload.ts";
 import { openSketchKeys, type SketchKeys } from "./main-sketch-keys.ts";
+import { VoidSummaries } from "./main-summaries.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
 
 const tickMs = 1_000;
@@ -32,12 +33,16 @@ export async function runGateway(config: Config, around: Surroundings, operating
   const files = await readPolicyFiles(config);
   const feed = new Feed(config.tenant as Tenant, files.catalog);
   const inForce = new PolicyInForce(files, ({ catalog }) => feed.tags.useCatalog(catalog), engineVersion);
-  const readers = openReaders(config, around);
+  const voids = new VoidSummaries(around.now);
+  const readers = openReaders(config, around, {
+    summaries: () => inForce.files.catalog.functions,
+    voided: (target, found) => voids.take(target, found),
+  });
   const open = config.log === undefined ? openOwnLog : openFollowedLog;
   let log: GatewayLog | null = null;
   try {
     log = await open({ config, files, inForce, feed, readers, around });
-    return await serve({ config, inForce, around, operating, feed, readers, log });
+    return await serve({ config, inForce, around, operating, feed, readers, log, voids });
   } catch (error) {
     await log?.close();
     await readers.close();
@@ -53,6 +58,7 @@ interface GatewayParts {
   readonly feed: Feed;
   readonly readers: Readers;
   readonly log: GatewayLog;
+  readonly voids: VoidSummaries;
 }
 
 async function serve(parts: GatewayParts): Promise<Process> {
@@ -95,7 +101,7 @@ async function serve(parts: GatewayParts): Promise<Process> {
     fault: around.fault,
     now: around.now,
   });
-  const stopTicking = tick([log, gate, sketchKeys], around);
+  const stopTicking = tick([log, gate, sketchKeys, { tick: () => parts.voids.tell(appender) }], around);
   const reload = createReload({ config, inForce, appender, notes: operating.notes, engine: engineVersion });
   watchGateway({ config, counts, operating, feed, readers, log, entry, inForce, reload, now: around.now });
   return {

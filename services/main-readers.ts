@@ -2,10 +2,12 @@
 import { readFile } from "node:fs/promises";
 import type { Config, TargetConfig } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
+import type { FunctionSummary } from "../schemas/function-summary.ts";
 import { credentialFor } from "./gateway/credentials.ts";
 import type { Reader } from "./gateway/effects/reader.ts";
 import { Definitions } from "./gateway/postgres/definitions.ts";
 import { createReader, type TargetReader } from "./gateway/postgres/read-target.ts";
+import type { VoidSummary } from "./main-summaries.ts";
 import type { Surroundings } from "./main-surroundings.ts";
 
 export interface Readers {
@@ -25,7 +27,13 @@ export interface Readers {
 /** Definitions that were made behind the gateway's back are seen within this time. */
 const refreshMs = 30_000;
 
-export function openReaders(config: Config, { fault, now }: Surroundings): Readers {
+/** What the catalog in force says of functions, and who hears which of it does not hold. */
+export interface Describing {
+  readonly summaries: () => readonly FunctionSummary[];
+  readonly voided: (target: string, found: readonly VoidSummary[]) => void;
+}
+
+export function openReaders(config: Config, { fault, now }: Surroundings, describing: Describing): Readers {
   const readers = new Map<string, TargetReader>();
   const definitions = new Map(config.targets.map(({ name }) => [name, new Definitions()]));
   const opening = new Map<string, Promise<TargetReader>>();
@@ -33,7 +41,11 @@ export function openReaders(config: Config, { fault, now }: Surroundings): Reade
   const open = async (name: string): Promise<TargetReader> => {
     const target = targets.get(name);
     if (!target) throw new ThroughlineError("target.unknown", `no target has the name ${name}`);
-    const reader = await createReader({ ...(await accountOf(target)), now });
+    const reader = await createReader({
+      ...(await accountOf(target)),
+      ...{ now, summaries: describing.summaries },
+      voided: (found) => describing.voided(name, found),
+    });
     readers.set(name, reader);
     return reader;
   };
@@ -66,7 +78,7 @@ export function openReaders(config: Config, { fault, now }: Surroundings): Reade
   };
 }
 
-async function accountOf(target: TargetConfig) {
+export async function accountOf(target: TargetConfig) {
   const { user, password } = await credentialFor(target, target.catalogAccount);
   const at = target.address.lastIndexOf(":");
   const ca = target.caFile ? await readFile(target.caFile, "utf8") : undefined;

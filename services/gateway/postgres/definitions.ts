@@ -5,7 +5,8 @@
  * them is read only when it has been committed or undone, as PostgreSQL's own locks would have it.
  *
  * Waits are bounded: two sessions that wait for each other, one here and one at the target, are told so.
- * It cannot see definitions made behind the gateway's back, or by code that nobody has read (opaque).
+ * It cannot see definitions made behind the gateway's back, or by code that nobody has read (opaque): such code could
+ * replace a described function while that runs.
  */
 import type { Reading, ResourceUri } from "../../../schemas/command.ts";
 import { overlap } from "./rows.ts";
@@ -151,18 +152,21 @@ export class Party {
 
 /** Names that change what they mean: not those of temporary things, which are nobody else's, nor of how data is kept. */
 function definedBy({ effects, changes, statements, opaque }: Reading): ResourceUri[] {
-  if (opaque !== null || !changes.includes("definitions") || statements.every((tag) => keepsMeaning.has(tag)))
-    return [];
-  return effects
+  if (!changes.includes("definitions") || statements.every((tag) => keepsMeaning.has(tag))) return [];
+  const defined = effects
     .filter((effect) => effect.operation === "define")
-    .flatMap(({ writes, renames }) => [...writes, ...(renames ?? []).flat()])
-    .filter((uri) => !/^[^/]*\/pg_temp[.#]/.test(uri));
+    .flatMap(({ writes, renames }) => [...writes, ...(renames ?? []).flat()]);
+  // What is made of code that runs later is opaque, but its name is known: who has described it must not run another.
+  return opaque === null
+    ? defined.filter((uri) => !/^[^/]*\/pg_temp[.#]/.test(uri))
+    : defined.filter((uri) => /^[^/]*\/pg_function\./.test(uri));
 }
 
 function uses(reading: Reading, defined: readonly ResourceUri[], searchPath: readonly string[]): boolean {
   // What cannot be read could use anything; it is held or permitted as such, and waits for nobody.
   if (reading.opaque !== null || defined.length === 0) return false;
   const touched = touchedBy(reading);
+  for (const name of reading.summaries ?? []) touched.add(name);
   const bare = new Set([...touched].map((uri) => relationOf(uri)?.name ?? ""));
   return defined.some((uri) => {
     const relation = relationOf(uri);
@@ -173,7 +177,8 @@ function uses(reading: Reading, defined: readonly ResourceUri[], searchPath: rea
 
 const keepsMeaning = new Set(["CREATE INDEX", "CREATE STATISTICS", "CREATE STATS"]);
 
-function touchedBy(reading: Reading): ReadonlySet<ResourceUri> {
+/** Functions are not among them: using one takes no lock at the target. */
+function touchedBy(reading: Reading): Set<ResourceUri> {
   const touched = new Set<ResourceUri>([...reading.shows, ...reading.reveals]);
   for (const { reads, writes } of reading.effects) for (const uri of [...reads, ...writes]) touched.add(uri);
   return touched;
