@@ -275,6 +275,8 @@ export const approvalDetailSchema = closed({
   ...approvalInfoSchema.properties,
   text: nullable(text("The exact text that would run; null when its key was erased or you may not read it")),
   parameters: nullable(Type.Array(nullable(Type.String()))),
+  /** The pipeline that was proposed after this approval and others like it. */
+  proposal: Type.Optional(closed({ proposal: Type.String(), pipeline: Type.String(), state: Type.String() })),
 });
 export type ApprovalDetail = Static<typeof approvalDetailSchema>;
 

@@ -11,7 +11,7 @@ import { loadPolicy } from "../infra/policy/cedar.ts";
 import { expectFits, type PolicyChange, PolicyParts, type WholePolicy } from "../infra/policy/packed.ts";
 import type { Policy } from "../infra/policy/policy.ts";
 import { loadRules } from "../infra/rules/load.ts";
-import { expectDeclared, loadPipelines } from "../infra/rules/pipeline.ts";
+import { expectDeclared, loadPipelines, type Pipeline } from "../infra/rules/pipeline.ts";
 import type { RuleSet } from "../infra/rules/rule-set.ts";
 import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
@@ -21,6 +21,7 @@ export interface PolicyFiles {
   readonly catalog: Catalog;
   readonly policy: Policy;
   readonly rules: RuleSet;
+  readonly pipelines: readonly Pipeline[];
   /** As `policy.changed` carries them: `policy.cedar`, `catalog.yaml`, `rules/<file>`, `pipelines.yaml` if there is one. */
   readonly texts: Record<string, string>;
   readonly digest: string;
@@ -49,9 +50,10 @@ function compiled(texts: Record<string, string>, at: Pick<Config, "policy" | "ca
   const names = Object.keys(texts).filter((name) => name.startsWith("rules/"));
   const rules = loadRules(names.map((name) => ({ name: join(at.rules, basename(name)), text: texts[name] ?? "" })));
   const beside = join(dirname(at.catalog), "pipelines.yaml");
-  expectDeclared(rules, loadPipelines(texts["pipelines.yaml"] ?? "", beside));
+  const pipelines = loadPipelines(texts["pipelines.yaml"] ?? "", beside);
+  expectDeclared(rules, pipelines);
   const digest = createHash("sha256").update(JSON.stringify(texts)).digest("hex");
-  return { catalog, policy, rules, texts, digest };
+  return { catalog, policy, rules, pipelines, texts, digest };
 }
 
 const inTheLog = { policy: "policy.cedar", catalog: "catalog.yaml", rules: "rules" };

@@ -43,6 +43,7 @@ export async function runStore(config: Config, around: Surroundings, operating: 
     appender: speaking,
     grantKeys: await openGrantKeysFor(config),
     policy: () => inForce.files.policy,
+    inForce: () => inForce.files,
     hear(entry) {
       inForce.fold(entry);
       told.hear(entry);

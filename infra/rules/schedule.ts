@@ -48,6 +48,16 @@ export function windowAt({ startsAt }: Schedule, atMs: number, forMs: number): n
   return null;
 }
 
+/** Minutes looked ahead: a week and a day. */
+const aheadMax = 8 * 1_440;
+
+/** @returns when the next window begins after a moment, milliseconds; null when that is more than eight days off */
+export function startAfter({ startsAt }: Schedule, atMs: number): number | null {
+  const now = Math.floor(atMs / 60_000);
+  for (let minute = now + 1; minute <= now + aheadMax; minute += 1) if (startsAt(minute)) return minute * 60_000;
+  return null;
+}
+
 /** `*`, `5`, `1-5`, `*` or a range with `/n`, and several of these with commas. */
 function numbersOf(word: string, [name, least, most]: (typeof fields)[number]): Set<number> {
   const found = new Set<number>();

@@ -27,7 +27,7 @@ import { blockRoutes } from "./blocks.ts";
 import { Callers } from "./caller.ts";
 import { chainRoutes } from "./chains.ts";
 import { Courier } from "./courier.ts";
-import type { Desk } from "./desk.ts";
+import type { Desk, InForce } from "./desk.ts";
 import { exportRoutes } from "./export.ts";
 import { grantRoutes } from "./grants.ts";
 import { createHttp, type Http } from "./http.ts";
@@ -56,6 +56,7 @@ export interface ApiParts {
   readonly grantKeys: Pick<GrantKeys, "newGrantId" | "secretOf">;
   /** The policy in force. */
   readonly policy: () => Policy;
+  readonly inForce: () => InForce;
   readonly tokens: Tokens;
   /** Opened when the first person logs in, so that the api starts without the identity provider. */
   readonly openFlows: () => Promise<TokenFlows>;
@@ -103,7 +104,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   state.onBatch(() => alarm.ring(state.position));
   const permits = new Permits(parts.policy, now);
   const newId = () => randomBytes(10).toString("hex");
-  const desk: Desk = { state, permits, reads: new Reads(state, now), now, newId };
+  const desk: Desk = { state, permits, reads: new Reads(state, now), inForce: parts.inForce, now, newId };
   const origin = new URL(config.api.url).origin;
   const logins = loginEvents(parts, permits);
   const callers = new Callers({
@@ -216,7 +217,7 @@ function kept<T>(open: () => Promise<T>): () => Promise<T> {
 
 function courierTo(receiver: WebhookReceiver, { config, log, appender, now, wait, onFault }: ApiParts): Courier {
   const url = (alert: Alert): string => {
-    const page = alert.kind === "approval.asked" ? "approvals" : "chains";
+    const page = pageOf(alert.kind);
     return `${config.api.url.replace(/\/$/, "")}/${page}/${encodeURIComponent(alert.about)}`;
   };
   return new Courier({
@@ -232,6 +233,11 @@ function courierTo(receiver: WebhookReceiver, { config, log, appender, now, wait
     wait,
     fault: onFault,
   });
+}
+
+function pageOf(kind: Alert["kind"]): string {
+  if (kind === "approval.asked") return "approvals";
+  return kind.startsWith("pipeline.") ? "pipelines" : "chains";
 }
 
 async function openText({ keys, blobs }: ApiParts, keyId: string, sealed: Sealed): Promise<string | null> {

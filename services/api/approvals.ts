@@ -18,6 +18,7 @@ import type { Sealed } from "../../schemas/event-data.ts";
 import { closed, Type } from "../../schemas/shape.ts";
 import type { Approval } from "./asked.ts";
 import { type Desk, subjectOfCaller } from "./desk.ts";
+import { stateOf } from "./pipelines.ts";
 import { type Caller, type Route, route } from "./route.ts";
 
 export interface ApprovalParts {
@@ -213,7 +214,14 @@ async function detail(desk: Desk, parts: ApprovalParts, caller: Caller, id: stri
   const clear = (sealed: Sealed | null | undefined) =>
     sealed && approval.keyId !== null ? parts.openText(approval.keyId, sealed) : null;
   const values = await clear(parameters);
-  return { ...info, text: await clear(text), parameters: values ? (JSON.parse(values) as (string | null)[]) : null };
+  const proposed = desk.state.proposals.ofApproval(id);
+  const { proposal = "", pipeline = "" } = proposed?.said ?? {};
+  return {
+    ...info,
+    text: await clear(text),
+    parameters: values ? (JSON.parse(values) as (string | null)[]) : null,
+    ...(proposed === null ? {} : { proposal: { proposal, pipeline, state: stateOf(proposed) } }),
+  };
 }
 
 function fingerprint(info: ApprovalInfo): string {

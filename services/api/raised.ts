@@ -144,12 +144,31 @@ function alertFor(entry: Entry): Alert | null {
     const sentence = `${sessions.length} session(s) at ${entry.subject.target ?? "a target"} did not come through the gateway`;
     return alertOf("target.bypassed", entry.id, "high", "Target reached round the gateway", sentence);
   }
+  if (entry.type === "pipeline.proposed") {
+    const { proposal, sentence } = entry.data;
+    return alertOf("pipeline.proposed", proposal, "low", "A pipeline is proposed", sentence);
+  }
+  if (entry.type === "pipeline.ran" && (entry.data.outcome === "missed" || entry.data.outcome === "unfinished")) {
+    const { pipeline, startedMs, endedMs, why } = entry.data;
+    const window = `${utc(startedMs)} to ${utc(endedMs)} UTC`;
+    const sentence = `${pipeline} did not run from ${window}: ${why}.`;
+    return alertOf(
+      "pipeline.missed",
+      pipeline,
+      "medium",
+      "A pipeline did not run",
+      sentence,
+      `${pipeline} ${startedMs}`,
+    );
+  }
   if (entry.type === "log.gap") {
     const sentence = `${entry.data.count} record(s) of ${entry.data.source} are missing`;
     return alertOf("log.gap", entry.id, "high", "Records are missing", sentence);
   }
   return null;
 }
+
+const utc = (ms: number): string => new Date(ms).toISOString().slice(0, 16).replace("T", " ");
 
 /** @param once what must be the same for two to be one alert */
 function alertOf(

@@ -52,6 +52,8 @@ const folded = new Set<EventType>([
   "pipeline.proposed",
   "pipeline.accepted",
   "pipeline.withdrawn",
+  "pipeline.declined",
+  "pipeline.ran",
 ]);
 
 /** Hears every folded entry too, in order, with its place in the log. */

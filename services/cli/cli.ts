@@ -9,6 +9,7 @@ import { Command, CommanderError } from "commander";
 import { acknowledgeAlert, giveUpAlert, listAlerts, resolveAlert } from "./alerts.ts";
 import { answerApproval, listApprovals, showApproval } from "./approvals.ts";
 import { liftBlock, listBlocks, type PlaceOptions, placeBlock } from "./blocks.ts";
+import { type FunctionsOptions, listFunctions } from "./catalog.ts";
 import { listChains, showChain } from "./chains.ts";
 import { type ConnectOptions, connect } from "./connect.ts";
 import type { Context } from "./context.ts";
@@ -20,7 +21,7 @@ import { addLink, listLinks, rejectLink, showLink } from "./links.ts";
 import { apiOf, type LoginOptions, login } from "./login.ts";
 import { checkConfig, up } from "./machine.ts";
 import type { CliParts } from "./parts.ts";
-import { acceptPipeline, listPipelines, showProposal, withdrawPipeline } from "./pipelines.ts";
+import { acceptPipeline, declinePipeline, listPipelines, showProposal, withdrawPipeline } from "./pipelines.ts";
 import { replay } from "./replay.ts";
 import {
   type ExplainOptions,
@@ -33,7 +34,7 @@ import {
 } from "./rules.ts";
 import { addSources, initSources, type MemberOptions, retireSources, rotateKeys, showStanding } from "./sources.ts";
 import { rebuildStore } from "./store.ts";
-import { timeline } from "./timeline.ts";
+import { filterNames, timeline } from "./timeline.ts";
 import { type VerifyOptions, verify } from "./verify.ts";
 
 type Start = () => Context;
@@ -110,21 +111,6 @@ function accessCommands(program: Command, start: Start): void {
     .option("--service-file <file>", "pg_service.conf that connect wrote (default: the one psql reads)")
     .action((target: string, options: DisconnectOptions) => disconnect(start(), target, options));
 }
-
-const filterNames = [
-  ["identity", "identity key, issuer|subject"],
-  ["account", "account on the target"],
-  ["target", "target"],
-  ["session", "session id"],
-  ["task", "task id"],
-  ["command", "command id"],
-  ["grant", "grant id"],
-  ["resource", "resource, orders/public.customers#email"],
-  ["chain", "chain id"],
-  ["type", "event type, command.held"],
-  ["ruling", "allow, mask, hold or block"],
-  ["text", "words of the command's text"],
-] as const;
 
 function timelineCommand(program: Command, start: Start): void {
   const command = program.command("timeline").description("what happened, across accounts, newest last");
@@ -257,11 +243,15 @@ function pipelineCommands(program: Command, start: Start): void {
     .option("--file <file>", "the text as you changed it")
     .requiredOption("--reason <why>", "why it is legitimate; recorded")
     .action((id: string, options: { reason: string; file?: string }) => acceptPipeline(start(), id, options));
-  pipelines
-    .command("withdraw <id>")
-    .description("end what was accepted")
-    .requiredOption("--reason <why>", "recorded")
-    .action((id: string, options: { reason: string }) => withdrawPipeline(start(), id, options.reason));
+  for (const [word, description, act] of [
+    ["decline <id>", "nobody shall accept this proposal", declinePipeline],
+    ["withdraw <id>", "end what was accepted", withdrawPipeline],
+  ] as const)
+    pipelines
+      .command(word)
+      .description(description)
+      .requiredOption("--reason <why>", "recorded")
+      .action((id: string, options: { reason: string }) => act(start(), id, options.reason));
 }
 
 function linkCommands(program: Command, start: Start): void {
@@ -346,6 +336,14 @@ function sourceCommands(program: Command, start: Start): void {
 }
 
 function offlineCommands(program: Command, start: Start): void {
+  program
+    .command("catalog")
+    .description("the catalog of tags and of functions that are described")
+    .command("functions [part]")
+    .description("functions of the targets with the digest that a summary of each is bound to")
+    .option("--config <file>", "the configuration", "throughline.yaml")
+    .option("--target <name>", "only this target")
+    .action((part: string | undefined, options: FunctionsOptions) => listFunctions(start(), part ?? null, options));
   const rules = program.command("rules").description("chain rules, without a running Throughline");
   rules
     .command("test [files...]")

@@ -12,16 +12,24 @@ export async function listPipelines(context: Context): Promise<void> {
   const { terminal } = context.parts;
   tell(context, { pipelines }, () =>
     pipelines.length === 0
-      ? ["No pipeline has been proposed."]
+      ? ["No pipeline is declared, and none has been proposed."]
       : table<PipelineInfo>(
           terminal,
           [
-            { head: "PROPOSED", cell: (p) => localTime(p.proposedAtMs), paint: (cell) => paint(terminal, "dim", cell) },
+            {
+              head: "PROPOSED",
+              cell: (p) => (p.proposedAtMs === null ? "in a file" : localTime(p.proposedAtMs)),
+              paint: (cell) => paint(terminal, "dim", cell),
+            },
             { head: "STATE", cell: (p) => p.state },
             { head: "PROPOSAL", cell: (p) => p.proposal },
             { head: "RULE", cell: (p) => p.rule },
-            { head: "APPROVED", cell: (p) => `${p.times} times by ${p.approvers.map(({ name }) => name).join(", ")}` },
+            { head: "APPROVED", cell: approvedWords },
             { head: "ACCEPTED BY", cell: (p) => p.accepted?.by.name ?? "" },
+            {
+              head: "LAST WINDOW",
+              cell: (p) => (p.last === null ? "" : `${p.last.outcome} ${localTime(p.last.startedMs)}`),
+            },
           ],
           pipelines,
         ),
@@ -55,9 +63,18 @@ export async function acceptPipeline(
   done(context, info, `Runs of ${info.pipeline} are no chain of ${info.rule} from its next window on.`);
 }
 
+export async function declinePipeline(context: Context, id: string, reason: string): Promise<void> {
+  const info = await (await context.api()).send("POST", `${pathOf(id)}/decline`, { reason }, pipelineInfoSchema);
+  done(context, info, `${info.pipeline} is declined; nothing of it was ever exempt.`);
+}
+
 export async function withdrawPipeline(context: Context, id: string, reason: string): Promise<void> {
   await (await context.api()).tell("DELETE", pathOf(id), { reason });
   done(context, { proposal: id, withdrawn: true, reason }, `Pipeline ${id} exempts nothing any more.`);
+}
+
+function approvedWords({ times, approvers }: PipelineInfo): string {
+  return times === 0 ? "" : `${times} times by ${approvers.map(({ name }) => name).join(", ")}`;
 }
 
 function unreadable(file: string): (error: unknown) => never {

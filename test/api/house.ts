@@ -9,6 +9,9 @@ import { openGrantKeys } from "../../infra/keys/grant-keys.ts";
 import type { Keys } from "../../infra/keys/keys.ts";
 import type { Log } from "../../infra/log/log.ts";
 import { loadPolicy } from "../../infra/policy/cedar.ts";
+import { loadRules } from "../../infra/rules/load.ts";
+import { loadPipelines } from "../../infra/rules/pipeline.ts";
+import type { RuleFile } from "../../infra/rules/source.ts";
 import type { Store } from "../../infra/store/store.ts";
 import type { Config } from "../../schemas/config.ts";
 import { type Api, createApi } from "../../services/api/api.ts";
@@ -46,6 +49,9 @@ export interface HouseOptions {
   readonly prepare?: (log: MemoryLog) => void;
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly blobs?: Blobs;
+  /** In force, as files. */
+  readonly rules?: readonly RuleFile[];
+  readonly pipelines?: string;
   /** A real log in place of the one in memory. */
   readonly journal?: Log;
 }
@@ -77,6 +83,8 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
   const grantKeys = await openGrantKeys(join(folder, "grant-keys.json"));
   const kept = new Map<string, Uint8Array | null>();
   const rules = { issuer: provider.issuer, audience, groupsClaim: "groups" };
+  const pipelines = loadPipelines(options.pipelines ?? "", "pipelines.yaml");
+  const inForce = { rules: loadRules(options.rules ?? []), pipelines, texts: textsOf(options) };
   const api = await createApi({
     config: configFor(provider.issuer, folder),
     version: "0.0.0",
@@ -87,6 +95,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     blobs: options.blobs ?? noBlobs,
     grantKeys,
     policy: () => policy,
+    inForce: () => inForce,
     tokens: createTokens(rules, Date.now),
     openFlows: () => provider.flows(),
     receivers: options.receivers ?? [],
@@ -112,6 +121,12 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
       if (!options.folder) await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+function textsOf({ rules = [], pipelines = "" }: HouseOptions): Record<string, string> {
+  const catalog = JSON.stringify([{ resource: "orders/public.customers#email", tags: ["pii.email"] }]);
+  const named = Object.fromEntries(rules.map(({ name, text }) => [`rules/${name}`, text]));
+  return { "catalog.yaml": catalog, "pipelines.yaml": pipelines, ...named };
 }
 
 async function inject(api: Api, line: string, body: unknown, headers: Record<string, string>): Promise<Answer> {

@@ -214,5 +214,5 @@ async function filesOf(): Promise<PolicyFiles> {
   const rules = loadRules(Object.entries(texts).map(([name, text]) => ({ name, text })));
   const policy = loadPolicy({ text: policyText, file: "policy.cedar", catalog: catalog.version });
   const yaml = JSON.stringify(catalog.entries);
-  return { catalog, policy, rules, texts: { ...texts, "catalog.yaml": yaml }, digest: "d" };
+  return { catalog, policy, rules, pipelines: [], texts: { ...texts, "catalog.yaml": yaml }, digest: "d" };
 }

@@ -10,7 +10,7 @@ describe("proposed pipelines", () => {
   let house: House;
   const key = (name: string) => `${house.provider.issuer}|${name}`;
   before(async () => {
-    house = await openHouse();
+    house = await openHouse({ pipelines: stringify([report]) });
   });
   after(() => house.close());
 
@@ -35,7 +35,10 @@ describe("proposed pipelines", () => {
     const listed = (await ivan("GET /api/pipelines")).body.pipelines as { proposal: string; state: string }[];
     assert.deepEqual(
       listed.map(({ proposal, state }) => [proposal, state]),
-      [["one", "proposed"]],
+      [
+        ["declared:nightly-report", "declared"],
+        ["one", "proposed"],
+      ],
     );
     assert.equal((await ivan(`POST ${path}`, { reason: "fine" })).status, 403);
     assert.equal((await pia(`POST ${path}`, {})).status, 400);
@@ -69,6 +72,78 @@ describe("proposed pipelines", () => {
     assert.match(text, /You alone approved/);
     const both = propose("both", key("svc"), [key("pia"), key("olga")]);
     assert.equal((await pia(`POST ${both}`, { reason: "Olga knows it too" })).status, 200);
+  });
+
+  it("are declined with a reason, and not accepted any more", async () => {
+    const path = propose("declined", key("svc"), [key("olga")]);
+    const [ivan, pia] = [await house.as("ivan"), await house.as("pia")];
+    assert.equal((await ivan(`POST ${path}/decline`, { reason: "x" })).status, 403);
+    assert.equal((await pia(`POST ${path}/decline`, {})).status, 400);
+    const { body } = await pia(`POST ${path}/decline`, { reason: "this is no pipeline" });
+    assert.equal(body.state, "declined");
+    assert.equal((await pia(`POST ${path}/decline`, { reason: "again" })).status, 409);
+    assert.equal((await pia(`POST ${path}`, { reason: "all the same" })).status, 409);
+    const said = house.types("pipeline.declined").at(-1)?.data;
+    assert.deepEqual([said?.pipeline, said?.reason], ["proposed-declined", "this is no pipeline"]);
+  });
+
+  it("say who may not accept them and why, and are an alert", async () => {
+    const path = propose("mine", key("pia"), [key("olga")]);
+    const [ivan, pia] = [await house.as("ivan"), await house.as("pia")];
+    const own = (await pia(`GET ${path}`)).body;
+    assert.deepEqual([own.mayAccept, own.whyNot], [false, "This pipeline runs as you; somebody else must accept it."]);
+    assert.equal((await ivan(`GET ${path}`)).body.mayAccept, false);
+    const alerts = (await ivan("GET /api/alerts")).body.alerts as { kind: string; about: string }[];
+    assert.ok(alerts.some(({ kind, about }) => kind === "pipeline.proposed" && about === "mine"));
+    assert.equal((await ivan("GET /api/pipelines/none")).status, 404);
+  });
+
+  it("show what came of their windows and which holds name a deviation; a window without a run is an alert", async () => {
+    const ivan = await house.as("ivan");
+    const startedMs = Date.UTC(2026, 0, 1, 2);
+    const about = { pipeline: "nightly-report", commands: 3 };
+    const ran = { ...about, startedMs, endedMs: startedMs + 7_200_000, outcome: "ran" as const, runs: 1, why: "" };
+    const missed = {
+      ...ran,
+      startedMs: startedMs + 86_400_000,
+      endedMs: startedMs + 93_600_000,
+      outcome: "missed" as const,
+      runs: 0,
+      why: "nothing",
+    };
+    for (const data of [ran, missed]) house.log.say("correlator/c", { type: "pipeline.ran", subject: {}, data });
+    const chain = {
+      ...{
+        id: "c1",
+        rule: "chain",
+        title: "A chain",
+        level: "high",
+        mode: "enforce" as const,
+        action: "hold" as const,
+      },
+      ...{ strength: "strong" as const, steps: [], links: [], sentence: "A chain: x." },
+      deviations: [{ pipeline: "nightly-report", why: "step 2 ran statement dddd" }],
+    };
+    const data = { rule: "chain", chain, ruling: "hold" as const };
+    for (let twice = 0; twice < 2; twice += 1)
+      house.log.say("correlator/c", { type: "chain.completed", subject: { command: "k" }, data });
+    const { body } = await ivan("GET /api/pipelines/nightly-report");
+    assert.equal(body.proposal, "declared:nightly-report");
+    assert.deepEqual(
+      (body.windows as { outcome: string }[]).map(({ outcome }) => outcome),
+      ["missed", "ran"],
+    );
+    assert.deepEqual(
+      (body.holds as { chain: string; why: string }[]).map((hold) => [hold.chain, hold.why]),
+      [["c1", "step 2 ran statement dddd"]],
+    );
+    assert.equal((body.declaration as { owner: string }).owner, "data-team");
+    assert.equal(new Date(Number(body.nextMs)).getUTCHours(), 2);
+    const alerts = (await ivan("GET /api/alerts")).body.alerts as { kind: string; sentence: string }[];
+    const told = alerts.filter(({ kind }) => kind === "pipeline.missed").map(({ sentence }) => sentence);
+    assert.deepEqual(told, ["nightly-report did not run from 2026-01-02 02:00 to 2026-01-02 04:00 UTC: nothing."]);
+    const reads = house.types("audit.read").filter(({ data }) => data.what === "pipeline");
+    assert.ok(reads.length > 0);
   });
 
   it("are accepted as somebody changed them, if that is a pipeline of the same name", async () => {

@@ -19,7 +19,16 @@ const olga = { identity: "i|olga", name: "Olga" };
 const pia = { identity: "i|pia", name: "Pia" };
 const proposed: PipelineInfo = {
   ...{ proposal: "p1", pipeline: "proposed-one", rule: "read_transform_delete", text, sentence: "approved 3 times" },
-  ...{ times: 3, approvers: [olga], proposedAtMs: t0, state: "proposed", accepted: null, withdrawn: null },
+  ...{
+    times: 3,
+    approvers: [olga],
+    approvals: ["a"],
+    proposedAtMs: t0,
+    state: "proposed",
+    accepted: null,
+    declined: null,
+  },
+  ...{ withdrawn: null, nextMs: null, last: null, deviations: 0 },
 };
 
 before(async () => {
@@ -34,6 +43,8 @@ before(async () => {
   const inner = desk.parts.fetch;
   const answer = (line: string): unknown => {
     if (line.startsWith("GET")) return { pipelines: [proposed] };
+    if (line.endsWith("/decline"))
+      return { ...proposed, state: "declined", declined: { by: pia, reason: "no", atMs: t0 } };
     return { ...proposed, state: "accepted", accepted: { by: pia, reason: "known", atMs: t0 } };
   };
   const fake: typeof fetch = async (input, init) => {
@@ -80,4 +91,11 @@ test("withdraws what was accepted", async () => {
   const { code } = await desk.run("pipelines", "withdraw", "p1", "--reason", "gone");
   assert.equal(code, 0);
   assert.deepEqual(asked.at(-1), { line: "DELETE /api/pipelines/p1", body: { reason: "gone" } });
+});
+
+test("declines with a reason", async () => {
+  const { code, out } = await desk.run("pipelines", "decline", "p1", "--reason", "not ours");
+  assert.equal(code, 0);
+  assert.match(out, /proposed-one is declined/);
+  assert.deepEqual(asked.at(-1), { line: "POST /api/pipelines/p1/decline", body: { reason: "not ours" } });
 });
