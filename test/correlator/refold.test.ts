@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { playChange, playChangedReplicas } from "./changed-rules.ts";
+import { seeded } from "./dice.ts";
 import { catalog, chainRule, steps, usual } from "./play.ts";
 import { Changing, startOn } from "./refolding.ts";
+import { seedOf } from "./rounds.ts";
 
 const night = `
   0s   extract    read       orders/public.customers
@@ -182,4 +185,18 @@ test("what was kept while new rules fold the log knows that they wait", () => {
   const switched = { ...changing.entries[0], type: "rules.switched", id: "s", data: restored.announcement ?? {} };
   for (const one of [changing.correlator, restored]) one.fold(switched as never);
   assert.equal(restored.digest(), changing.correlator.digest());
+});
+
+const seed = Date.now() % 2 ** 31;
+
+test(`from the switch on new rules say what they would have said had they been there from the first step (seed ${seed})`, () => {
+  let compared = 0;
+  for (let stream = 0; stream < 60; stream += 1) compared += playChange(seeded(seedOf(seed, stream)));
+  assert.ok(compared > 60, `only ${compared} answers: too few to mean anything`);
+});
+
+test(`replicas of a log in which the rules change, killed anywhere, say the same bytes (seed ${seed})`, () => {
+  let compared = 0;
+  for (let stream = 0; stream < 15; stream += 1) compared += playChangedReplicas(seeded(seedOf(seed, stream)));
+  assert.ok(compared > 15, `only ${compared} outputs: too few to mean anything`);
 });

@@ -6,6 +6,8 @@ import assert from "node:assert/strict";
 import type { Entry } from "../../infra/log/entry.ts";
 import { loadRules } from "../../infra/rules/load.ts";
 import { type Correlator, createCorrelator } from "../../services/correlator/correlator.ts";
+import { isOutput, type Output } from "../../services/correlator/outputs.ts";
+import { LastSwitch } from "../../services/correlator/regime.ts";
 import type { Dice } from "./dice.ts";
 import { tight } from "./scenery.ts";
 
@@ -15,6 +17,8 @@ class Replica {
   readonly #load: typeof loadRules;
   #correlator: Correlator;
   #at = 0;
+  /** How much of the log rules that wait have read. */
+  #read = 0;
   #isLive = false;
   /** Outputs that it still gets into the log before it is killed. */
   #left = Number.POSITIVE_INFINITY;
@@ -30,16 +34,28 @@ class Replica {
     this.#at = 0;
     this.#isLive = false;
     this.#left = Number.POSITIVE_INFINITY;
-    return createCorrelator({
+    this.#read = 0;
+    const last = new LastSwitch();
+    for (const entry of this.#log) last.take(entry);
+    const parts = {
       limits: tight,
+      source: `correlator/${this.#name}`,
       load: this.#load,
-      emit: (output) => {
+      emit: (output: Output) => {
         if (this.#left === 0) return;
         this.#left -= 1;
         const atMs = this.#log.at(-1)?.atMs ?? 0;
         this.#log.push({ ...output, atMs, source: `correlator/${this.#name}`, role: "correlator" } as Entry);
       },
-    });
+    };
+    return createCorrelator(parts, last.last);
+  }
+
+  /** Rules that wait read some of the log. */
+  #readOn(count: number): void {
+    const next = this.#log.slice(this.#read, this.#read + count);
+    this.#read = this.#correlator.refold === null ? 0 : this.#read + next.length;
+    this.#correlator.refold?.take(next);
   }
 
   /** Killed after so many more outputs, at the latest now; and started again. */
@@ -57,6 +73,8 @@ class Replica {
       this.#isLive = true;
       return this.#at < this.#log.length;
     }
+    this.#readOn(this.#at % 5);
+    while (!this.#correlator.isReadyFor(entry)) this.#readOn(7);
     this.#at += 1;
     this.#correlator.fold(entry);
     return true;
@@ -82,10 +100,10 @@ export function playReplicas(dice: Dice, entries: readonly Entry[], count: numbe
   const log: Entry[] = [];
   const replicas = Array.from({ length: count }, (_, index) => new Replica(log, `r${index}`, load));
   const one = () => replicas[dice(count)] ?? replicas[0];
-  const isSaid = (id: string) => log.some((entry) => entry.id === id && entry.role === "correlator");
+  const isSaid = (id: string) => log.some((entry) => entry.id === id && isOutput(entry));
   let awaited: string[] = [];
   for (const entry of entries) {
-    if (entry.role === "correlator") {
+    if (isOutput(entry)) {
       awaited.push(entry.id);
       continue;
     }
@@ -100,10 +118,8 @@ export function playReplicas(dice: Dice, entries: readonly Entry[], count: numbe
   }
   for (const replica of replicas) while (replica.advance());
   for (const replica of replicas) while (replica.advance());
-  const expected = entries.filter(({ role }) => role === "correlator").map(bytesOf);
-  const first = new Map(
-    log.flatMap((entry) => (entry.role === "correlator" ? [[entry.id, entry] as const] : [])).reverse(),
-  );
+  const expected = entries.filter(isOutput).map(bytesOf);
+  const first = new Map(log.flatMap((entry) => (isOutput(entry) ? [[entry.id, entry] as const] : [])).reverse());
   const found = log.filter((entry) => first.get(entry.id) === entry).map(bytesOf);
   assert.deepEqual(found, expected);
   assert.equal(new Set(replicas.map(({ digest }) => digest)).size, 1, "replicas that have folded the same log differ");
