@@ -79,7 +79,8 @@ export class CompactStep implements Step {
   }
 
   get command(): string {
-    return this.#said().command;
+    const own = this.#own;
+    return typeof own === "string" ? (this.#common.pool?.commandOf(own) ?? "") : own.command;
   }
 
   get subject(): Subject {
@@ -315,6 +316,10 @@ export class Pool {
 
   unpack(text: string): Own {
     return this.#packing.unpack(text);
+  }
+
+  commandOf(text: string): string {
+    return this.#packing.commandOf(text);
   }
 
   /** @returns one for all that are equal; the given one where that cannot be */

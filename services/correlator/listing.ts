@@ -13,10 +13,16 @@ const classedFrom = 16;
 /** What has left is cut off when it is this much, and half of what is there. */
 const goneMin = 32;
 const straysMin = 32;
+/** From the middle of a longer list nothing is taken out by itself. */
+const longFrom = 1_024;
 
 interface Classes {
   readonly of: Alikes;
   readonly lists: Map<Alike, Listing>;
+}
+
+function isKept({ alike }: Step): boolean {
+  return alike !== null;
 }
 
 export class Listing {
@@ -26,6 +32,8 @@ export class Listing {
   #classes: Classes | null = null;
   /** Steps that stand in a class which is no longer theirs as well. */
   #strays = 0;
+  /** Steps among these that are not kept any more, and have not been taken out yet. */
+  #dead = 0;
 
   static of(...steps: readonly Step[]): Listing {
     const listing = new Listing();
@@ -39,12 +47,21 @@ export class Listing {
   }
 
   get size(): number {
-    return this.#steps.length - this.#gone;
+    return this.#steps.length - this.#gone - this.#dead;
+  }
+
+  get isEmpty(): boolean {
+    return this.#steps.length === this.#gone;
+  }
+
+  get first(): Step | undefined {
+    return this.#steps[this.#gone];
   }
 
   /** Without those that have left. */
   live(): readonly Step[] {
-    return this.#steps.slice(this.#gone);
+    const steps = this.#steps.slice(this.#gone);
+    return this.#dead === 0 ? steps : steps.filter(isKept);
   }
 
   /** Adds it; or, where it is here, puts it into the class that is now its own. */
@@ -52,32 +69,54 @@ export class Listing {
     const first = this.#steps[this.#gone];
     if (this.#gone > 0 && first !== undefined && step.at < first.at) this.#cutOff();
     const isNew = insert(this.#steps, step);
+    if (!isNew && !isKept(step)) this.#dead = Math.max(0, this.#dead - 1);
     if (this.#classes === null) return;
     if (this.#class(this.#classes, step) && !isNew) this.#strays += 1;
     if (this.#strays < straysMin || 4 * this.#strays < this.size) return;
     this.#classes = null;
   }
 
-  forget(step: Step): void {
-    if (this.#steps[this.#gone] === step) this.#gone += 1;
-    else {
+  /** @param alike the class in which it was */
+  forget(step: Step, alike = step.alike): void {
+    if (this.#steps[this.#gone] === step) {
+      this.#gone += 1;
+      this.#passDead();
+    } else {
       const at = lastUnder(this.#steps, step.at + 1);
       if (this.#steps[at] !== step || at < this.#gone) return;
-      this.#steps.splice(at, 1);
+      if (isKept(step) || this.#steps.length < longFrom) this.#steps.splice(at, 1);
+      else this.#dead += 1;
     }
-    if (this.#classes !== null && step.alike !== null) {
+    if (this.#classes !== null && alike !== null) {
       const { lists } = this.#classes;
-      const alike = lists.get(step.alike);
-      alike?.forget(step);
-      if (alike?.size === 0) lists.delete(step.alike);
+      const list = lists.get(alike);
+      list?.forget(step, alike);
+      if (list?.isEmpty) lists.delete(alike);
     }
-    if (this.#gone < goneMin || 2 * this.#gone < this.#steps.length) return;
-    this.#cutOff();
+    const out = this.#gone + this.#dead;
+    if (out >= goneMin && 2 * out >= this.#steps.length) this.#cutOff();
   }
 
+  #passDead(): void {
+    for (let next = this.first; this.#dead > 0 && next !== undefined && !isKept(next); next = this.first) {
+      this.#gone += 1;
+      this.#dead -= 1;
+    }
+  }
+
+  /** In place: whoever looks at these steps now looks at them to the end. */
   #cutOff(): void {
-    this.#steps.splice(0, this.#gone);
+    const steps = this.#steps;
+    let kept = 0;
+    for (let at = this.#gone; at < steps.length; at += 1) {
+      const step = steps[at];
+      if (step === undefined || (this.#dead > 0 && !isKept(step))) continue;
+      steps[kept] = step;
+      kept += 1;
+    }
+    steps.length = kept;
     this.#gone = 0;
+    this.#dead = 0;
   }
 
   /** Forgets what is older. @returns that */

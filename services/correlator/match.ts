@@ -196,6 +196,7 @@ class Search {
     if (!listing) return false;
     for (const step of latestFirst([listing], Math.min(bound, barrier.at))) {
       if (step.atMs < this.#question.last.atMs - this.#rule.timespanMs) return false;
+      if (step.subject.identity !== identity) continue;
       budget.left -= 1;
       budget.spent ||= budget.left < 0;
       if (budget.spent) return false;

@@ -83,6 +83,12 @@ export class Packing {
     return { id: this.#whole(parts[0] ?? ""), command, subject, late, more: null };
   }
 
+  /** The same member of it, without the rest. */
+  commandOf(text: string): string {
+    const start = text.indexOf(separator) + 1;
+    return this.#whole(text.slice(start, text.indexOf(separator, start)));
+  }
+
   /** The beginning ends where ids are put together; one that is short, or comes when the table is full, is written out. */
   #short(text: string): string {
     let end = text.length;

@@ -7,8 +7,9 @@ import { NoEffect } from "../../infra/rules/field.ts";
 import type { GroupKey, RuleSet } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
 import { fieldNamed } from "../../schemas/fields.ts";
+import { ByHash } from "./by-hash.ts";
 import { Listing } from "./listing.ts";
-import { fieldTexts, resources, type Step } from "./step.ts";
+import { type Alike, fieldTexts, resources, type Step } from "./step.ts";
 
 /** What postings are kept by. A place is a table; what is wider than a table is under every place. */
 export type PostingKind = "lineage" | "writes" | "touches" | `field ${string}`;
@@ -84,17 +85,17 @@ export function tableOf(name: string): string {
 
 const empty = new Listing();
 
-/** Most keys stand for one step only: that is kept without a list. */
+/** Most keys stand for one step only: that is kept without a list. Keys of one hash share theirs. */
 type Posted = Step | Listing;
 
 export class Postings {
   readonly #kinds: readonly (readonly [PostingKind, (step: Step) => readonly string[]])[];
-  readonly #lists: ReadonlyMap<PostingKind, Map<string, Posted>>;
+  readonly #lists: ReadonlyMap<PostingKind, ByHash<Posted>>;
   #posted = 0;
 
   constructor(kinds: ReadonlySet<PostingKind>) {
     this.#kinds = [...kinds].map((kind) => [kind, keysBy(kind)]);
-    this.#lists = new Map([...kinds].map((kind) => [kind, new Map<string, Posted>()]));
+    this.#lists = new Map([...kinds].map((kind) => [kind, new ByHash<Posted>()]));
   }
 
   add(step: Step): void {
@@ -104,7 +105,7 @@ export class Postings {
     }
   }
 
-  #post(lists: Map<string, Posted>, key: string, step: Step): void {
+  #post(lists: ByHash<Posted>, key: string, step: Step): void {
     const posted = lists.get(key);
     this.#posted += 1;
     if (posted === undefined) lists.set(key, step);
@@ -122,15 +123,16 @@ export class Postings {
     return posted instanceof Listing ? posted : Listing.of(posted);
   }
 
-  forget(step: Step): void {
+  /** @param alike the class in which it was */
+  forget(step: Step, alike: Alike | null): void {
     for (const [kind, keysOf] of this.#kinds) {
       const lists = this.#lists.get(kind);
       for (const key of keysOf(step)) {
         const posted = lists?.get(key);
         if (posted === undefined) continue;
         this.#posted -= 1;
-        if (posted instanceof Listing) posted.forget(step);
-        if (posted === step || (posted instanceof Listing && posted.size === 0)) lists?.delete(key);
+        if (posted instanceof Listing) posted.forget(step, alike);
+        if (posted === step || (posted instanceof Listing && posted.isEmpty)) lists?.delete(key);
       }
     }
   }

@@ -10,12 +10,15 @@ import { Pool } from "./compact.ts";
 import { Listing } from "./listing.ts";
 import { anything, type Lost, lostBy } from "./lost.ts";
 import { lastBefore, lastUnder } from "./order.ts";
+import { identityOf, Owners } from "./owners.ts";
 import { kindsAsked, Postings } from "./postings.ts";
 import { approvalKind, isLive, rematch, type Step } from "./step.ts";
 
 export type StepLimits = Pick<Limits, "stepsKeptMax" | "stepsWarmMax" | "spareStepsKeptMax">;
 
 const none = new Listing();
+/** Of one identity at a time: what makes room must not take long. */
+const evictedMax = 1_024;
 
 export interface KeptSteps {
   readonly all: readonly Step[];
@@ -40,7 +43,7 @@ export class Steps {
   #postings: readonly Postings[] = [];
   #matchers: Readonly<Record<Category, Matcher>> = { command: new Matcher([]), approval: new Matcher([]) };
   readonly #limits: StepLimits;
-  readonly #perIdentity = new Map<string, number>();
+  readonly #owners = new Owners();
   /** By detection, by identity: what was evicted for want of room. */
   readonly #lost = new Map<number, Map<string, Lost>>();
   /** What was evicted and has not been said. */
@@ -108,7 +111,7 @@ export class Steps {
     this.#all.add(step);
     this.#pool.admit(step);
     step.alike = unclassed;
-    this.#charge(step, 1);
+    this.#owners.add(step);
     this.#list(step);
     if (this.#all.size > this.#limits.stepsKeptMax) this.#evict();
   }
@@ -151,7 +154,7 @@ export class Steps {
   /** Steps after a position, oldest first. */
   after(at: number): readonly Step[] {
     const { steps } = this.#all;
-    return steps.slice(lastUnder(steps, at + 1) + 1);
+    return steps.slice(lastUnder(steps, at + 1) + 1).filter(({ alike }) => alike !== null);
   }
 
   /** New rules take over: everything kept is matched again. */
@@ -165,7 +168,7 @@ export class Steps {
     this.#postings = kindsAsked(rules).map((kinds) => new Postings(kinds));
     this.#all = new Listing();
     this.#spare = [];
-    this.#perIdentity.clear();
+    this.#owners.clear();
     this.#loseAgain(detections);
     for (const step of kept) {
       tag(step);
@@ -207,44 +210,45 @@ export class Steps {
 
   /** Of what is in no list of a detection any more. */
   #forget(step: Step): void {
-    this.#charge(step, -1);
-    for (const hit of step.hits) this.#postings[hit]?.forget(step);
+    this.#owners.delete(step);
+    for (const hit of step.hits) this.#postings[hit]?.forget(step, step.alike);
     this.alikes.leave(step);
     step.alike = null;
   }
 
-  #charge(step: Step, by: number): void {
-    const identity = step.subject.identity ?? "";
-    const now = (this.#perIdentity.get(identity) ?? 0) + by;
-    if (now > 0) this.#perIdentity.set(identity, now);
-    else this.#perIdentity.delete(identity);
+  /** The identity that keeps most loses its oldest tenth; where everybody keeps one, the oldest goes. */
+  #evict(): void {
+    const { first } = this.#all;
+    const most = this.#owners.fullest() ?? (first === undefined ? [] : [first]);
+    const gone = most.slice(0, Math.max(1, Math.min(evictedMax, Math.floor(most.length / 10))));
+    for (const step of gone) this.#loseOne(step);
+    const last = gone.at(-1);
+    if (last === undefined) return;
+    this.#evictions.push({ identity: identityOf(last), count: gone.length, beforeMs: last.atMs });
+    for (const step of gone) this.#takeOut(step);
   }
 
-  /** The identity that keeps most loses its oldest tenth. */
-  #evict(): void {
-    const [identity] = [...this.#perIdentity].reduce((most, one) =>
-      one[1] > most[1] || (one[1] === most[1] && one[0] < most[0]) ? one : most,
-    );
-    let left = Math.max(1, Math.floor((this.#perIdentity.get(identity) ?? 0) / 10));
-    const gone: Step[] = [];
-    for (const step of this.all) {
-      if (left === 0) break;
-      if ((step.subject.identity ?? "") !== identity) continue;
-      left -= 1;
-      gone.push(step);
-      if (!isLive(step)) continue;
-      for (const hit of step.hits) {
-        const lost = this.#lost.get(hit) ?? new Map<string, Lost>();
-        this.#lost.set(hit, lost.set(identity, lostBy(step, lost.get(identity))));
-      }
+  #loseOne(step: Step): void {
+    if (!isLive(step)) return;
+    const identity = identityOf(step);
+    for (const hit of step.hits) {
+      const lost = this.#lost.get(hit) ?? new Map<string, Lost>();
+      this.#lost.set(hit, lost.set(identity, lostBy(step, lost.get(identity))));
     }
-    this.#evictions.push({ identity, count: gone.length, beforeMs: gone.at(-1)?.atMs ?? 0 });
-    for (const step of gone) {
-      this.#all.forget(step);
-      for (const hit of step.hits) this.#byDetection[hit]?.forget(step);
-      this.#forget(step);
-      // Postings may still hold it where it was before it changed: a search must not find it there.
-      step.hits = [];
+  }
+
+  #takeOut(step: Step): void {
+    const { alike, hits } = step;
+    this.#owners.delete(step);
+    this.alikes.leave(step);
+    step.alike = null;
+    this.#all.forget(step, alike);
+    for (const hit of hits) {
+      this.#byDetection[hit]?.forget(step, alike);
+      this.#postings[hit]?.forget(step, alike);
     }
+    // Lists may hold it still, also where it was before it changed: a search must not find it there.
+    step.hits = [];
+    step.sure = [];
   }
 }

@@ -32,6 +32,7 @@ test("what a step says of itself comes back as it was, whatever there is of it",
     const packed = packing.pack(given);
     assert.ok(packed !== null);
     assert.deepEqual(packing.unpack(packed), given);
+    assert.equal(packing.commandOf(packed), command);
   }
 });
 
