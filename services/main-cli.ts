@@ -94,6 +94,10 @@ const offline: OfflineParts = {
     const pipelines = at.pipelines === null ? null : { name: at.pipelines, text: await text(at.pipelines) };
     return explainEvent({ rules: files, catalog, pipelines, events: linesOf(at.events), warn }, at.event, rule);
   },
+  async functions(file, target) {
+    const { functionsAt } = await import("./main-functions.ts");
+    return await functionsAt(file, target);
+  },
   async configCheck(file) {
     try {
       await readPolicyFiles(await loadConfig(file));

@@ -90,6 +90,11 @@ export interface OfflineParts {
     readonly tell: (completed: RuleCompletion) => void;
     readonly complain: (what: string) => void;
   }) => Promise<number>;
+  /** Functions that could be described; `why` = why not. @param target null = of all targets of the configuration */
+  readonly functions: (
+    file: string,
+    target: string | null,
+  ) => Promise<readonly { readonly function: string; readonly digest: string; readonly why: string | null }[]>;
   /** @returns what is wrong with the configuration, `file:line: what`, empty when nothing is. */
   readonly configCheck: (file: string) => Promise<readonly string[]>;
   /** Empties the store and fills it from the log. @returns how many records were written */

@@ -12,6 +12,22 @@ import { momentOf, wholeNumber } from "./moment.ts";
 import { type Column, localDate, localTime, paint, paintRuling, shown, table } from "./paint.ts";
 import type { Terminal } from "./parts.ts";
 
+/** Options that narrow it, with what they are. */
+export const filterNames = [
+  ["identity", "identity key, issuer|subject"],
+  ["account", "account on the target"],
+  ["target", "target"],
+  ["session", "session id"],
+  ["task", "task id"],
+  ["command", "command id"],
+  ["grant", "grant id"],
+  ["resource", "resource, orders/public.customers#email"],
+  ["chain", "chain id"],
+  ["type", "event type, command.held"],
+  ["ruling", "allow, mask, hold or block"],
+  ["text", "words of the command's text"],
+] as const;
+
 export interface TimelineOptions {
   readonly since?: string;
   readonly until?: string;

@@ -62,6 +62,7 @@ export async function openDesk(): Promise<Desk> {
       runRules: async function* () {},
       explainRules: () => Promise.resolve([]),
       replayRules: async () => 0,
+      functions: async () => [],
       configCheck: async () => [],
       rebuildStore: async () => 0,
       up: async () => undefined,

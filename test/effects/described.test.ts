@@ -4,6 +4,7 @@ import { after, before, beforeEach, test } from "node:test";
 import type { FunctionSummary } from "../../schemas/function-summary.ts";
 import type { NameContext } from "../../services/gateway/effects/reader.ts";
 import { createCatalogLoader } from "../../services/gateway/postgres/catalog.ts";
+import { Definitions } from "../../services/gateway/postgres/definitions.ts";
 import { createReader, type TargetReader } from "../../services/gateway/postgres/read-target.ts";
 import { summary } from "./summary.ts";
 import { names, openWorld, type World } from "./world.ts";
@@ -243,6 +244,29 @@ test("what the session itself has redefined is not what was described", () => {
     "ALTER FUNCTION other.mailof(int) SET SCHEMA public; SELECT mailof(1)",
   ])
     assert.match(meaning(sql), /^opaque/, sql);
+});
+
+test("a described function is not redefined while a session runs it, nor run while another redefines it", async () => {
+  stated = [of("mailof(integer)", ["customers#email"], [])];
+  const all = new Definitions(1);
+  let underWay = [read("SELECT mailof(1)")];
+  const caller = all.join({ underWay: () => underWay, searchPath: () => ["public"] });
+  const definer = all.join({ underWay: () => [], searchPath: () => ["public"] });
+  const replaces = read(
+    "CREATE OR REPLACE FUNCTION mailof(int) RETURNS text LANGUAGE sql AS 'SELECT card FROM customers'",
+  );
+  const other = read("CREATE FUNCTION other_one() RETURNS text LANGUAGE sql AS 'SELECT card FROM customers'");
+  assert.ok(replaces.opaque !== null);
+  assert.equal(definer.mayDefine(other), null, "others may be defined");
+  assert.equal(await definer.mayDefine(replaces), false);
+  assert.equal(await definer.mayDefine(read("ALTER FUNCTION mailof(int) SECURITY DEFINER")), false);
+  const [running] = underWay;
+  underWay = [];
+  assert.equal(definer.mayDefine(replaces), null);
+  assert.ok(running);
+  assert.equal(await caller.mayRead(running), false);
+  definer.settled();
+  assert.equal(caller.mayRead(running), null);
 });
 
 test("the digest does not depend on oids, and the same definition elsewhere has the same", async () => {
