@@ -89,6 +89,11 @@ export interface Reading {
   readonly resolution: string;
   /** Digest (hex) of the statement with literals removed. */
   readonly fingerprint: string;
+  /**
+   * Fingerprint and resolution are made of the whole text, for nobody can tell its literals: they are written down under
+   * the tenant's key only, or whoever reads the log could try what the literals were.
+   */
+  readonly isExact?: true;
   /** Tables that it makes with nothing on them that could run code: their names can be read before the catalog has them. */
   readonly makes?: readonly ResourceUri[];
   /** Of what it defines: names that only cease to mean anything (DROP … IF EXISTS of what the catalog does not have). */

@@ -27,6 +27,7 @@ export interface JudgedParts {
   readonly readerOf: (target: string) => Pick<Reader, "resources" | "canRead"> | null;
   readonly targetOf: (target: string) => Pick<TargetConfig, "opaque">;
   readonly holds: { readonly approvers: readonly string[] };
+  readonly tenantKey: Uint8Array;
   readonly now: () => number;
   readonly limits: Pick<Limits, "approvalMsMax">;
 }
@@ -199,7 +200,7 @@ export class Judged {
     const known = facts.get(reading)?.find((one) => one.kind === kind);
     if (known !== undefined) return known;
     const { effects, opaque, transaction, undoable } = reading;
-    const details = detailsOf(reading, session.role, text);
+    const details = detailsOf(reading, session.role, text, this.#parts.tenantKey);
     const fresh: CommandFacts = { kind, effects, opaque, transaction, undoable, details };
     facts.set(reading, [...(facts.get(reading) ?? []), fresh]);
     return fresh;

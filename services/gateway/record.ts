@@ -16,6 +16,7 @@ import type { Subject } from "../../schemas/event.ts";
 import type { CommandFacts, EventData, Sealed } from "../../schemas/event-data.ts";
 import type { Verdict } from "../../schemas/verdict.ts";
 import { Bounded } from "./bounded.ts";
+import { fingerprintOf, resolutionOf } from "./details.ts";
 import { withoutPasswords } from "./password.ts";
 import type { Question, SealedCommand } from "./question.ts";
 import type { Session } from "./session.ts";
@@ -167,11 +168,11 @@ export class Recorder {
       sentence: verdict.sentence,
       masks: verdict.masks,
       text,
-      fingerprint: reading.fingerprint,
+      fingerprint: fingerprintOf(reading, this.#tenantKey),
       statements: reading.statements,
       ...(facts.details?.role === undefined ? {} : { role: facts.details.role }),
       ...(facts.details?.trace === undefined ? {} : { trace: facts.details.trace }),
-      resolution: reading.resolution,
+      resolution: resolutionOf(reading, this.#tenantKey),
       policy: this.#parts.policyVersion(),
       ...(verdict.observed ? { observed: verdict.observed } : {}),
     };

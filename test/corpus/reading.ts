@@ -38,7 +38,7 @@ export class Book {
     if (spoken === undefined) {
       const reading = this.#reader.read(text, names);
       const { effects, opaque, transaction, undoable } = reading;
-      const details = detailsOf(reading, "", text);
+      const details = detailsOf(reading, "", text, new Uint8Array(32));
       spoken = { text, facts: { kind: "query", effects, opaque, transaction, undoable, details } };
       this.#known.set(text, spoken);
     }

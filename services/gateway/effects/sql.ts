@@ -93,6 +93,6 @@ function opaqueReading(text: string, reason: string, bodies: Bodies, names: Name
   const draft = new ReadingDraft();
   draft.darken(reason);
   draft.statements.push("UNKNOWN");
-  const fingerprint = createHash("sha256").update(text).digest("hex").slice(0, 16);
-  return finish(draft, bodies.catalog, names, fingerprint, bounds);
+  const fingerprint = createHash("sha256").update(text).digest("hex");
+  return { ...finish(draft, bodies.catalog, names, fingerprint, bounds), isExact: true };
 }

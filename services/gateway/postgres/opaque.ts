@@ -25,6 +25,7 @@ export function opaqueReading(target: string, reason: string, text: string, role
     changes: ["search_path", "role", "settings", "definitions", "prepared"],
     resolution: digest(reason, role, text),
     fingerprint: digest(text),
+    isExact: true,
     statements: [],
   };
 }
