@@ -13,6 +13,9 @@ const dayMs = 86_400_000;
 export const windowMs = 30 * dayMs;
 /** Of chains by address, how many of 100 go through the address that the whole office shares, where no rule can tell. */
 const sharedAddressPercent = 3;
+/** Rows of a table that staff are shown and keep, and how many each plan has of its own. */
+const pastedRows = 5_000;
+const planRows = 400;
 /** Originals that decoys announce to change, so that no chain about the same table is excused by it. */
 const announcedTables = 4;
 
@@ -57,6 +60,7 @@ export interface World {
 export class Planner {
   readonly #world: World;
   #scratch = staffScratch.untagged + staffScratch.tagged;
+  #row = pastedRows;
 
   constructor(world: World) {
     this.#world = world;
@@ -74,7 +78,8 @@ export class Planner {
       if (place === 0) this.#scratch = staffScratch.untagged + staffScratch.tagged;
       return `scratch.w${String(this.#scratch % scratchTables).padStart(4, "0")}`;
     };
-    const { rule, lines } = script({ link, accounts, decoy, table, other, scratch, dice });
+    this.#row += planRows;
+    const { rule, lines } = script({ link, accounts, decoy, table, other, scratch, row: this.#row, dice });
     const plan: Plan = { id, link, decoy, rule, accounts, spanMs };
     return { plan, acts: this.#play(plan, lines, atMs) };
   }

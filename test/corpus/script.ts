@@ -26,6 +26,8 @@ export interface Wanted {
   readonly other: string;
   /** A new name in schema scratch. */
   readonly scratch: () => string;
+  /** The first of the rows whose values nobody but this plan's people sees: else a decoy may be a chain with another's read. */
+  readonly row: number;
   readonly dice: Dice;
 }
 
@@ -138,8 +140,7 @@ function reading(wanted: Wanted): Script {
 
 /** Shown to one, brought back as values by another, and what was brought destroyed or taken out by a third. */
 function content(wanted: Wanted): Script {
-  const { accounts, decoy, table, scratch, dice } = wanted;
-  const from = dice(4_000);
+  const { accounts, decoy, table, scratch, row: from, dice } = wanted;
   const read: Line = {
     by: 0,
     texts: [`SELECT * FROM ${table} WHERE id < $1`],
