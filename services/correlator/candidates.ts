@@ -20,51 +20,61 @@ export function size(lists: Lists): number {
   return lists.reduce((sum, list) => sum + list.size, 0);
 }
 
-/** Steps under these lists before a position, latest first, each once. */
-export function* latestFirst(lists: Lists, bound: number): Generator<Step> {
-  const only = lists.length === 1 ? lists[0]?.steps : undefined;
-  if (only !== undefined) {
-    for (let index = lastUnder(only, bound); index >= 0; index -= 1) {
-      const step = only[index];
-      if (step !== undefined) yield step;
+/** Steps under these lists before a position, latest first, each once. Asked at every search: it makes no garbage. */
+class Descent {
+  readonly #rows: (readonly Step[])[] = [];
+  readonly #heads: number[] = [];
+
+  constructor(lists: Lists, bound: number) {
+    for (const { steps } of lists) {
+      const head = lastUnder(steps, bound);
+      if (head < 0) continue;
+      this.#rows.push(steps);
+      this.#heads.push(head);
     }
-    return;
   }
-  const rows = lists.map(({ steps }) => steps);
-  const heads = rows.map((steps) => lastUnder(steps, bound));
-  for (;;) {
+
+  next(): Step | undefined {
+    const [rows, heads] = [this.#rows, this.#heads];
     let best: Step | undefined;
-    for (const [index, steps] of rows.entries()) {
-      const step = steps[heads[index] ?? -1];
+    for (let index = 0; index < rows.length; index += 1) {
+      const head = heads[index] as number;
+      const step = head < 0 ? undefined : rows[index]?.[head];
       if (step !== undefined && (best === undefined || step.at > best.at)) best = step;
     }
-    if (best === undefined) return;
-    for (const [index, steps] of rows.entries()) {
-      const head = heads[index] ?? -1;
-      if (steps[head] === best) heads[index] = head - 1;
-    }
-    yield best;
+    if (best !== undefined)
+      for (let index = 0; index < rows.length; index += 1) {
+        const head = heads[index] as number;
+        if (head >= 0 && rows[index]?.[head] === best) heads[index] = head - 1;
+      }
+    return best;
   }
 }
 
-/** So many are looked at one by one before classes are asked: a search that finds something finds it early. */
-const singlyMax = 32;
+export function* latestFirst(lists: Lists, bound: number): Generator<Step> {
+  const descent = new Descent(lists, bound);
+  for (let step = descent.next(); step !== undefined; step = descent.next()) yield step;
+}
+
+/** So few are looked at one by one before classes are asked: a search that finds something mostly finds it at once. */
+const singlyMax = 4;
 
 /** The same, but of steps that are alike only the latest, where that is shorter. */
 export function* latestOfEach(lists: Lists, bound: number, detection: number, alikes: Alikes): Generator<Step> {
-  const seen = new Set<Alike>();
+  const seen: Alike[] = [];
+  const descent = new Descent(lists, bound);
   let looked = 0;
-  for (const step of latestFirst(lists, bound)) {
+  for (let step = descent.next(); step !== undefined; step = descent.next()) {
     looked += 1;
     if (looked > singlyMax) {
       for (const other of classesUnder(lists, step.at + 1, detection, alikes))
-        if (other.alike === null || !seen.has(alikes.classOf(other))) yield other;
+        if (other.alike === null || !seen.includes(alikes.classOf(other))) yield other;
       return;
     }
     if (step.alike === null || !step.hits.includes(detection)) continue;
     const alike = alikes.classOf(step);
-    if (seen.has(alike)) continue;
-    seen.add(alike);
+    if (seen.includes(alike)) continue;
+    seen.push(alike);
     yield step;
   }
 }
