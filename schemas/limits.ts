@@ -64,6 +64,8 @@ export const limits = {
   originsPerResourceMax: 1_024,
   /** Records between two looks at what has left every window. */
   sweepRecordsEvery: 1_024,
+  /** Places looked at by one walk along flows; beyond, order and ends are left out: too much rather than too little. Tens of milliseconds. */
+  lineageLooksMax: 100_000,
   /** New flows after which older history is put in short: of each place only from where something had come. */
   flowsSettledEvery: 4_096,
   /** New flows after which that happens though something older is still open: then a rollback of that leaves its tags. */
@@ -126,6 +128,14 @@ export const limits = {
   lateFiringsMax: 100,
   /** Commands of which is remembered that a rule over late fields was told, by rule; beyond, one may be told again. */
   lateToldKeptMax: 100_000,
+  /** A replay of a rule that somebody starts in the api: how far back, how long it may take, what is kept of what it finds. */
+  replayDaysMax: 90,
+  replayMsMax: 30 * 60_000,
+  replayFoundMax: 5_000,
+  /** Replays that are remembered; the oldest go first. */
+  replaysKeptMax: 20,
+  /** Memory of the thread that folds it, MiB; beyond, the replay fails and nothing else does. */
+  replayMemoryMib: 2_048,
   /** Steps that `rules run` keeps: what matches inside the longest window. More is an error: to drop one would be a wrong answer. */
   plainStepsKeptMax: 4_000_000,
   /** One line of a file of plain events, characters. */

@@ -9,7 +9,13 @@ const actSchema = closed({ by: personSchema, reason: Type.String(), atMs: Type.N
 const pipelineWindowSchema = closed({
   startedMs: Type.Number(),
   endedMs: Type.Number(),
-  outcome: Type.Union(["ran", "deviated", "unfinished", "missed", "unknown"].map((word) => Type.Literal(word))),
+  outcome: Type.Union([
+    Type.Literal("ran"),
+    Type.Literal("deviated"),
+    Type.Literal("unfinished"),
+    Type.Literal("missed"),
+    Type.Literal("unknown"),
+  ]),
   /** Whole and without deviation. */
   runs: Type.Number(),
   /** By its accounts on its targets. */

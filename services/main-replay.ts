@@ -76,7 +76,7 @@ function fileName(path: string, at: number): string {
 }
 
 /** What nobody folds when it is written is left out here too. */
-function entryFrom(record: LogRecord): Entry | null {
+export function entryFrom(record: LogRecord): Entry | null {
   const { type, role, source, atMs, envelope } = record;
   if (!maySay(role, type) || !isReadable(envelope)) return null;
   const data = foldedData(type, envelope.data);

@@ -16,6 +16,7 @@ import type { Config } from "../schemas/config.ts";
 import { createApi } from "./api/api.ts";
 import type { Operating } from "./main-operations.ts";
 import { PolicyInForce, readPolicyFiles } from "./main-policy.ts";
+import { replayerOf } from "./main-replay-job.ts";
 import { sharedLogOptions } from "./main-shared.ts";
 import { newTold, watchStore } from "./main-store-watch.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
@@ -44,6 +45,7 @@ export async function runStore(config: Config, around: Surroundings, operating: 
     grantKeys: await openGrantKeysFor(config),
     policy: () => inForce.files.policy,
     inForce: () => inForce.files,
+    replayer: replayerOf(log, now),
     hear(entry) {
       inForce.fold(entry);
       told.hear(entry);

@@ -40,7 +40,9 @@ import { pipelineRoutes } from "./pipelines.ts";
 import type { Alert } from "./raised.ts";
 import { Reads } from "./reads.ts";
 import { sessionRoutes } from "./replay.ts";
+import { type Replayer, ReplayJobs, replayRoutes } from "./replays.ts";
 import type { Route } from "./route.ts";
+import { ruleRoutes } from "./rules.ts";
 import { State } from "./state.ts";
 import { timelineRoutes } from "./timeline.ts";
 
@@ -57,6 +59,8 @@ export interface ApiParts {
   /** The policy in force. */
   readonly policy: () => Policy;
   readonly inForce: () => InForce;
+  /** Folds the log under one rule, beside everything else. */
+  readonly replayer: Replayer;
   readonly tokens: Tokens;
   /** Opened when the first person logs in, so that the api starts without the identity provider. */
   readonly openFlows: () => Promise<TokenFlows>;
@@ -123,8 +127,9 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     now,
     onFailure: logins.onFailure,
   });
+  const replays = new ReplayJobs(parts.replayer);
   const http = await createHttp({
-    routes: routesOf(desk, parts, couriers),
+    routes: [...routesOf(desk, parts, couriers), ...ruleRoutes(desk), ...replayRoutes(desk, replays)],
     pages,
     open: openRoutes(parts, state),
     callerOf: (headers, address, changes) => callers.of(headers, address, changes),
@@ -148,6 +153,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     ended: state.ended,
     async close() {
       await http.close();
+      await replays.close();
       await alarm.close();
       await state.close();
     },

@@ -4,6 +4,8 @@
  * would have been held counts as the step that it became. Writes nothing.
  */
 import type { Entry } from "../../infra/log/entry.ts";
+import { loadRules } from "../../infra/rules/load.ts";
+import { formsOf, type RuleSet } from "../../infra/rules/rule-set.ts";
 import type { ChainEvidence } from "../../schemas/chain.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { limits } from "../../schemas/limits.ts";
@@ -37,11 +39,18 @@ export class Retrospect {
   /**
    * @param files as `policy.changed` carries them: `catalog.yaml`, `rules/<name>`
    * @param tell hears of each chain of each command once, in log order
+   * @param only the name of one rule, which then acts as if it were enforced; null = all, as they are written
    * @throws ThroughlineError `rule.invalid` when the rules cannot be taken over
    */
-  constructor(files: Record<string, string>, tell: (completed: Completed) => void) {
+  constructor(
+    files: Readonly<Record<string, string>>,
+    tell: (completed: Completed) => void,
+    only: string | null = null,
+  ) {
     this.#tell = tell;
-    this.#correlator = createCorrelator({ limits, emit: (output) => this.#said(output) });
+    const load = (texts: Parameters<typeof loadRules>[0]) =>
+      only === null ? loadRules(texts) : enforcedAlone(loadRules(texts), only);
+    this.#correlator = createCorrelator({ limits, load, emit: (output) => this.#said(output) });
     this.#correlator.goLive();
     const data = { digest: "", engine: engineVersion, files };
     const about = { id: "replay/policy", atMs: 0, source: "gateway/replay", role: "gateway", subject: {} } as const;
@@ -78,6 +87,15 @@ export class Retrospect {
     const { identity = "", account = "" } = subject;
     this.#tell({ atMs: this.#atMs, event: id, command, identity, account, chain });
   }
+}
+
+/** One rule alone, which may be a step of no other; what it is made from is still there. */
+function enforcedAlone(all: RuleSet, name: string): RuleSet {
+  const rule = all.rules.find((one) => one.name === name);
+  if (rule === undefined) throw new ThroughlineError("rule.invalid", `no rule is called ${name}`);
+  const mode = "enforce" as const;
+  const alone = { ...rule, mode, index: 0, variants: rule.variants.map((form) => ({ ...form, mode, index: 0 })) };
+  return { ...all, rules: [alone], forms: [...all.forms, ...formsOf(alone)] };
 }
 
 /** The event that completed a chain; when a command finishes, others after it may be what did. */

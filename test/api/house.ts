@@ -15,6 +15,8 @@ import type { RuleFile } from "../../infra/rules/source.ts";
 import type { Store } from "../../infra/store/store.ts";
 import type { Config } from "../../schemas/config.ts";
 import { type Api, createApi } from "../../services/api/api.ts";
+import type { Replayer } from "../../services/api/replays.ts";
+import { replayerOf } from "../../services/main-replay-job.ts";
 import { type MemoryLog, memoryLog } from "../store/memory-log.ts";
 import { arriveAt } from "./browser.ts";
 import { audience, clientId, startTestProvider, type TestProvider, users } from "./provider.ts";
@@ -52,6 +54,8 @@ export interface HouseOptions {
   /** In force, as files. */
   readonly rules?: readonly RuleFile[];
   readonly pipelines?: string;
+  /** In place of one that folds the log. */
+  readonly replayer?: Replayer;
   /** A real log in place of the one in memory. */
   readonly journal?: Log;
 }
@@ -96,6 +100,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     grantKeys,
     policy: () => policy,
     inForce: () => inForce,
+    replayer: options.replayer ?? replayerOf(options.journal ?? log, () => clock.nowMs),
     tokens: createTokens(rules, Date.now),
     openFlows: () => provider.flows(),
     receivers: options.receivers ?? [],
