@@ -348,7 +348,7 @@ class Fold {
   /** Tags that came to a place by travel for the first time. */
   #tell(by: Pick<Step, "id" | "subject">, gained: readonly string[]): void {
     for (const resource of gained)
-      if (this.#own) this.#say(this.#told.tell(by, resource, this.#lineage.tagged(resource), this.#catalog));
+      if (this.#own) this.#say(this.#told.tell(by, resource, this.#lineage, this.#catalog));
       else this.#untold.add(resource);
   }
 

@@ -32,7 +32,7 @@ import { insert } from "./order.ts";
 import { marksOf, settle } from "./settle.ts";
 import type { Step } from "./step.ts";
 import { TagCache } from "./tag-cache.ts";
-import { isAmong, merge, nothing, type Tagged, unmuted } from "./tagged.ts";
+import { anyIn, isAmong, merge, nothing, type Tagged, unmuted } from "./tagged.ts";
 import { type Reached, type Seen, walk } from "./walk.ts";
 
 export type LineageLimits = Pick<Limits, "flowsSettledEvery" | "flowsOpenMax" | "originsPerResourceMax">;
@@ -166,7 +166,7 @@ export class Lineage implements Edges {
 
   /** @returns where it, or what is open and comes on from there, brought what was not there before */
   #bring(news: readonly News[], step: Step | null, ordered: boolean): readonly string[] {
-    const isOld = ({ move: { from, to } }: News) => isAmong(this.taggedNow(from), this.#everywhereIn(to));
+    const isOld = ({ move: { from, to } }: News) => isAmong(this.taggedNow(from), this.everywhereIn(to));
     const before = news.every(isOld) ? null : this.#comesTo(news);
     for (const { flow, move } of news) this.#enter(flow, move, step, ordered);
     if (before === null) return [];
@@ -174,14 +174,14 @@ export class Lineage implements Edges {
     // What was renamed brings to each column its own: that is not compared column by column.
     const renamed = new Set(news.flatMap(({ move }) => (move.renamed ? move.to : [])));
     const isSame = (place: string, [all, each]: readonly [Tagged, Tagged]) =>
-      isAmong(this.tagged(place), all) && isAmong(this.#everywhereIn(place), each) && !renamed.has(place);
+      isAmong(this.tagged(place), all) && isAmong(this.everywhereIn(place), each) && !renamed.has(place);
     return [...before].flatMap(([place, was]) => (isSame(place, was) ? [] : place)).sort();
   }
 
   /** What any place inside has, whatever its name: what came to this one as a whole. */
-  #everywhereIn(place: string): Tagged {
-    if (place.includes("#")) return this.tagged(place);
-    return containersOf(place).length === 2 ? this.tagged(`${place}#`) : nothing;
+  everywhereIn(place: string): Tagged {
+    const any = place.includes("#") ? place : anyIn(place);
+    return any === null ? nothing : this.tagged(any);
   }
 
   /** Places that these moves can bring something to, with what is there: anywhere in it, and everywhere in it. */
@@ -190,7 +190,7 @@ export class Lineage implements Edges {
     const left = news.map(({ move: { to } }) => to);
     for (let place = left.pop(); place !== undefined; place = left.pop()) {
       if (places.has(place)) continue;
-      places.set(place, [this.tagged(place), this.#everywhereIn(place)]);
+      places.set(place, [this.tagged(place), this.everywhereIn(place)]);
       for (const { move } of this.#openFrom.about(place)) left.push(move.to);
     }
     return places;

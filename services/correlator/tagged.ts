@@ -1,3 +1,5 @@
+import { containersOf } from "../../infra/catalog.ts";
+
 /** Origins that count, and their tags. */
 export interface Tagged {
   /** Catalog-tagged members of the origins, sorted. */
@@ -33,4 +35,9 @@ export function isAmong(one: Tagged, other: Tagged): boolean {
   return (
     one.members.every((member) => other.members.includes(member)) && one.tags.every((tag) => other.tags.includes(tag))
   );
+}
+
+/** @returns a name for any column of a table, whatever it is called; null where the place is no table */
+export function anyIn(place: string): string | null {
+  return !place.includes("#") && containersOf(place).length === 2 ? `${place}#` : null;
 }
