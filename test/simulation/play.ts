@@ -226,9 +226,10 @@ export class Play implements Around {
     const doing = this.#doing.get(`${session} ${command}`);
     // What only reads lasts nowhere.
     if (doing === undefined || (kind === "lasted" && effects.every(({ operation }) => operation === "read"))) return;
-    const { needs } = doing;
+    // A COMMIT has its own effects, and its record its own place: a read that it does not repeat is no effect of it.
+    const needs = (one: string) => this.#doing.get(`${session} ${one}`)?.needs ?? doing.needs;
     const of = this.#gateways.find(({ machine }) => machine.name === doing.gateway)!;
-    const isThere = (one: string) => (needs === "shared" ? this.truth.isShared(one) : isDurable(of, one));
+    const isThere = (one: string) => (needs(one) === "shared" ? this.truth.isShared(one) : isDurable(of, one));
     const missing = [...new Set([command, by])].filter((one) => !isThere(one));
     const ranMs = kind === "shown" ? (this.#ran.get(command) ?? this.#loop.nowMs) : this.#loop.nowMs;
     const unaware = this.#able().flatMap(({ machine, serving }) =>
