@@ -11,6 +11,15 @@ export interface Part {
   gone: boolean;
 }
 
+export interface Ran {
+  readonly address: string;
+  readonly fingerprint: string;
+  /** In force then; null where that is not known. */
+  readonly role: string | null;
+  /** What became of it, once that is known. */
+  late: { readonly outcome: string; readonly rows: number } | null;
+}
+
 /** A command that counts, with all that is known of it now. */
 export interface Event {
   readonly id: string;
@@ -22,6 +31,8 @@ export interface Event {
   readonly command: string;
   readonly opaque: boolean;
   readonly commit: boolean;
+  /** By which pipelines know it; absent where none is declared. */
+  readonly ran?: Ran;
   parts: Part[];
   decidedAt: number;
   finishedAt: number;
@@ -82,7 +93,7 @@ const nameOf = (member: string) => member.split(" ")[0] ?? "";
 const tagsOf = (world: World, member: string) =>
   world.catalogTags(nameOf(member)).filter((tag) => !member.split(" ").slice(1).includes(tag));
 
-const live = (event: Event) => event.parts.filter(({ gone }) => !gone).map(({ effect }) => effect);
+export const live = (event: Event) => event.parts.filter(({ gone }) => !gone).map(({ effect }) => effect);
 const unique = (names: readonly string[]) => [...new Set(names)];
 export const touches = (event: Event) => unique(live(event).flatMap(({ reads, writes }) => [...reads, ...writes]));
 const writes = (event: Event) => unique(live(event).flatMap((effect) => effect.writes));
@@ -96,7 +107,7 @@ function movesOf(event: Event, { effect, gone }: Part): [string, string][] {
   return [...(effect.renames ?? []), ...(carries ? flows : [])].map(([from, to]) => [from, to]);
 }
 
-const isInside = (name: string, outer: string) => name === outer || containersOf(name).includes(outer);
+export const isInside = (name: string, outer: string) => name === outer || containersOf(name).includes(outer);
 
 /** An effect sees nothing of what it, or a later one of its own command, brings. */
 const laterThan = (looking: By | null) => (by: By) =>

@@ -2,6 +2,7 @@
 import type { Dice } from "./dice.ts";
 import { Disagreement, type Play } from "./disagreement.ts";
 import { playPlainCase } from "./plain-case.ts";
+import { randomPipeline } from "./random-pipeline.ts";
 import { randomRule } from "./random-rule.ts";
 import { playReplicas } from "./replicas.ts";
 import { catalogs } from "./scenery.ts";
@@ -14,12 +15,17 @@ const filesPerRules = 16;
 
 type Then = (simulation: Simulation, library: Library) => number;
 
+/** How many rule sets leave out declared pipelines: one of so many. */
+const declaringEvery = 5;
+
 function playStreams(dice: Dice, streams: number, then: Then): number {
-  const rule = randomRule(dice);
+  const names = dice(declaringEvery) === 0 ? ["p0", "p1"].slice(dice(2)) : [];
+  const rule = randomRule(dice, names);
+  const pipelines = names.map((name) => randomPipeline(dice, name, rule.operations));
   const library = new Library(dice(4) > 0);
   let compared = 0;
   for (let stream = 0; stream < streams; stream += 1) {
-    const simulation = new Simulation(dice, rule, catalogs[dice(catalogs.length)] ?? [], library);
+    const simulation = new Simulation(dice, rule, catalogs[dice(catalogs.length)] ?? [], { pipelines, library });
     try {
       const length = 4 + dice(19);
       const resumes = dice(6) === 0;
@@ -32,7 +38,8 @@ function playStreams(dice: Dice, streams: number, then: Then): number {
       const events = simulation.entries.map(({ type, subject, data, atMs }) =>
         JSON.stringify({ atMs, type, subject, data }),
       );
-      throw new Disagreement(rule.text, events, cause);
+      const declared = pipelines.length > 0 ? `\npipelines: ${JSON.stringify(pipelines)}` : "";
+      throw new Disagreement(`${rule.text}${declared}`, events, cause);
     }
   }
   return compared;

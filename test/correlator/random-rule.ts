@@ -4,6 +4,8 @@ import type { Dice } from "./dice.ts";
 import { type Event, type OracleRule, type OracleStep, tagsAt, type World } from "./oracle.ts";
 
 interface Template {
+  /** One that it may match. */
+  readonly operation: Effect["operation"];
   readonly detection: string;
   readonly matches: OracleStep["matches"];
 }
@@ -15,32 +17,39 @@ const is =
 
 const templates: readonly Template[] = [
   {
+    operation: "read",
     detection: "selection: { operation: read }\n  condition: selection",
     matches: (effect, _, event) => is("read")(effect, event),
   },
   {
+    operation: "read",
     detection: "selection: { operation: read, tags: pii }\n  condition: selection",
     matches: (effect, tags, event) => is("read")(effect, event) && tags.includes("pii"),
   },
   {
+    operation: "transform",
     detection: "selection: { operation: transform }\n  condition: selection",
     matches: (effect, _, event) => is("transform")(effect, event),
   },
   {
+    operation: "write",
     detection: "selection: { operation: [transform, write], tags: [pii, card] }\n  condition: selection",
     matches: (effect, tags, event) =>
       is("transform", "write")(effect, event) && (tags.includes("pii") || tags.includes("card")),
   },
   {
+    operation: "delete",
     detection: "selection: { destroys: true }\n  condition: selection",
     matches: (effect, _, event) => event.opaque || effect.destroys,
   },
   {
+    operation: "read",
     detection:
       "selection: { operation: [read, transform] }\n  tagged: { tags: pii }\n  condition: selection and not tagged",
     matches: (effect, tags, event) => is("read", "transform")(effect, event) && (event.opaque || !tags.includes("pii")),
   },
   {
+    operation: "transform",
     detection: "selection: { account: acc1 }\n  condition: selection",
     matches: (_, __, event) => event.account === "acc1",
   },
@@ -54,7 +63,13 @@ export interface RandomRule {
   matchesAt(world: World, place: number, part: Event, at: Event): boolean;
 }
 
-export function randomRule(dice: Dice): RandomRule {
+interface Drawn extends RandomRule {
+  /** By step: one that it may match. */
+  readonly operations: readonly Effect["operation"][];
+}
+
+/** @param unless pipelines whose runs are no chains of it */
+export function randomRule(dice: Dice, unless: readonly string[] = []): Drawn {
   const count = 2 + dice(2);
   const chosen = Array.from({ length: count }, () => templates[dice(templates.length)]!);
   const ordered = dice(3) > 0;
@@ -85,7 +100,11 @@ export function randomRule(dice: Dice): RandomRule {
   return {
     oracle,
     action,
-    text: textOf(oracle, chosen, q, timespanS, action),
+    text: textOf(oracle, chosen, q, timespanS, [
+      ...(unless.length > 0 ? [`  unless: { pipeline: [${unless.join(", ")}] }`] : []),
+      `  gate: { action: ${action}, approvers: [x] }`,
+    ]),
+    operations: chosen.map(({ operation }) => operation),
     lastPlaces: ordered ? [count - 1] : chosen.map((_, place) => place),
     matchesAt: (world, place, part) =>
       part.parts.some((one) => chosen[place]!.matches(one.effect, tagsAt(world, one, part), part)),
@@ -97,7 +116,7 @@ function textOf(
   chosen: readonly Template[],
   q: Template | null,
   timespanS: number,
-  action: string,
+  more: readonly string[],
 ): string {
   const detections = [...chosen, ...(q ? [q] : [])].map(
     ({ detection }, index) =>
@@ -118,7 +137,7 @@ function textOf(
     ...(distinct ? [`  distinct: { field: ${distinct.field}, min: ${distinct.min} }`] : []),
     ...(absent?.between ? [`  absent: { rule: q, between: [s${absent.between[0]}, s${absent.between[1]}] }`] : []),
     ...(absent && !absent.between ? ["  until: q"] : []),
-    `  gate: { action: ${action}, approvers: [x] }`,
+    ...more,
   ];
   return [...detections, `${lines.join("\n")}\n`].join("---\n");
 }

@@ -7,43 +7,29 @@ import { createCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
 import type { Effect, ResourceUri, TransactionControl } from "../../schemas/command.ts";
 import type { CommittedEffect } from "../../schemas/event-data.ts";
+import type { PipelineText } from "../../schemas/pipeline.ts";
 import type { Correlator } from "../../services/correlator/correlator.ts";
 import { engineVersion } from "../../services/correlator/engine.ts";
 import type { Output } from "../../services/correlator/outputs.ts";
 import { isLasting } from "../../services/correlator/step.ts";
 import type { Dice } from "./dice.ts";
-import { allChains, type Event, latestChain, type OracleRule, type Part, type Untag, type World } from "./oracle.ts";
+import { type Expected, expectedOf, type OpenPart } from "./expected.ts";
+import type { Event, Untag, World } from "./oracle.ts";
+import type { Declared } from "./oracle-pipelines.ts";
 import { People } from "./people.ts";
 import { randomEffects } from "./random-effects.ts";
+import { effectOf, fingerprints } from "./random-pipeline.ts";
 import type { RandomRule } from "./random-rule.ts";
 import type { catalogs } from "./scenery.ts";
+import { newSession, type Running, type Session } from "./session.ts";
 import { Library } from "./tested.ts";
 
-interface Running {
-  readonly event: Event;
-  /** Asked and allowed, not decided yet. */
-  undecided: boolean;
-  readonly control: TransactionControl;
-  readonly inTransaction: boolean;
-  readonly entry: Pick<Entry & { type: "command.intended" }, "subject" | "data">;
-  readonly intent: string;
+/** What a stream has around it; usually nothing is declared, and nothing is known of the rule. */
+export interface Around {
+  readonly pipelines: readonly PipelineText[];
+  readonly library: Library;
 }
-
-interface OpenPart extends Part {
-  approved: CommittedEffect["approved"];
-  readonly owner: Event;
-}
-
-interface Session {
-  readonly id: string;
-  readonly identity: string;
-  readonly account: string;
-  readonly task: string;
-  running: Running | null;
-  open: OpenPart[] | null;
-  /** Outside a transaction: what neither lasts for certain nor was undone, which a COMMIT may make lasting. */
-  loose: OpenPart[];
-}
+const usual: Around = { pipelines: [], library: new Library(false) };
 
 export class Simulation {
   readonly entries: Entry[] = [];
@@ -51,6 +37,9 @@ export class Simulation {
   readonly #dice: Dice;
   readonly #rule: RandomRule;
   readonly #library: Library;
+  readonly #declared: Declared;
+  /** Which declared command comes next, as far as anybody keeps to it. */
+  #due = 0;
   #correlator: Correlator;
   readonly #sessions: Session[];
   readonly #events: Event[] = [];
@@ -65,21 +54,23 @@ export class Simulation {
   compared = 0;
 
   /** @param library may know the rule already */
-  constructor(dice: Dice, rule: RandomRule, catalog: (typeof catalogs)[number], library = new Library(false)) {
+  constructor(
+    dice: Dice,
+    rule: RandomRule,
+    catalog: (typeof catalogs)[number],
+    { pipelines, library }: Around = usual,
+  ) {
+    const isDeclared = pipelines.length > 0;
+    // Just before a window begins, or some time in one that began before anything was declared.
+    if (isDeclared) this.#atMs = [120_000, 120_000, 120_000, 119_500, 135_000][dice(5)]!;
+    this.#declared = { pipelines, sinceMs: this.#atMs };
     this.#dice = dice;
     this.#rule = rule;
     this.#tagsOf = createCatalog(catalog).tagsOf;
     this.#library = library;
-    this.#sessions = [0, 1, 2, 3].map((n) => ({
-      id: `s${n}`,
-      identity: `i${dice(3)}`,
-      account: `acc${n % 3}`,
-      task: `task${dice(2)}`,
-      running: null,
-      open: null,
-      loose: [],
-    }));
-    const files = { "rules/r.yml": rule.text, "catalog.yaml": JSON.stringify(catalog) };
+    this.#sessions = [0, 1, 2, 3].map((number) => newSession(dice, number, isDeclared));
+    const declared = isDeclared ? { "pipelines.yaml": JSON.stringify(pipelines) } : {};
+    const files = { "rules/r.yml": rule.text, "catalog.yaml": JSON.stringify(catalog), ...declared };
     const data = { digest: "", engine: engineVersion, files };
     const policy = this.#next({ type: "policy.changed", subject: {}, data });
     this.#correlator = library.open(policy, this.#emit);
@@ -93,6 +84,10 @@ export class Simulation {
     const dice = this.#dice;
     this.#atMs += [0, 0, 400, 1_000, 2_500][dice(5)] ?? 0;
     const session = this.#sessions[dice(this.#sessions.length)]!;
+    if (this.#declared.pipelines.length > 0 && dice(4) > 0) {
+      this.#keepTo();
+      return;
+    }
     const what = dice(24);
     if (what === 0) this.#restart();
     else if (what === 1 && dice(3) > 0) this.#link();
@@ -106,6 +101,26 @@ export class Simulation {
       else if (session.open !== null && what < 12) this.#command(session, "rollback", []);
       else this.#command(session, "none", randomEffects(this.#dice));
     }
+  }
+
+  /** Somebody does what is declared next, or something like it; then as a rule it is over at once. */
+  #keepTo(): void {
+    const dice = this.#dice;
+    if (dice(25) === 0) this.#atMs += 20_000;
+    const { steps } = this.#declared.pipelines[dice(this.#declared.pipelines.length)]!;
+    const step = steps[this.#due % steps.length]!;
+    this.#due = dice(8) === 0 ? 0 : this.#due + 1;
+    const isMeant = ({ account, identity }: Session) =>
+      account === step.account && [step.identity].flat().includes(identity);
+    const session = this.#sessions.find(isMeant) ?? this.#sessions[dice(this.#sessions.length)]!;
+    const inTurn = (kind: "none" | "begin" | "commit", effects: readonly Effect[], text?: string) => {
+      while (session.running) this.#advance(session);
+      this.#command(session, kind, effects, text);
+    };
+    if (session.open === null && dice(4) === 0) inTurn("begin", []);
+    inTurn("none", effectOf(dice, step), [step.fingerprint].flat()[0]);
+    while (session.running && dice(6) > 0) this.#advance(session);
+    if (session.open !== null && dice(3) === 0) inTurn("commit", []);
   }
 
   #next(draft: Record<string, unknown> & Pick<Entry, "type" | "subject">): Entry {
@@ -159,7 +174,12 @@ export class Simulation {
     this.#people.linked(this.#say({ type: "identity.linked", data }), data.identities);
   }
 
-  #command(session: Session, kind: "none" | "begin" | "commit" | "rollback", effects: readonly Effect[]): void {
+  #command(
+    session: Session,
+    kind: "none" | "begin" | "commit" | "rollback",
+    effects: readonly Effect[],
+    text?: string,
+  ): void {
     const dice = this.#dice;
     const command = `c${this.#count + 1}`;
     const isOpaque = kind === "none" && dice(10) === 0;
@@ -173,9 +193,17 @@ export class Simulation {
     }));
     // What is known of an opaque command stands before what it may do besides.
     const own = isOpaque ? [...(dice(2) === 0 ? effects : []), ...widened] : effects;
-    const { id, identity, account, task } = session;
-    const subject = { session: id, command, identity, account, task, target: "t" };
+    const { id, identity, account, task, address } = session;
+    const isDeclared = this.#declared.pipelines.length > 0;
+    const subject = {
+      ...{ session: id, command, identity, account, task, target: "t" },
+      ...(isDeclared ? { clientaddress: address } : {}),
+    };
+    const fingerprint = isDeclared ? (text ?? fingerprints[dice(fingerprints.length)]!) : "";
+    const role = isDeclared && dice(8) > 0 ? account : null;
+    const details = { statements: [], fingerprint, ...(role === null ? {} : { role }) };
     const facts = {
+      ...(isDeclared ? { details } : {}),
       kind: "query",
       effects: own,
       opaque: isOpaque ? "dice" : null,
@@ -202,6 +230,7 @@ export class Simulation {
       command,
       opaque: isOpaque,
       commit: kind === "commit",
+      ...(isDeclared ? { ran: { address, fingerprint, role, late: null } } : {}),
       parts,
       decidedAt: at,
       finishedAt: Number.POSITIVE_INFINITY,
@@ -287,9 +316,14 @@ export class Simulation {
     const undone = ended && (failed || control.kind === "rollback");
     const ids = owners.map(({ command }) => command);
     const lasts = !event.opaque && control.kind === "none" && !inTransaction && !failed && !isLost;
+    const rows = this.#declared.pipelines.length > 0 && this.#dice(12) === 0 ? 11 : 0;
+    const outcome = failed ? "error" : isLost ? "unknown" : "ok";
+    if (event.ran !== undefined) event.ran.late = { outcome, rows };
+    // What failed is tried again.
+    if (failed && this.#due > 0) this.#due -= 1;
     const data = {
-      outcome: failed ? "error" : isLost ? "unknown" : "ok",
-      rows: 0,
+      outcome,
+      rows,
       bytes: 0,
       tag: "",
       code: null,
@@ -326,71 +360,33 @@ export class Simulation {
     };
   }
 
-  /** @returns the chain that holds, or null. Fails when engine and oracle differ. */
-  #compare(asked: Event, intent: string, open: readonly OpenPart[]): Event[] | null {
+  #expect(asked: Event, open: readonly OpenPart[] | null): Expected {
     this.compared += 1;
-    const answer = this.outputs.findLast((output) => output.type === "command.answered");
-    assert.ok(answer?.type === "command.answered" && answer.data.intent === intent);
-    const world = this.#world;
-    const all = allChains(world, this.#rule.oracle, asked);
-    const strong =
-      this.#rule.action === "block" ? allChains(world, { ...this.#rule.oracle, strongOnly: true }, asked) : [];
-    let expected = latestChain(strong.length > 0 ? strong : all);
-    if (expected !== null && asked.commit && this.#wasApproved(world, asked, expected, all, open)) expected = null;
-    assert.deepEqual(
-      answer.data.enforced.map(({ steps }) => steps.map(({ event }) => event)),
-      expected === null ? [] : [expected.map(({ id }) => id)],
-    );
-    const ruling = expected === null ? "allow" : strong.length > 0 ? "block" : "hold";
-    assert.equal(answer.data.ruling, ruling);
-    if (expected !== null) {
-      this.found += 1;
-      const people = new Set([asked, ...all.flat()].map(({ identity }) => this.#people.clusterOf(identity)));
-      const excluded = ["i0", "i1", "i2"].filter((identity) => people.has(this.#people.clusterOf(identity)));
-      assert.deepEqual(answer.data.excluded, excluded);
-    }
+    const expected = expectedOf({ world: this.#world, rule: this.#rule, declared: this.#declared, asked, open });
+    if (expected.chain !== null) this.found += 1;
     return expected;
   }
 
-  /** The chain found is the approved one, or would be but for steps of the very transaction that commits. */
-  #wasApproved(
-    world: World,
-    asked: Event,
-    found: readonly Event[],
-    all: readonly Event[][],
-    open: readonly OpenPart[],
-  ): boolean {
-    const completing = open.filter((part) => {
-      const alone = { ...asked, parts: [{ effect: part.effect, of: part.of, gone: false }] };
-      return this.#rule.lastPlaces.some((place) => this.#rule.matchesAt(world, place, alone, asked));
-    });
-    const isCovered = (chain: readonly Event[]) => {
-      const before = JSON.stringify(chain.filter((event) => event !== asked).map(({ id }) => id));
-      return completing.every(({ approved }) => approved !== undefined && JSON.stringify(approved.before) === before);
-    };
-    if (isCovered(found)) return true;
-    const isOwn = ({ command }: Event) => asked.parts.some(({ of }) => of === command);
-    const others = found.filter((event) => event !== asked && !isOwn(event));
-    const approvedAt = Math.min(...completing.map(({ owner }) => owner.at));
-    if (others.length === found.length - 1 || others.some(({ at }) => at > approvedAt)) return false;
-    const without = latestChain(all.filter((chain) => !chain.some(isOwn)));
-    return without !== null && isCovered(without);
+  /** @returns the chain that holds, or null. Fails when engine and oracle differ. */
+  #compare(asked: Event, intent: string, open: readonly OpenPart[]): readonly Event[] | null {
+    const answer = this.outputs.findLast((output) => output.type === "command.answered");
+    assert.ok(answer?.type === "command.answered" && answer.data.intent === intent);
+    const { chain, ruling, excluded } = this.#expect(asked, open);
+    assert.deepEqual(
+      answer.data.enforced.map(({ steps }) => steps.map(({ event }) => event)),
+      chain === null ? [] : [chain.map(({ id }) => id)],
+    );
+    assert.equal(answer.data.ruling, ruling);
+    if (chain !== null) assert.deepEqual(answer.data.excluded, excluded);
+    return chain;
   }
 
   #compareTold(made: Event, before: number): void {
-    this.compared += 1;
     const told = this.outputs.slice(before).flatMap((output) => (output.type === "chain.completed" ? [output] : []));
-    const world = this.#world;
-    const all = allChains(world, this.#rule.oracle, made);
-    const strong =
-      this.#rule.action === "block" ? allChains(world, { ...this.#rule.oracle, strongOnly: true }, made) : [];
-    const expected = made.parts.length === 0 ? null : latestChain(strong.length > 0 ? strong : all);
-    if (expected !== null) this.found += 1;
+    const { chain } = this.#expect(made, null);
     assert.deepEqual(
       told.map(({ data }) => data.chain.steps.map(({ event }) => event)),
-      expected === null ? [] : [expected.map(({ id }) => id)],
+      chain === null ? [] : [chain.map(({ id }) => id)],
     );
   }
 }
-
-export type { OracleRule };

@@ -1,0 +1,65 @@
+/** What the brute-force definition expects of one answer: the chain that holds, and whom it keeps from approving. */
+import type { CommittedEffect } from "../../schemas/event-data.ts";
+import { type Event, latestChain, type Part, type World } from "./oracle.ts";
+import { chainsOf, type Declared } from "./oracle-pipelines.ts";
+import type { RandomRule } from "./random-rule.ts";
+
+export interface OpenPart extends Part {
+  approved: CommittedEffect["approved"];
+  readonly owner: Event;
+}
+
+export interface Question {
+  readonly world: World;
+  readonly rule: RandomRule;
+  readonly declared: Declared;
+  readonly asked: Event;
+  /** What a COMMIT would make lasting; null where nobody asks. */
+  readonly open: readonly OpenPart[] | null;
+}
+
+export interface Expected {
+  readonly chain: readonly Event[] | null;
+  readonly ruling: "allow" | "hold" | "block";
+  /** Identities, sorted. */
+  readonly excluded: readonly string[];
+}
+
+const identities = ["i0", "i1", "i2"];
+
+export function expectedOf(question: Question): Expected {
+  const { world, rule, declared, asked, open } = question;
+  const found = (strongOnly: boolean) => chainsOf(world, { ...rule.oracle, strongOnly }, asked, declared);
+  const all = found(false);
+  const strong = rule.action === "block" ? found(true) : [];
+  const chain = latestChain(strong.length > 0 ? strong : all);
+  if (chain === null || (asked.commit && open !== null && wasApproved(question, open, chain, all)))
+    return { chain: null, ruling: "allow", excluded: [] };
+  const people = new Set([asked, ...all.flat()].map(({ identity }) => world.clusterOf(identity)));
+  const excluded = identities.filter((identity) => people.has(world.clusterOf(identity)));
+  return { chain, ruling: strong.length > 0 ? "block" : "hold", excluded };
+}
+
+/** The chain found is the approved one, or would be but for steps of the very transaction that commits. */
+function wasApproved(
+  { world, rule, asked }: Question,
+  open: readonly OpenPart[],
+  found: readonly Event[],
+  all: readonly Event[][],
+): boolean {
+  const completing = open.filter((part) => {
+    const alone = { ...asked, parts: [{ effect: part.effect, of: part.of, gone: false }] };
+    return rule.lastPlaces.some((place) => rule.matchesAt(world, place, alone, asked));
+  });
+  const isCovered = (chain: readonly Event[]) => {
+    const before = JSON.stringify(chain.filter((event) => event !== asked).map(({ id }) => id));
+    return completing.every(({ approved }) => approved !== undefined && JSON.stringify(approved.before) === before);
+  };
+  if (isCovered(found)) return true;
+  const isOwn = ({ command }: Event) => asked.parts.some(({ of }) => of === command);
+  const others = found.filter((event) => event !== asked && !isOwn(event));
+  const approvedAt = Math.min(...completing.map(({ owner }) => owner.at));
+  if (others.length === found.length - 1 || others.some(({ at }) => at > approvedAt)) return false;
+  const without = latestChain(all.filter((chain) => !chain.some(isOwn)));
+  return without !== null && isCovered(without);
+}
