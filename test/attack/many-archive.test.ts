@@ -79,9 +79,9 @@ describe("the archive", () => {
     const drafts = Array.from({ length: 50 }, (_, index) => checkpoint(1_000_000 + index));
     await say("events", 0, { source: "gateway/evil", stream: "events", first: 1, drafts });
     await say("events", 0, { source: "gateway/one", stream: "events", first: 1, drafts: [masked("honest")] });
+    // Fifty waits are a hundred seconds; nothing here is measured closer than that.
     const since = process.hrtime.bigint();
     await log.archive.caughtUp();
-    // Fifty waits are a hundred seconds; nothing here is measured closer than that.
-    assert.ok(Number(process.hrtime.bigint() - since) / 1e9 < 30);
+    assert.ok(Number(process.hrtime.bigint() - since) / 1e9 < 60);
   });
 });
