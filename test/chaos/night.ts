@@ -105,7 +105,7 @@ async function play(world: Cluster, disk: Disk | null, options: NightOptions): P
   const failed = [...(chaos?.failed ?? []), ...(await settle(world, spools, say))];
   const ivan = await person(world, "ivan");
   say("reading the timeline, the archive and the target");
-  const isThere = await projected(ivan, ["gw-a", "gw-b", "corr-a", "corr-b"], 60_000);
+  const isThere = await projected(ivan, ["gw-a", "gw-b", "corr-a", "corr-b"], 240_000);
   if (!isThere) failed.push("the timeline does not have the last of what was said");
   const timeline = await timelineIds(ivan).catch((error: unknown) => {
     failed.push(`the timeline cannot be read: ${error instanceof Error ? error.message : error}`);
@@ -131,7 +131,7 @@ async function settle(world: Cluster, spools: readonly Said[], say: NightOptions
       await world.start(name);
     }
   }
-  const missing = await archivedAll(world, spools, 60_000);
+  const missing = await archivedAll(world, spools, 240_000);
   if (missing.length > 0) say(`the archive still lacks the last of ${missing.join(", ")}`);
   return failed;
 }
