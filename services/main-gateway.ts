@@ -32,7 +32,7 @@ const tickMs = 1_000;
 export async function runGateway(config: Config, around: Surroundings, operating: Operating): Promise<Process> {
   const files = await readPolicyFiles(config);
   const feed = new Feed(config.tenant as Tenant, files.catalog);
-  const inForce = new PolicyInForce(files, ({ catalog }) => feed.tags.useCatalog(catalog), engineVersion);
+  const inForce = new PolicyInForce(files, ({ catalog }) => feed.tags.useCatalog(catalog));
   const voids = new VoidSummaries(around.now);
   const readers = openReaders(config, around, {
     summaries: () => inForce.files.catalog.functions,

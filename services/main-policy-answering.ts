@@ -12,23 +12,20 @@ export interface Proposed {
   readonly whole: WholePolicy;
 }
 
+/** Engines before this one took over every policy at its own record. */
+const firstSwitching = 7;
+
 /** More than anybody changes before a correlator says what it answers by: the oldest of those that nobody confirmed goes. */
 const proposedMax = 16;
 
 export class Answering {
-  readonly #engine: string;
   /** In log order. The same list until it changes. */
   policies: readonly Proposed[] = [];
-
-  /** @param engine of this release: what another one takes over, it takes over at once */
-  constructor(engine: string) {
-    this.#engine = engine;
-  }
 
   /** For every record in order. @param whole the policy that it proposes, where it does */
   fold(entry: Entry, whole: WholePolicy | null): void {
     if (whole !== null && whole.files !== null) {
-      const before = whole.engine === this.#engine ? this.policies : [];
+      const before = Number(whole.engine) >= firstSwitching ? this.policies : [];
       const [first, ...more] = [...before, { id: entry.id, whole }];
       if (first !== undefined) this.policies = [first, ...more.slice(1 - proposedMax)];
     }

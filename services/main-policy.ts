@@ -70,7 +70,7 @@ export class PolicyInForce {
   /** Said last, not looked at yet: a replay of years compiles only the last. */
   #said: WholePolicy | null = null;
   readonly parts = new PolicyParts();
-  readonly answering: Answering;
+  readonly answering = new Answering();
   #last: { readonly digest: string; readonly engine: string } | null = null;
   #problem: string | null = null;
   readonly #changed: (files: PolicyFiles) => void;
@@ -78,8 +78,7 @@ export class PolicyInForce {
   #before: { readonly of: Answering["policies"]; readonly files: readonly PolicyFiles[] } = { of: [], files: [] };
 
   /** @param files until the log says something else @param changed called when something else is in force */
-  constructor(files: PolicyFiles, changed: (files: PolicyFiles) => void, engine = "") {
-    this.answering = new Answering(engine);
+  constructor(files: PolicyFiles, changed: (files: PolicyFiles) => void) {
     this.#files = files;
     this.#read.set(files.digest, files);
     this.#changed = changed;

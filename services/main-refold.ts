@@ -26,7 +26,11 @@ export interface RefoldingParts {
   readonly read: (deliver: Deliver) => Reading;
   readonly speaker: Pick<Appender, "append">;
   readonly fault: (error: unknown) => void;
+  /** Instead of the process's own: milliseconds that only go forward, and a turn for everybody else. */
+  readonly clock?: { readonly steady: () => number; readonly turn: () => Promise<unknown> };
 }
+
+const processClock = { steady: () => performance.now(), turn: () => turn() };
 
 /** Records folded between two looks at the clock, and how long before others have their turn. */
 const sliceRecords = 16;
@@ -122,7 +126,8 @@ export class Refolding {
   }
 
   async #take(refold: NonNullable<Correlator["refold"]>, entries: readonly Entry[]): Promise<void> {
-    let sinceMs = performance.now();
+    const clock = this.#parts.clock ?? processClock;
+    let sinceMs = clock.steady();
     for (let at = 0; at < entries.length; at += sliceRecords) {
       if (this.#closed || refold !== this.#refold) return;
       const slice = entries.slice(at, at + sliceRecords);
@@ -133,9 +138,9 @@ export class Refolding {
         this.look();
         return;
       }
-      if (performance.now() - sinceMs < sliceMs) continue;
-      await turn();
-      sinceMs = performance.now();
+      if (clock.steady() - sinceMs < sliceMs) continue;
+      await clock.turn();
+      sinceMs = clock.steady();
     }
   }
 

@@ -40,9 +40,33 @@ interface State {
   intent: string | null;
 }
 
+/** What one engine answers by. */
+interface InForce {
+  now: Ruling | null;
+  sinceMs: number;
+  /** Waits for `rules.switched`. */
+  next: { readonly id: string; readonly ruling: Ruling | null } | null;
+  isWhole: boolean;
+}
+
 type Asking = CommandFacts & { readonly commits?: readonly CommittedEffect[] };
 
 const isLasting = ({ operation }: Effect) => /^(write|transform|delete|define|grant)$/.test(operation);
+/** What its steps are, without their names; and its window. */
+function asked({ files, rule }: Ruling): readonly string[] {
+  const documents = (files["rules/r.yml"] ?? "").split("---\n");
+  const steps = documents.filter((one) => one.includes("\ndetection:"));
+  return [...steps.map((one) => one.slice(one.indexOf("\ndetection:")).trim()), `over ${rule.oracle.timespanMs}`];
+}
+
+/** Whether whoever has looked back for the first has for the second; all catalogs of a play are the same. */
+function seesAll(before: Ruling | null, next: Ruling | null): boolean {
+  if (before === null || next === null) return before === next;
+  if (next.rule.oracle.timespanMs > before.rule.oracle.timespanMs) return false;
+  const known = new Set(asked(before));
+  return asked(next).every((one) => one.startsWith("over") || known.has(one));
+}
+
 /** Over this the brute-force definition takes too long; a play seldom has so many. */
 const eventsMax = 60;
 
@@ -57,8 +81,10 @@ export class Reading {
   readonly #clusters = new Map<string, string>();
   /** Intents that were answered `allow`. */
   readonly #allowed = new Set<string>();
-  #ruling: Ruling | null = null;
-  #sinceMs = 0;
+  readonly #regimes = new Map<string, InForce>();
+  /** Of an engine that has not been heard of. */
+  readonly #unheard: InForce = { now: null, sinceMs: 0, next: null, isWhole: true };
+  #engine = "";
   #at = 0;
 
   /** @param ranMs when the target really did a command; what it never did is not there */
@@ -77,7 +103,8 @@ export class Reading {
       if (seen.has(row.id)) continue;
       seen.add(row.id);
       this.#at += 1;
-      if (row.type === "policy.changed") this.#load(row.data as EventData["policy.changed"], row.seenMs);
+      if (row.type === "policy.changed") this.#propose(row, row.data as EventData["policy.changed"]);
+      else if (row.type === "rules.switched") this.#switch(row, row.data as EventData["rules.switched"]);
       else if (row.type === "command.intended") this.#intend(row, row.data as EventData["command.intended"]);
       else if (row.type === "command.decided") this.#decide(row, row.data as EventData["command.decided"]);
       else if (row.type === "command.finished") this.#finish(row, row.data as EventData["command.finished"]);
@@ -87,9 +114,35 @@ export class Reading {
     }
   }
 
-  #load({ digest }: EventData["policy.changed"], seenMs: number): void {
-    if (this.#ruling?.digest !== digest) this.#sinceMs = seenMs;
-    this.#ruling = this.#rulings.find((one) => one.digest === digest) ?? null;
+  /** Each engine on its own: what another one's policy brings, it takes over at once, and may not have looked back for. */
+  #propose({ id, seenMs }: Row & { readonly seenMs: number }, { digest, engine }: EventData["policy.changed"]): void {
+    const next = this.#rulings.find((one) => one.digest === digest) ?? null;
+    if (!this.#regimes.has(engine)) this.#regimes.set(engine, { ...this.#unheard });
+    for (const [name, regime] of [...this.#regimes, ["", this.#unheard] as const]) {
+      const isSeen = this.#states.size + this.#events.length === 0 || (regime.isWhole && seesAll(regime.now, next));
+      if (!isSeen && name === engine) {
+        regime.next = { id, ruling: next };
+        continue;
+      }
+      regime.isWhole = isSeen;
+      regime.next = null;
+      if (regime.now !== next) regime.sinceMs = seenMs;
+      regime.now = next;
+    }
+    this.#engine = engine;
+  }
+
+  #switch({ seenMs }: Row & { readonly seenMs: number }, { policy }: EventData["rules.switched"]): void {
+    const regime = this.#regimes.get(this.#engine);
+    if (regime?.next?.id !== policy) return;
+    if (regime.now !== regime.next.ruling) regime.sinceMs = seenMs;
+    regime.now = regime.next.ruling;
+    regime.next = null;
+    regime.isWhole = true;
+  }
+
+  get #ruling(): Ruling | null {
+    return this.#regimes.get(this.#engine)?.now ?? null;
   }
 
   #intend(row: Row, data: EventData["command.intended"]): void {
@@ -132,7 +185,7 @@ export class Reading {
       chains: chains.map((chain) => chain.map(({ command }) => command)),
       approval: data.approval,
       rules: this.#ruling?.digest ?? "",
-      sinceMs: this.#sinceMs,
+      sinceMs: this.#regimes.get(this.#engine)?.sinceMs ?? 0,
     });
     event.decidedAt = this.#at;
     state.undoable = data.undoable;

@@ -8,6 +8,7 @@ import { type Correlator, createCorrelator } from "../../services/correlator/cor
 import { engineVersion } from "../../services/correlator/engine.ts";
 import type { Output } from "../../services/correlator/outputs.ts";
 import { isWaitedFor, Ticks } from "../../services/correlator/ticks.ts";
+import { type Deliver, Refolding } from "../../services/main-refold.ts";
 import { limits } from "./gateway.ts";
 import type { Machine } from "./loop.ts";
 import { keysOf, Run, type Stage } from "./process.ts";
@@ -51,6 +52,14 @@ export class CorrelatorProcess {
       },
       limits,
     });
+    const known = new Map(this.#sources.map((source) => [source, keysOf(source).source]));
+    const clock = { steady: machine.steady, turn: () => machine.sleep(0) };
+    const read = (deliver: Deliver) =>
+      run.follow(known, (entries) => deliver(entries.map((one) => asSeenBy(engine, one))));
+    const fault = (error: unknown) => {
+      throw error;
+    };
+    const refolding = new Refolding({ correlator, speaker, read, fault, clock });
     const ticks = new Ticks(machine.steady);
     let [place, live, behind, soon] = ["", false, false, false];
     const tick = () => {
@@ -65,17 +74,17 @@ export class CorrelatorProcess {
         tick();
       });
     };
-    const fold = this.#stage.bugs.has("answers-stale") ? hasty(correlator, machine) : correlator.fold.bind(correlator);
-    const known = new Map(this.#sources.map((source) => [source, keysOf(source).source]));
-    const following = run.follow(known, (entries, offset) => {
+    const first = this.#stage.bugs.has("answers-stale") ? hasty(correlator, machine) : (seen: readonly Entry[]) => seen;
+    const following = run.follow(known, async (entries, offset) => {
       for (const entry of entries) ticks.came(entry.id);
       const was = behind;
       behind = live && ticks.lateMs > behindMs;
       if (behind && !was) correlator.fallBehind();
-      for (const entry of entries) fold(asSeenBy(engine, entry));
+      await refolding.fold(first(entries.map((entry) => asSeenBy(engine, entry))));
       if (was && !behind) correlator.goLive();
       place = stepsPlace(offset);
       if (entries.some(isWaitedFor)) tickSoon();
+      if (live) refolding.look();
     });
     await run.shipped();
     await following.caughtUp();
@@ -83,7 +92,10 @@ export class CorrelatorProcess {
     live = true;
     const data = { role: "correlator", version: "", positions: { steps: place } };
     speaker.append({ type: "service.started", subject: {}, data });
-    machine.every(tickMs, tick);
+    machine.every(tickMs, () => {
+      tick();
+      refolding.look();
+    });
   }
 
   #compare(output: Output): void {
@@ -103,9 +115,11 @@ function asSeenBy(engine: string, entry: Entry): Entry {
 }
 
 /** The planted bug of a correlator that answers before it has folded what came before: the rest comes a little later. */
-function hasty(correlator: Correlator, machine: Machine): (entry: Entry) => void {
-  return (entry) => {
-    if (entry.type !== "command.decided") correlator.fold(entry);
-    else machine.after(machine.name === "c0" ? 40 : 0, () => correlator.fold(entry));
-  };
+function hasty(correlator: Correlator, machine: Machine): (entries: readonly Entry[]) => readonly Entry[] {
+  return (entries) =>
+    entries.filter((entry) => {
+      if (entry.type !== "command.decided") return true;
+      machine.after(machine.name === "c0" ? 40 : 0, () => correlator.fold(entry));
+      return false;
+    });
 }

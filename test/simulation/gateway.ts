@@ -13,9 +13,13 @@ import type { Policy } from "../../infra/policy/policy.ts";
 import type { ResourceUri } from "../../schemas/command.ts";
 import type { Tenant } from "../../schemas/identity.ts";
 import { limits as productLimits } from "../../schemas/limits.ts";
+import { engineVersion } from "../../services/correlator/engine.ts";
+import type { ChainRules } from "../../services/gateway/chain.ts";
+import { withBefore } from "../../services/gateway/chain-before.ts";
 import { Feed } from "../../services/gateway/feed.ts";
 import { createGate, type RunningGate } from "../../services/gateway/gate.ts";
 import { SharedView } from "../../services/gateway/shared-view.ts";
+import { Answering } from "../../services/main-policy-answering.ts";
 import type { Machine } from "./loop.ts";
 import { keysOf, Run, type Stage, tenant } from "./process.ts";
 import type { Ruling } from "./rules.ts";
@@ -81,6 +85,8 @@ export class Serving {
   gate: RunningGate;
   readonly #installed: Installed;
   readonly #sources: readonly string[];
+  readonly #answering = new Answering();
+  #asks: { readonly policies: Answering["policies"]; readonly rules: Ruling; readonly chain: ChainRules } | null = null;
   #inForce: { readonly digest: string; readonly engine: string } | null = null;
   #beating = false;
   #soon = false;
@@ -136,6 +142,7 @@ export class Serving {
   #fold(entries: readonly Entry[], place: string): void {
     let news = false;
     for (const entry of entries) {
+      this.#answering.fold(entry, entry.type === "policy.changed" ? { ...entry.data, engine: engineVersion } : null);
       if (entry.type === "policy.changed") this.#takeOver(entry.data);
       this.feed.fold(entry);
       this.view.fold(entry, place);
@@ -150,6 +157,23 @@ export class Serving {
     const { rules } = this.#installed;
     const found = [rules, ...rules.others].find((one) => one.digest === data.digest);
     if (found !== undefined && !this.stage.bugs.has("old-rules")) this.rules = found;
+  }
+
+  /** What must ask, by the rules that it knows and by those before, which may still be answered by. */
+  #chain(): ChainRules {
+    const { policies } = this.#answering;
+    const { rules } = this;
+    if (this.#asks?.policies === policies && this.#asks.rules === rules) return this.#asks.chain;
+    const known = [this.#installed.rules, ...this.#installed.rules.others];
+    const before = policies
+      .slice(0, -1)
+      .flatMap(({ whole }) => known.find(({ digest }) => digest === whole.digest) ?? []);
+    const chain = withBefore(
+      rules.chain,
+      before.map((one) => ({ rules: one.chain, tagsOf: createCatalog(one.catalog).tagsOf })),
+    );
+    this.#asks = { policies, rules, chain };
+    return chain;
   }
 
   #beatSoon(): void {
@@ -194,7 +218,7 @@ export class Serving {
       appender: bugs.has("uses-at-once") ? usingAtOnce(this.appender, this.feed) : this.appender,
       feed: this.feed,
       policy: () => policyOf(this.rules.catalogVersion),
-      rules: () => this.rules.chain,
+      rules: () => this.#chain(),
       readerOf: () => ({ resources: () => ["t/s.a"] as ResourceUri[], canRead: () => true }),
       blobs: {
         put: async (bytes) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`,

@@ -90,17 +90,17 @@ export class Run {
 
   follow(
     known: ReadonlyMap<string, Source>,
-    deliver: (entries: readonly Entry[], offset: number) => void,
+    deliver: (entries: readonly Entry[], offset: number) => void | Promise<void>,
   ): StepsFollowing {
     const { truth, bugs } = this.#stage;
     const seen = new Set<string>();
-    const given = (entries: readonly Entry[], offset: number) => {
+    const given = async (entries: readonly Entry[], offset: number) => {
       for (const { id, source, role } of entries) {
         // An output comes once from each correlator; whoever folds takes the first.
         if (seen.has(id) && role !== "correlator") truth.breach(5, `${this.name} was given ${id} of ${source} twice`);
         seen.add(id);
       }
-      deliver(entries, offset);
+      await deliver(entries, offset);
     };
     const following = followSteps(
       {
@@ -111,9 +111,9 @@ export class Run {
         refused: (source, _type, reason) => truth.breach(5, `${this.name} refused ${source}: ${reason}`),
         holes: ({ source, from, until }: Hole) => truth.breach(6, `${this.name} misses ${source} ${from} to ${until}`),
       },
-      (entries, offset) => {
-        given(entries, offset);
-        if (bugs.has("reader-repeats") && offset % 20 === 7) given(entries, offset);
+      async (entries, offset) => {
+        await given(entries, offset);
+        if (bugs.has("reader-repeats") && offset % 20 === 7) await given(entries, offset);
       },
     );
     this.#machine.go(() => following.ended);

@@ -98,6 +98,7 @@ export function randomRuling(dice: Dice): Ruling {
   const catalog = catalogs[dice(catalogs.length)]!;
   const pick = () => [destroyed, destroyed, carriedOff, carriedOff, randomRule(dice)][dice(5)]!;
   const first = rulingOf(pick(), catalog);
-  first.others = [rulingOf(pick(), catalog)];
+  const next = rulingOf(pick(), catalog);
+  [first.others, next.others] = [[next], [first]];
   return first;
 }
