@@ -106,3 +106,35 @@ test("a reload that fails is an event, a note and a finding; what needs a restar
   assert.match(lines.join(""), /"keys":"name"/);
   assert.deepEqual(needRestart(config, { ...config, policy: "x", targets: [] }), ["targets"]);
 });
+
+test("the policies before one stay known until correlators answer by it, and no longer", async () => {
+  const [files, next] = [await readPolicyFiles(at), await stricter()];
+  const inForce = new PolicyInForce(files, () => {});
+  const policy = (id: string, of: PolicyFiles, engine: string): Entry => {
+    const entry = said(of);
+    return { ...entry, id, data: { ...entry.data, engine } } as Entry;
+  };
+  const switched = (id: string): Entry => {
+    const about = { type: "rules.switched", atMs: 0, source: "correlator/c", role: "correlator", subject: {} } as const;
+    return { ...about, id: `s-${id}`, data: { policy: id, digest: "" } };
+  };
+  const digests = () => inForce.before.map(({ digest }) => digest);
+  inForce.fold(policy("p1", files, "7"));
+  inForce.fold(switched("p1"));
+  inForce.fold(policy("p2", next, "7"));
+  assert.equal(inForce.files.digest, next.digest);
+  assert.deepEqual(digests(), [files.digest]);
+  const kept = inForce.answering.policies;
+  inForce.fold(switched("p1"));
+  assert.deepEqual(digests(), [files.digest], "what is said of an older one says nothing of this one");
+  inForce.fold(switched("p2"));
+  assert.deepEqual(digests(), []);
+  const restored = new PolicyInForce(next, () => {});
+  restored.answering.restore(kept);
+  assert.deepEqual(
+    restored.before.map(({ digest }) => digest),
+    [files.digest],
+  );
+  inForce.fold(policy("p3", files, "6"));
+  assert.deepEqual(digests(), [], "an engine before these takes over at once");
+});
