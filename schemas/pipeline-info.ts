@@ -64,6 +64,8 @@ export const pipelineDetailSchema = closed({
   ...pipelineInfoSchema.properties,
   /** Null where this release cannot read the text. */
   declaration: nullable(pipelineSchema),
+  /** Names of the identities in it. */
+  people: Type.Array(personSchema),
   /** Newest first. */
   windows: Type.Array(pipelineWindowSchema),
   /** Chains that were held or told although it may exempt them; newest first. */

@@ -162,15 +162,20 @@ function detailOf(desk: Desk, caller: Caller, id: string): PipelineDetail {
   const declared = desk.inForce().pipelines.find((one) => one.name === name);
   if (declared !== undefined && proposals.get(id) === null) {
     const whyNot = "It stands in pipelines.yaml and is changed there.";
-    const about = { declaration: declared.text, mayAccept: false, whyNot };
+    const about = { ...writtenIn(desk, declared), mayAccept: false, whyNot };
     return { ...declaredInfo(desk, declared), ...storyOf(desk, name), ...about };
   }
   const named = proposals.all().find(({ said }) => said.pipeline === name);
   const chosen = proposals.get(id) ?? named ?? expectProposal(desk, id);
   const info = infoOf(desk, chosen);
-  const declaration = readable(info.pipeline, info.text)?.text ?? null;
+  const written = writtenIn(desk, readable(info.pipeline, info.text));
   const whyNot = objection(desk, caller, chosen);
-  return { ...info, ...storyOf(desk, info.pipeline), declaration, mayAccept: whyNot === null, whyNot };
+  return { ...info, ...storyOf(desk, info.pipeline), ...written, mayAccept: whyNot === null, whyNot };
+}
+
+function writtenIn({ state }: Desk, pipeline: Pipeline | null): Pick<PipelineDetail, "declaration" | "people"> {
+  if (pipeline === null) return { declaration: null, people: [] };
+  return { declaration: pipeline.text, people: [...pipeline.identities].map((one) => state.people.named(one)) };
 }
 
 function storyOf({ state }: Desk, name: string): Pick<PipelineDetail, "windows" | "holds"> {

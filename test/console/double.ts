@@ -32,6 +32,7 @@ import { linkEffectSchema, linkInfoSchema, linksSchema } from "../../schemas/lin
 import { findings, type TSchema } from "../../schemas/shape.ts";
 import { quietTypes } from "../../schemas/story.ts";
 import { people } from "./night.ts";
+import { aboutPipelines, aboutReplays, aboutRules, type Jobs, jobsOf } from "./pipelines-double.ts";
 import type { Story } from "./story.ts";
 
 export interface Double {
@@ -39,6 +40,7 @@ export interface Double {
   /** `METHOD /path?query body`, in order. */
   readonly asked: string[];
   story: Story;
+  jobs: Jobs;
   /** Null: nobody is logged in. */
   me: Me | null;
   /** Answers every request with this problem until it is null again. */
@@ -69,6 +71,7 @@ export async function startDouble(story: Story): Promise<Double> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked: [],
     story,
+    jobs: jobsOf(Date.now()),
     me: olga,
     failure: null,
     exported: [],
@@ -117,7 +120,10 @@ function answerTo(double: Double, ask: string, query: URLSearchParams, body: str
   const { story, me } = double;
   const [, noun = "", id = "", verb = ""] = /^\w+ \/api\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(ask) ?? [];
   const key = decodeURIComponent(id);
-  const method = ask.split(" ")[0];
+  const [method = ""] = ask.split(" ");
+  if (noun === "pipelines") return aboutPipelines(double.jobs, { method, key, verb, body });
+  if (noun === "rules") return aboutRules(double.jobs, key);
+  if (noun === "replays") return aboutReplays(double.jobs, { method, key, verb, body });
   if (method === "POST" && noun === "approvals" && verb === "answer") return answered(double, key, JSON.parse(body));
   if (method === "POST" && noun === "grants") return granted(JSON.parse(body));
   if (method === "POST" && noun === "blocks") return placed(double, JSON.parse(body));
@@ -141,7 +147,7 @@ function answerTo(double: Double, ask: string, query: URLSearchParams, body: str
       const chain = story.chains.find((candidate) => candidate.chain.id === key);
       if (!chain) return null;
       const approval = story.approvals.find((candidate) => candidate.approval === chain.approval) ?? null;
-      const { text: _text, parameters: _parameters, ...approvalDetail } = approval ?? { text: null, parameters: null };
+      const { text: _text, parameters: _parameters, proposal: _proposal, ...approvalDetail } = approval ?? noApproval;
       const commands = chain.chain.steps.map((step) => step.command);
       const rows = story.rows.filter((row) => commands.includes(row.command));
       return { schema: chainDetailSchema, value: { ...chain, approvalDetail: approval ? approvalDetail : null, rows } };
@@ -152,7 +158,7 @@ function answerTo(double: Double, ask: string, query: URLSearchParams, body: str
       const approvals = story.approvals.filter((one) => all || one.state === "open");
       return {
         schema: approvalsSchema,
-        value: { approvals: approvals.map(({ text: _t, parameters: _p, ...info }) => info) },
+        value: { approvals: approvals.map(({ text: _t, parameters: _p, proposal: _q, ...info }) => info) },
       };
     }
     case "links":
@@ -165,6 +171,8 @@ function answerTo(double: Double, ask: string, query: URLSearchParams, body: str
       return null;
   }
 }
+
+const noApproval = { text: null, parameters: null, proposal: undefined };
 
 const found = (schema: TSchema, value: unknown): Answer => (value === null ? null : { schema, value });
 

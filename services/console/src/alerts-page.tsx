@@ -150,9 +150,12 @@ function Answer({ alert }: { readonly alert: AlertInfo }) {
   );
 }
 
+/** Pages that alerts lead to, by the first word of their kind. */
+const nouns: Readonly<Record<string, string>> = { chain: "chains", approval: "approvals", pipeline: "pipelines" };
+
 function About({ alert }: { readonly alert: AlertInfo }) {
-  const noun = alert.kind.startsWith("chain.") ? "chains" : alert.kind.startsWith("approval.") ? "approvals" : null;
-  if (noun === null || !alert.about) return <strong>{alert.title}</strong>;
+  const noun = nouns[alert.kind.split(".")[0] ?? ""];
+  if (noun === undefined || !alert.about) return <strong>{alert.title}</strong>;
   return (
     <Link className="title" to={address([noun, alert.about])}>
       {alert.title}

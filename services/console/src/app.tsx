@@ -9,7 +9,11 @@ import { ChainPage } from "./chain-page.tsx";
 import { ChainsPageView } from "./chains-page.tsx";
 import { useMe, useRead, useSay, useTitle } from "./data.ts";
 import { useScheme } from "./kit.tsx";
+import { PipelinePage } from "./pipeline-page.tsx";
+import { PipelinesPage } from "./pipelines-page.tsx";
 import { Link, loginHere, usePlace } from "./route.tsx";
+import { RulePage } from "./rule-page.tsx";
+import { RulesPage } from "./rules-page.tsx";
 import { SessionPage } from "./session-page.tsx";
 import { SessionsPageView } from "./sessions-page.tsx";
 import { Empty, Failed } from "./states.tsx";
@@ -21,6 +25,8 @@ const pages: readonly { readonly noun: string; readonly words: string; readonly 
   { noun: "chains", words: "Chains", roles: ["investigate", "approve"] },
   { noun: "approvals", words: "Approvals", roles: [] },
   { noun: "sessions", words: "Sessions", roles: ["investigate"] },
+  { noun: "rules", words: "Rules", roles: ["investigate", "respond", "administer"] },
+  { noun: "pipelines", words: "Pipelines", roles: ["investigate", "respond", "administer"] },
   { noun: "blocks", words: "Blocks", roles: ["investigate", "respond"] },
   { noun: "alerts", words: "Alerts", roles: ["investigate", "respond"] },
 ];
@@ -43,6 +49,9 @@ export function App() {
   );
 }
 
+/** On a phone the pages do not all fit beside each other. */
+const intoView = (link: HTMLAnchorElement | null): void => link?.scrollIntoView({ block: "nearest", inline: "center" });
+
 /** Where one lands: approvers who may not investigate have nothing to read on the timeline. */
 const homeOf = (me: Me): string => (me.roles.includes("investigate") ? "timeline" : "approvals");
 
@@ -63,6 +72,10 @@ function Page({ me }: { readonly me: Me }) {
       return id ? <ApprovalPage key={id} id={id} /> : <ApprovalsPage />;
     case "sessions":
       return id ? <SessionPage key={id} id={id} /> : <SessionsPageView />;
+    case "rules":
+      return id ? <RulePage key={id} name={id} /> : <RulesPage />;
+    case "pipelines":
+      return id ? <PipelinePage key={id} id={id} /> : <PipelinesPage />;
     case "blocks":
       return <BlocksPage me={me} />;
     case "alerts":
@@ -94,7 +107,12 @@ function Rail({ me }: { readonly me: Me }) {
       </Link>
       <nav aria-label="Pages">
         {pages.filter(isOffered(me)).map(({ noun, words }) => (
-          <Link key={noun} to={`/${noun}`} aria-current={current === noun ? "page" : undefined}>
+          <Link
+            key={noun}
+            to={`/${noun}`}
+            aria-current={current === noun ? "page" : undefined}
+            ref={current === noun ? intoView : undefined}
+          >
             {words}
             {noun === "approvals" && waiting > 0 && (
               <span className="count">

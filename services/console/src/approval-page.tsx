@@ -94,6 +94,13 @@ function Beside({ approval }: { readonly approval: ApprovalDetail }) {
         </header>
         <div className="panel-body">
           <AnswerFacts approval={approval} link={false} />
+          {approval.proposal && (
+            <p className="came">
+              After this approval and others like it a pipeline was proposed:{" "}
+              <Link to={address(["pipelines", approval.proposal.proposal])}>{approval.proposal.pipeline}</Link>{" "}
+              <span className="quiet">({approval.proposal.state})</span>
+            </p>
+          )}
         </div>
       </section>
       <Excluded approval={approval} />

@@ -9,11 +9,13 @@ import { deedWords } from "../../../schemas/held-words.ts";
 import { isSaid, strengthWords, tieWords } from "../../../schemas/links.ts";
 import { placesOf, placeWords } from "../../../schemas/places.ts";
 import { spanWords } from "../../../schemas/story.ts";
+import { useMay } from "./data.ts";
 import { LaneCell, LaneGap, laneStyle } from "./lane-cell.tsx";
 import type { LaneRow } from "./lanes.ts";
 import { As, Narrow, ToReplay } from "./marks.tsx";
 import { Moment } from "./moment.tsx";
 import { LinkOf } from "./reject-link.tsx";
+import { address, Link } from "./route.tsx";
 
 interface ChainStoryProps {
   readonly chain: ChainEvidence;
@@ -84,8 +86,20 @@ export function ChainStory({ chain, names, texts, ruling }: ChainStoryProps) {
           <strong>What to check:</strong> {chain.check}
         </p>
       )}
+      {chain.deviations?.map(({ pipeline, why }) => (
+        <p key={pipeline} className="story-check">
+          <strong>Not exempt</strong> as <ToPipeline name={pipeline} />: {why}.
+        </p>
+      ))}
     </div>
   );
+}
+
+/** For those who may read about pipelines. */
+function ToPipeline({ name }: { readonly name: string }) {
+  const [mayInvestigate, mayRespond] = [useMay("investigate"), useMay("respond")];
+  if (!mayInvestigate && !mayRespond) return name;
+  return <Link to={address(["pipelines", name])}>{name}</Link>;
 }
 
 interface StepProps {

@@ -2,7 +2,7 @@
  * Where the reader is: path and filters stand in the address, so that any view can be sent to a colleague.
  * Plain anchors; the browser's own back, forward, new tab and copy-link keep working.
  */
-import { type AnchorHTMLAttributes, type MouseEvent, useSyncExternalStore } from "react";
+import { type AnchorHTMLAttributes, type MouseEvent, type Ref, useSyncExternalStore } from "react";
 
 const moved = "throughline:moved";
 
@@ -51,7 +51,10 @@ export function address(path: readonly string[], query: Readonly<Record<string, 
   return `/${path.map(encodeURIComponent).join("/")}${search ? `?${search}` : ""}`;
 }
 
-type LinkProps = AnchorHTMLAttributes<HTMLAnchorElement> & { readonly to: string };
+type LinkProps = AnchorHTMLAttributes<HTMLAnchorElement> & {
+  readonly to: string;
+  readonly ref?: Ref<HTMLAnchorElement> | undefined;
+};
 
 export function Link({ to, onClick, ...rest }: LinkProps) {
   const follow = (event: MouseEvent<HTMLAnchorElement>) => {
