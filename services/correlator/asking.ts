@@ -24,7 +24,11 @@ export interface Asking {
 
 /** Where in the rule the completing step may stand. */
 export function placesOf(rule: ChainRule, last: Step): readonly number[] {
-  return rule.steps.flatMap((step, place) => (canBeLast(rule, place) && last.hits.includes(step.index) ? [place] : []));
+  const { hits } = last;
+  const places: number[] = [];
+  for (let place = 0; place < rule.steps.length; place += 1)
+    if (canBeLast(rule, place) && hits.includes(rule.steps[place]?.index ?? -1)) places.push(place);
+  return places;
 }
 
 export function budgetOf({ looksMax }: Asking): Budget {

@@ -6,16 +6,16 @@
  * failure depended on. Bounded, because every candidate looked at is paid from a budget; when that is used up the answer
  * is "not known", and whoever asks must treat it as yes.
  */
-import type { Absence, ChainRule, Detection, LinkPair } from "../../infra/rules/rule-set.ts";
+import type { ChainRule, Detection } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
 import { type Asked, excusers, isAbsent, isSimple, offence } from "./absent.ts";
-import { dependsOnNoPlace } from "./alike.ts";
 import { byTies, latestFirst, latestOfEach, narrowed, size, walkCost } from "./candidates.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, bring, meet } from "./group.ts";
 import { isLater } from "./later.ts";
 import type { Listing } from "./listing.ts";
 import { choicesOf, type Outside } from "./outside.ts";
+import type { Plan } from "./plan.ts";
 import { fieldTexts, matchedBy, resources, type Step } from "./step.ts";
 
 export interface Question {
@@ -62,7 +62,9 @@ class Search {
   readonly #ground: Ground;
   readonly #question: Question;
   readonly #rule: ChainRule;
-  readonly #ordered: boolean;
+  readonly #plan: Plan;
+  /** Whether all steps of the log count alike, so that a plan's short ways hold. */
+  readonly #isWhole: boolean;
   readonly #chosen: (Step | undefined)[];
   /** Context of a failure → highest position below which it is known to fail. */
   readonly #failed = new Map<string, number>();
@@ -71,33 +73,14 @@ class Search {
   #barrier: Step | null = null;
   /** Different values among the chosen, until that changes. */
   #different: readonly string[] | null = null;
-  readonly #pairs: readonly (readonly LinkPair[])[];
-  /** By place: whether of alike steps the latest is as good as any. */
-  readonly #placeless: readonly boolean[];
-  /** By place: absences whose ends are chosen before it is. */
-  readonly #spanned: readonly (readonly Absence[])[];
-
-  readonly #asked: readonly ReadonlyMap<number, ReadonlySet<LinkKind>>[];
 
   constructor(ground: Ground, question: Question) {
     this.#ground = ground;
     this.#question = question;
     this.#rule = question.rule;
-    this.#ordered = question.rule.type !== "temporal";
+    this.#plan = ground.steps.plans.of(question.rule);
     this.#chosen = this.#rule.steps.map(() => undefined);
-    this.#pairs = this.#rule.steps.map((_, place) =>
-      this.#rule.links.filter(({ from, to }) => Math.min(from, to) === place),
-    );
-    this.#asked = askedOf(this.#pairs);
-    const isWhole = question.apart === undefined && question.strongOnly !== true;
-    const apart = new Set(question.outside?.map(({ place }) => place));
-    this.#placeless = this.#rule.steps.map(
-      (_, place) => isWhole && !apart.has(place) && dependsOnNoPlace(this.#rule, place),
-    );
-    const firsts = this.#rule.absences.map((absence) => firstChosen(absence, this.#rule));
-    this.#spanned = this.#rule.steps.map((_, place) =>
-      this.#rule.absences.filter((_, index) => firsts[index] === place + 1),
-    );
+    this.#isWhole = question.apart === undefined && question.strongOnly !== true;
   }
 
   run(): readonly Step[] | null {
@@ -143,7 +126,8 @@ class Search {
       const agreement = this.#admits(place, step, agreed);
       if (agreement === null) continue;
       this.#set(place, step);
-      if (this.#choose(place - 1, agreement, this.#ordered ? step.at : bound, isNeeded ? null : needed)) return true;
+      if (this.#choose(place - 1, agreement, this.#plan.ordered ? step.at : bound, isNeeded ? null : needed))
+        return true;
       this.#set(place, undefined);
       if (budget.spent) return false;
       const barrier = place === 0 ? this.#takeBarrier() : null;
@@ -155,7 +139,7 @@ class Search {
 
   /** Whose presence would excuse what stands between the steps that are chosen; null = nothing is in the way. */
   #needed(place: number, agreed: Agreement | null): People {
-    for (const absence of agreed === null ? [] : (this.#spanned[place] ?? [])) {
+    for (const absence of agreed === null ? [] : (this.#plan.spanned[place] ?? [])) {
       const people = excusers(this.#ground, { ...this.#question, absence, chain: this.#chosen, agreed: agreed ?? [] });
       if (people !== null) return people;
     }
@@ -230,12 +214,18 @@ class Search {
     const lists = theirs ?? this.#narrowed(place, detection, agreed) ?? [this.#ground.steps.listing(detection)];
     const sinceMs = last.atMs - timespanMs;
     // Beside a COMMIT it matters which command of its transaction a step is.
-    const isPlaceless = this.#placeless[place] === true && !this.#chosen.some((step) => step?.commit);
+    const isPlaceless = this.#isPlaceless(place) && !this.#chosen.some((step) => step?.commit);
     const each = isPlaceless ? latestOfEach : latestFirst;
     for (const step of each(lists, under, detection.index, this.#ground.steps.alikes)) {
       if (step.atMs < sinceMs) return;
       if (step.hits.includes(detection.index)) yield step;
     }
+  }
+
+  /** Whether of alike steps the latest is as good as any. */
+  #isPlaceless(place: number): boolean {
+    if (!this.#isWhole || this.#plan.placeless[place] !== true) return false;
+    return this.#question.outside?.some((one) => one.place === place) !== true;
   }
 
   /** The events of one step's run stand in log order, or each set of them would be tried in every order. */
@@ -250,10 +240,10 @@ class Search {
     const postings = this.#ground.steps.postings(detection);
     if (postings === undefined) return null;
     let best = narrowed(this.#ground, this.#rule, place, agreed);
-    for (const { from, to, by } of this.#pairs[place] ?? []) {
+    for (const { from, to, by } of this.#plan.pairs[place] ?? []) {
       const other = this.#chosen[from === place ? to : from];
       if (other === undefined) continue;
-      const lists = byTies(postings, by, other, this.#ground, this.#ordered);
+      const lists = byTies(postings, by, other, this.#ground, this.#plan.ordered);
       if (lists !== null && (best === null || size(lists) < size(best))) best = lists;
     }
     return best;
@@ -266,7 +256,7 @@ class Search {
     if (strongOnly && step.opaque) return null;
     if (outside?.some((one) => one.place === place && !one.is(step))) return null;
     if (pinned?.place === place && step.subject.identity !== pinned.identity) return null;
-    if (!this.#ordered && this.#chosen.includes(step)) return null;
+    if (!this.#plan.ordered && this.#chosen.includes(step)) return null;
     const { clusters, links } = this.#ground;
     const brought = bring(this.#rule, place, step, clusters, strongOnly ? links.strongLineage : undefined);
     if (brought === null) return null;
@@ -284,7 +274,7 @@ class Search {
 
   #tied(place: number, step: Step): boolean {
     const { links, budget } = this.#ground;
-    for (const { from, to, by } of this.#pairs[place] ?? []) {
+    for (const { from, to, by } of this.#plan.pairs[place] ?? []) {
       const other = this.#chosen[from === place ? to : from];
       if (other === undefined) continue;
       const walks = links.walks;
@@ -336,7 +326,7 @@ class Search {
     if (isAbsent(this.#ground, asked)) return true;
     const { absence, rule, agreed } = asked;
     const fromFirst = absence.between === null || absence.between.includes(0);
-    if (!this.#ordered || absence.scope !== "between" || !fromFirst || !isSimple(rule, agreed)) return false;
+    if (!this.#plan.ordered || absence.scope !== "between" || !fromFirst || !isSimple(rule, agreed)) return false;
     const barrier = offence(this.#ground, asked);
     // Without an identity it may be excused by any event that has none either.
     if (barrier?.subject.identity !== undefined) this.#barrier = barrier;
@@ -346,10 +336,10 @@ class Search {
   /** Everything that the rest of the search depends on, apart from the bound. */
   #context(place: number, agreed: Agreement | null): string {
     const parts: (string | number)[] = [place];
-    const asked = this.#asked[place];
+    const asked = this.#plan.asked[place];
     for (const [index, step] of this.#chosen.entries()) {
       if (step === undefined) continue;
-      const whole = !this.#ordered || step.commit || this.#rule.absences.length > 0;
+      const whole = !this.#plan.ordered || step.commit || this.#rule.absences.length > 0;
       const kinds = asked?.get(index);
       parts.push(whole ? step.at : kinds === undefined ? "-" : this.#likeness(step, kinds));
     }
@@ -369,25 +359,6 @@ class Search {
     for (const kind of ["trace", "address"] as const) if (kinds.has(kind)) parts.push(fieldTexts(step, kind).join(","));
     return parts.join(" ");
   }
-}
-
-/** The last place to be chosen before it is known what stands in the way. */
-function firstChosen({ scope, between }: Absence, { steps }: ChainRule): number {
-  return scope === "window" ? steps.length - 1 : Math.min(...(between ?? [0]));
-}
-
-/** By place: which chosen steps the links of this and the lower places ask about, and how. */
-function askedOf(pairs: readonly (readonly LinkPair[])[]): readonly ReadonlyMap<number, ReadonlySet<LinkKind>>[] {
-  const asked: ReadonlyMap<number, ReadonlySet<LinkKind>>[] = [];
-  const sofar = new Map<number, Set<LinkKind>>();
-  for (const own of pairs) {
-    for (const { from, to, by } of own) {
-      const index = Math.max(from, to);
-      sofar.set(index, new Set([...(sofar.get(index) ?? []), ...by]));
-    }
-    asked.push(new Map(sofar));
-  }
-  return asked;
 }
 
 /** A COMMIT is not a second step beside the very command that it makes lasting. */

@@ -11,6 +11,7 @@ import { Listing } from "./listing.ts";
 import { anything, type Lost, lostBy } from "./lost.ts";
 import { lastBefore, lastUnder } from "./order.ts";
 import { identityOf, Owners } from "./owners.ts";
+import { Plans } from "./plan.ts";
 import { kindsAsked, Postings } from "./postings.ts";
 import { approvalKind, isLive, rematch, type Step } from "./step.ts";
 
@@ -39,6 +40,7 @@ export class Steps {
   #spare: Step[] = [];
   #byDetection: Listing[] = [];
   readonly alikes = new Alikes();
+  readonly plans = new Plans();
   readonly #pool: Pool;
   #postings: readonly Postings[] = [];
   #matchers: Readonly<Record<Category, Matcher>> = { command: new Matcher([]), approval: new Matcher([]) };
