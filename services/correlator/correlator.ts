@@ -119,7 +119,7 @@ class Fold {
     this.ahead = ahead;
     this.#own = ahead === null;
     this.#steps = new Steps(parts.limits);
-    this.#lineage = new Lineage(this.#catalog);
+    this.#lineage = new Lineage(this.#catalog, parts.limits.lineageLooksMax);
     this.#timeline = new Timeline(this.#steps, this.#lineage, this.#content, this.#trace);
     if (ahead !== null) this.#takeOver(ahead.rules, ahead.catalog);
   }

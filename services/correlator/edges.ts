@@ -6,8 +6,9 @@ import { containersOf } from "../../infra/catalog.ts";
 import { lastUnder } from "./order.ts";
 import type { Step, StepEffect } from "./step.ts";
 
+/** All of these places are brought what is at all of those. */
 export interface Move {
-  readonly to: string;
+  readonly to: readonly string[];
   readonly from: readonly string[];
   /** The whole place was renamed: what is inside comes from what was inside. */
   readonly renamed: boolean;
@@ -42,7 +43,14 @@ export interface News {
 
 /** A flow whose command is not known to be finished. */
 export interface Open extends News {
-  readonly lane: Lane;
+  /** Into each of its places one. */
+  readonly lanes: readonly Lane[];
+}
+
+/** Places looked at by all walks so far, and how many one walk may look at. */
+export interface Work {
+  looks: number;
+  readonly looksMax: number;
 }
 
 export interface KeptLineage {
@@ -99,6 +107,7 @@ export interface Edges {
   /** Positions of cuts and mutes, by place and by what contains it, in order. */
   readonly marks: ReadonlyMap<string, readonly number[]>;
   readonly marksInside: ReadonlyMap<string, readonly number[]>;
+  readonly work: Work;
 }
 
 /** Until when a flow brings what comes to its sources; -1 when it does not count. */
@@ -141,19 +150,6 @@ function under(numbers: readonly number[] | undefined, at: number): number {
     else high = middle;
   }
   return numbers[low - 1] ?? 0;
-}
-
-/**
- * Times up to which a source was open, latest first: one for each stretch between cuts and mutes that matter to it, since an
- * earlier time of the same stretch reaches nothing more.
- */
-export function* stretches(edges: Edges, from: readonly string[], since: number, until: number): Generator<number> {
-  for (let time = until; ; ) {
-    yield time;
-    const mark = from.reduce((last, name) => Math.max(last, markBefore(edges, name, time)), 0);
-    if (mark <= since) return;
-    time = mark;
-  }
 }
 
 /** All that is kept, sorted. */

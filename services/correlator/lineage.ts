@@ -24,9 +24,9 @@ import {
   type Open,
   type Settled,
   unsettle,
-  untilOf,
+  type Work,
 } from "./edges.ts";
-import { isIntertwined, laneKey, movesOf } from "./moves.ts";
+import { downstreamOf, isIntertwined, laneKey, meets, movesOf, newsOf } from "./moves.ts";
 import { Near } from "./near.ts";
 import { insert } from "./order.ts";
 import { marksOf, settle } from "./settle.ts";
@@ -35,8 +35,13 @@ import { TagCache } from "./tag-cache.ts";
 import { anyIn, isAmong, merge, nothing, type Tagged, unmuted } from "./tagged.ts";
 import { type Reached, type Seen, walk } from "./walk.ts";
 
-export type LineageLimits = Pick<Limits, "flowsSettledEvery" | "flowsOpenMax" | "originsPerResourceMax">;
+export type LineageLimits = Pick<
+  Limits,
+  "flowsSettledEvery" | "flowsOpenMax" | "originsPerResourceMax" | "lineageLooksMax"
+>;
 
+/** So many places are looked at in one walk rather than each by itself. */
+const togetherFrom = 64;
 const now: Seen = { since: Number.POSITIVE_INFINITY, until: Number.POSITIVE_INFINITY };
 
 export class Lineage implements Edges {
@@ -60,8 +65,12 @@ export class Lineage implements Edges {
   #settledAt = 0;
   #catalog: Catalog;
 
-  constructor(catalog: Catalog) {
+  readonly work: Work;
+
+  /** @param looksMax places that one walk looks at before it forgets about order and ends */
+  constructor(catalog: Catalog, looksMax = Number.POSITIVE_INFINITY) {
     this.#catalog = catalog;
+    this.work = { looks: 0, looksMax };
   }
 
   retag(catalog: Catalog): void {
@@ -87,6 +96,7 @@ export class Lineage implements Edges {
   taggedNow(resources: readonly string[]): Tagged {
     const only = resources[0];
     if (only === undefined) return nothing;
+    if (resources.length > togetherFrom) return this.taggedAt(resources, now);
     return resources.length === 1 ? this.tagged(only) : merge(resources.map((resource) => this.tagged(resource)));
   }
 
@@ -115,10 +125,10 @@ export class Lineage implements Edges {
 
   /** Tags per effect of a step that is only asked about, each with what the effects before it will bring. */
   tagsInOrder(step: Step): (readonly string[])[] {
-    const news: { readonly to: string; readonly tagged: Tagged }[] = [];
+    const news: { readonly to: readonly string[]; readonly tagged: Tagged }[] = [];
     const look = (names: readonly string[]): Tagged => {
       const before = this.taggedNow(names);
-      const own = news.filter(({ to }) => names.some((name) => overlaps(name, to)));
+      const own = news.filter(({ to }) => meets(names, to));
       return own.length === 0 ? before : merge([before, ...own.map(({ tagged }) => tagged)]);
     };
     return step.effects.map((effect) => {
@@ -131,13 +141,17 @@ export class Lineage implements Edges {
 
   /** Adds what a step moves. @returns places that gained tags, each once: also by flows that are open still */
   add(step: Step): readonly string[] {
-    const news: News[] = [];
-    for (const [index, effect] of step.effects.entries()) {
-      if (effect.withdrawn) continue;
-      const flow: Flow = { at: step.at + index / step.effects.length, step, effect };
-      for (const move of movesOf(step, effect)) news.push({ flow, move });
-    }
+    const news = newsOf(step);
     return news.length === 0 ? [] : this.#bring(news, step, isIntertwined(step));
+  }
+
+  /** The same where nobody asks what gained, and nothing is open. */
+  put(step: Step): void {
+    const ordered = isIntertwined(step);
+    for (const { flow, move } of newsOf(step)) {
+      this.#enter(flow, move, step, ordered);
+      for (const place of move.to) this.#cache.drop(place);
+    }
   }
 
   /**
@@ -151,7 +165,7 @@ export class Lineage implements Edges {
   ): readonly string[] {
     const known = this.tagged(told.resource).tags;
     if (told.from.length === 0 || told.tags.every((tag) => known.includes(tag))) return [];
-    const move = { to: told.resource, from: told.from, renamed: false };
+    const move = { to: [told.resource], from: told.from, renamed: false };
     if (step === null) {
       const flow = { at, step: { finishedAt: at, lostAt: Number.POSITIVE_INFINITY }, effect: { withdrawn: false } };
       return this.#bring([{ flow, move }], null, false);
@@ -166,11 +180,16 @@ export class Lineage implements Edges {
 
   /** @returns where it, or what is open and comes on from there, brought what was not there before */
   #bring(news: readonly News[], step: Step | null, ordered: boolean): readonly string[] {
-    const isOld = ({ move: { from, to } }: News) => isAmong(this.taggedNow(from), this.everywhereIn(to));
+    const isOld = ({ move: { from, to } }: News) => {
+      const source = this.taggedNow(from);
+      // What is open there may carry on from this command what it does not carry on from another.
+      return to.every((place) => isAmong(source, this.everywhereIn(place)) && this.#openFrom.isQuiet(place));
+    };
     const before = news.every(isOld) ? null : this.#comesTo(news);
     for (const { flow, move } of news) this.#enter(flow, move, step, ordered);
+    // What contains a place names it from now on, whatever it brings.
+    for (const place of before?.keys() ?? news.flatMap(({ move }) => move.to)) this.#cache.drop(place);
     if (before === null) return [];
-    for (const place of before.keys()) this.#cache.drop(place);
     // What was renamed brings to each column its own: that is not compared column by column.
     const renamed = new Set(news.flatMap(({ move }) => (move.renamed ? move.to : [])));
     const isSame = (place: string, [all, each]: readonly [Tagged, Tagged]) =>
@@ -187,11 +206,11 @@ export class Lineage implements Edges {
   /** Places that these moves can bring something to, with what is there: anywhere in it, and everywhere in it. */
   #comesTo(news: readonly News[]): Map<string, readonly [Tagged, Tagged]> {
     const places = new Map<string, readonly [Tagged, Tagged]>();
-    const left = news.map(({ move: { to } }) => to);
+    const left = news.flatMap(({ move: { to } }) => to);
     for (let place = left.pop(); place !== undefined; place = left.pop()) {
       if (places.has(place)) continue;
       places.set(place, [this.tagged(place), this.everywhereIn(place)]);
-      for (const { move } of this.#openFrom.about(place)) left.push(move.to);
+      for (const { move } of this.#openFrom.about(place)) left.push(...move.to);
     }
     return places;
   }
@@ -200,15 +219,19 @@ export class Lineage implements Edges {
     const { to, from, renamed } = move;
     const opaque = step?.opaque ?? false;
     if (opaque) this.isDark = true;
-    const lanes = this.lanes.get(to) ?? this.#place(to);
     const key = laneKey({ from, renamed, opaque, ordered });
-    const lane = lanes.get(key) ?? { from, renamed, opaque, ordered, flows: [], until: [] };
-    lanes.set(key, lane);
-    unsettle(lane, flow);
-    insert(lane.flows, flow);
-    this.#entered += 1;
+    const into: Lane[] = [];
+    for (const place of to) {
+      const lanes = this.lanes.get(place) ?? this.#place(place);
+      const lane = lanes.get(key) ?? { from, renamed, opaque, ordered, flows: [], until: [] };
+      lanes.set(key, lane);
+      unsettle(lane, flow);
+      insert(lane.flows, flow);
+      into.push(lane);
+    }
+    this.#entered += to.length;
     if (step === null || step.finishedAt !== Number.POSITIVE_INFINITY) return;
-    const open = { flow, move, lane };
+    const open = { flow, move, lanes: into };
     const others = this.#open.get(step);
     if (others === undefined) this.#open.set(step, [open]);
     else others.push(open);
@@ -232,7 +255,7 @@ export class Lineage implements Edges {
   /** The step is finished: nothing comes by its flows any more. */
   close(step: Step): void {
     for (const open of this.#open.get(step) ?? []) {
-      unsettle(open.lane, open.flow);
+      for (const lane of open.lanes) unsettle(lane, open.flow);
       this.#openFrom.delete(open);
     }
     this.#open.delete(step);
@@ -294,26 +317,17 @@ export class Lineage implements Edges {
 
   /** A flow may count no more: what was worked out from it is not right. */
   #touch(flow: Flow, move: Move, ordered: boolean, { opaque }: Step): void {
-    const lane = this.lanes.get(move.to)?.get(laneKey({ ...move, opaque, ordered }));
-    if (lane !== undefined) unsettle(lane, flow);
-    this.#cache.drop(move.to);
+    const key = laneKey({ ...move, opaque, ordered });
+    for (const place of move.to) {
+      const lane = this.lanes.get(place)?.get(key);
+      if (lane !== undefined) unsettle(lane, flow);
+      this.#cache.drop(place);
+    }
   }
 
   /** Places that what the step moved can have come to, and what contains them. */
   downstream(step: Step): ReadonlySet<string> {
-    const places = new Set<string>(step.effects.flatMap((effect) => movesOf(step, effect).map(({ to }) => to)));
-    for (const { move } of this.#heard.get(step) ?? []) places.add(move.to);
-    for (let before = -1; before !== places.size; ) {
-      before = places.size;
-      for (const [to, lanes] of this.lanes) {
-        if (places.has(to)) continue;
-        for (const lane of lanes.values()) {
-          const isLater = untilOf(lane, lane.flows.length - 1) > step.at;
-          if (isLater && lane.from.some((name) => touchesAny(name, places))) places.add(to);
-        }
-      }
-    }
-    return new Set([...places, ...[...places].flatMap(containersOf)]);
+    return downstreamOf(this.lanes, step, this.#heard.get(step) ?? []);
   }
 
   untag(resource: string, tags: readonly string[], at: number): void {
@@ -352,6 +366,7 @@ export class Lineage implements Edges {
     }
     for (const step of this.#heard.keys()) if (step.finishedAt < before) this.#heard.delete(step);
     this.#reindex();
+    this.#cache.clear();
   }
 
   #reindex(): void {
@@ -388,10 +403,4 @@ export class Lineage implements Edges {
     [this.isDark, this.#entered, this.#settledAt] = [kept.isDark, kept.entered, kept.settledAt];
     this.#reindex();
   }
-}
-
-function touchesAny(name: string, places: ReadonlySet<string>): boolean {
-  if (places.has(name)) return true;
-  for (const place of places) if (overlaps(name, place)) return true;
-  return false;
 }

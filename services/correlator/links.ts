@@ -6,6 +6,7 @@ import { containersOf, overlaps } from "../../infra/catalog.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
 import type { Clusters, Tasks } from "./cluster.ts";
 import type { Lineage } from "./lineage.ts";
+import { Places } from "./moves.ts";
 import { fieldTexts, resources, type Step, seenBy } from "./step.ts";
 import { floorOf, type Reached } from "./walk.ts";
 
@@ -23,6 +24,9 @@ export interface Evidence {
 
 /** Enough for an investigator to start from; an event must stay small. */
 const evidenceMax = 3;
+
+/** A walk that looks at more places than this counts as several. */
+const looksPerWalk = 256;
 
 /** Ties within one question; remembers the walks it made. */
 export class Links {
@@ -63,6 +67,7 @@ export class Links {
 
   /** Data ties them only by way of an opaque command. */
   #isDark(kind: LinkKind, a: Step, b: Step): boolean {
+    if (kind === "flow" && this.reachedBy(b)[0]?.coarse) return true;
     if (!this.#of.lineage.isDark) return false;
     if (kind === "lineage") return shared(this.strongLineage(a), this.strongLineage(b)).length === 0;
     return kind === "flow" && this.#flow(a, b, this.#strong(b).reached).length === 0;
@@ -75,16 +80,23 @@ export class Links {
   #strong(step: Step): { readonly reached: readonly Reached[]; readonly lineage: readonly string[] } {
     let strong = this.#strongly.get(step);
     if (strong === undefined) {
-      this.walks += 2;
       const touched = resources(step, "touches");
       const { lineage } = this.#of;
       strong = {
-        reached: lineage.reach(touched, seenBy(step), true),
-        lineage: lineage.taggedAt(touched, seenBy(step), true).members,
+        reached: this.#walk(() => lineage.reach(touched, seenBy(step), true)),
+        lineage: this.#walk(() => lineage.taggedAt(touched, seenBy(step), true).members),
       };
       this.#strongly.set(step, strong);
     }
     return strong;
+  }
+
+  #walk<T>(walk: () => T): T {
+    const { work } = this.#of.lineage;
+    const { looks } = work;
+    const found = walk();
+    this.walks += 1 + Math.floor((work.looks - looks) / looksPerWalk);
+    return found;
   }
 
   #evidence(kind: LinkKind, a: Step, b: Step): readonly string[] {
@@ -138,8 +150,7 @@ export class Links {
   reachedBy(step: Step): readonly Reached[] {
     let reached = this.#reached.get(step);
     if (reached === undefined) {
-      this.walks += 1;
-      reached = this.#of.lineage.reach(resources(step, "touches"), seenBy(step));
+      reached = this.#walk(() => this.#of.lineage.reach(resources(step, "touches"), seenBy(step)));
       this.#reached.set(step, reached);
     }
     return reached;
@@ -151,15 +162,20 @@ export class Links {
     if (writes.length === 0) return [];
     const reached = by ?? this.reachedBy(b);
     const found = new Set<string>();
-    for (const { resource, at } of reached) {
+    const places = writes.length > fewWrites ? new Places(writes) : null;
+    for (const { resource, at, coarse } of reached) {
       if (a.at >= at) continue;
-      for (const written of writes) {
-        if (overlaps(written, resource) && a.finishedAt >= floorOf(this.#of.lineage, written, at)) found.add(written);
+      for (const written of places?.about(resource) ?? writes) {
+        if (!overlaps(written, resource)) continue;
+        if (coarse || a.finishedAt >= floorOf(this.#of.lineage, written, at)) found.add(written);
       }
     }
     return [...found];
   }
 }
+
+/** More are not compared one by one. */
+const fewWrites = 16;
 
 function same(one: string | undefined, other: string | undefined): readonly string[] {
   return one !== undefined && one === other ? [one] : [];

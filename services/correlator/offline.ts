@@ -146,7 +146,7 @@ export class Offline {
     const inner = step.hits.flatMap((hit) => this.#inner.get(hit) ?? []);
     if (inner.length > 0) settleFirings(this.#asking, step, inner);
     const { enforced, observed } = answerFor(this.#asking, step);
-    this.#lineage.add(step);
+    this.#lineage.put(step);
     this.#lineage.last(step, step.at + 1);
     if (step.hits.length > 0) this.#steps.add(step, false);
     this.#pipelines.add(step);

@@ -4,7 +4,7 @@
  * time of the same stretch reaches nothing more.
  */
 import { containersOf } from "../../infra/catalog.ts";
-import { type Edges, type Lane, type Mute, markBefore, type Settled, stretches, untilOf } from "./edges.ts";
+import { type Edges, type Lane, type Mute, markBefore, type Settled, untilOf } from "./edges.ts";
 import { lastUnder } from "./order.ts";
 
 export interface Reached {
@@ -15,6 +15,8 @@ export interface Reached {
   readonly muted: readonly string[];
   /** Looked at by an effect that begins here: later ones of the same command bring it nothing. */
   readonly before?: number;
+  /** Found without regard to order and ends: too much rather than too little. */
+  readonly coarse?: true;
 }
 
 /** Places as something saw them: from the one position to the other. */
@@ -36,7 +38,8 @@ export function walk(
 ): readonly Reached[] {
   const items: Reached[] = [];
   for (const resource of new Set(starts))
-    for (const at of stretches(edges, [resource], seen.since, seen.until)) items.push(reach(resource, at, [], before));
+    for (const at of stretches(edges, new Map(), [resource], seen.since, seen.until))
+      items.push(reach(resource, at, [], before));
   return follow(edges, items, strongOnly);
 }
 
@@ -45,15 +48,100 @@ function follow(edges: Edges, items: readonly Reached[], strongOnly: boolean): r
   for (const item of items) queue.push(item);
   const reached: Reached[] = [];
   const visited = new Set<string>();
+  const sets: Sets = new Map();
+  const { work } = edges;
+  const enough = work.looks + work.looksMax;
   for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+    work.looks += 1;
+    if (work.looks > enough) return everything(edges, items, strongOnly);
     const key = `${markBefore(edges, next.resource, next.at)} ${next.before ?? ""} ${next.muted.join(",")} ${next.resource}`;
     if (visited.has(key)) continue;
     visited.add(key);
     const mutes = edges.mutes.size === 0 ? [] : mutesOf(edges, next.resource, next.at);
     reached.push(mutes.length === 0 ? next : { ...next, muted: muted(next.muted, mutes) });
-    expand(edges, next, mutes, queue, reached, strongOnly);
+    expand(edges, next, mutes, { queue, sets, enough }, reached, strongOnly);
   }
   return reached;
+}
+
+/** Where one walk goes on, and which lists of places it has gone on to already, from when and without what. */
+interface Way {
+  readonly queue: Queue;
+  readonly sets: Sets;
+  readonly enough: number;
+}
+
+type Sets = Map<readonly string[], { readonly seen: Set<string>; readonly marks: Map<number, number> }>;
+
+/** One list for many places (an event that copies all of these to all of those) is gone on to once. */
+const longFrom = 8;
+
+function knownOf(sets: Sets, from: readonly string[]): NonNullable<ReturnType<Sets["get"]>> {
+  let known = sets.get(from);
+  if (known === undefined) {
+    known = { seen: new Set(), marks: new Map() };
+    sets.set(from, known);
+  }
+  return known;
+}
+
+function isNew(sets: Sets, from: readonly string[], key: string): boolean {
+  if (from.length < longFrom) return true;
+  const { seen } = knownOf(sets, from);
+  if (seen.has(key)) return false;
+  seen.add(key);
+  return true;
+}
+
+/** Of the last cut or mute that touches any of them. */
+function lastMark(edges: Edges, sets: Sets, from: readonly string[], at: number): number {
+  if (edges.marks.size === 0) return 0;
+  const known = from.length < longFrom ? undefined : knownOf(sets, from).marks;
+  let mark = known?.get(at);
+  if (mark !== undefined) return mark;
+  edges.work.looks += from.length;
+  mark = from.reduce((last, name) => Math.max(last, markBefore(edges, name, at)), 0);
+  known?.set(at, mark);
+  return mark;
+}
+
+/**
+ * Times up to which a source was open, latest first: one for each stretch between cuts and mutes that matter to it, since an
+ * earlier time of the same stretch reaches nothing more.
+ */
+function* stretches(
+  edges: Edges,
+  sets: Sets,
+  from: readonly string[],
+  since: number,
+  until: number,
+): Generator<number> {
+  for (let time = until; ; ) {
+    yield time;
+    const mark = lastMark(edges, sets, from, time);
+    if (mark <= since) return;
+    time = mark;
+  }
+}
+
+/** All that can ever have come to these places: each place once, whatever ended in between. */
+function everything(edges: Edges, items: readonly Reached[], strongOnly: boolean): readonly Reached[] {
+  const at = items.reduce((latest, item) => Math.max(latest, item.at), 0);
+  const found = new Set(items.map(({ resource }) => resource));
+  const sets: Sets = new Map();
+  for (const resource of found)
+    for (const place of [resource, ...containersOf(resource), ...(edges.inside.get(resource) ?? [])]) {
+      const inner = resource.length > place.length ? resource.slice(place.length) : "";
+      for (const { from, renamed, opaque } of edges.lanes.get(place)?.values() ?? []) {
+        const rest = renamed ? inner : "";
+        if ((strongOnly && opaque) || !isNew(sets, from, rest)) continue;
+        for (const name of from) found.add(name + rest);
+      }
+      for (const origin of edges.settled.get(place) ?? [])
+        if (!strongOnly || !origin.opaque) found.add(origin.resource + (origin.renamed ? inner : ""));
+    }
+  edges.work.looks += found.size;
+  return [...found].map((resource) => ({ resource, at, muted: [], coarse: true }));
 }
 
 /** What had finished before this position is not in the place at `at`: it, or what contains it, was ended. */
@@ -74,7 +162,7 @@ function expand(
   edges: Edges,
   looking: Reached,
   mutes: readonly Mute[],
-  queue: Queue,
+  { queue, sets, enough }: Way,
   reached: Reached[],
   strongOnly: boolean,
 ): void {
@@ -90,9 +178,13 @@ function expand(
       const rest = lane.renamed ? inner : "";
       const alike = placeMutes.length === 0 && !lane.ordered;
       for (const [time, , known, own] of alike
-        ? departures(edges, lane, at, floor)
-        : oneByOne(edges, lane, looking, floor)) {
+        ? departures(edges, sets, lane, at, floor)
+        : oneByOne(edges, sets, lane, looking, floor)) {
+        edges.work.looks += 1;
+        if (edges.work.looks > enough) return;
         const on = muted(before, after(placeMutes, known));
+        if (!isNew(sets, lane.from, `${time} ${own ?? ""} ${on.join()} ${rest}`)) continue;
+        edges.work.looks += lane.from.length;
         for (const from of lane.from) queue.push(reach(from + rest, time, on, own));
       }
     }
@@ -138,9 +230,17 @@ export function arrivals(edges: Edges, place: string, at: number, strongOnly: bo
   // What is over came before every end and every untag that is still to come: when exactly makes no difference.
   const over: Reached[] = [];
   let overUntil = 0;
+  const sets: Sets = new Map();
   for (const lane of edges.lanes.get(place)?.values() ?? []) {
     if (strongOnly && lane.opaque) continue;
-    for (const [time, until, known, own] of leaving(edges, lane, { resource: place, at, muted: [] }, floor, mutes)) {
+    for (const [time, until, known, own] of leaving(
+      edges,
+      sets,
+      lane,
+      { resource: place, at, muted: [] },
+      floor,
+      mutes,
+    )) {
       const seen = { since: time, until: time };
       if (!lane.renamed && own === undefined && until <= at && mutes.length === 0) {
         over.push(...lane.from.map((resource) => reach(resource, time, [], undefined)));
@@ -169,6 +269,7 @@ type Departure = readonly [time: number, until: number, known: number, own?: num
 
 function leaving(
   edges: Edges,
+  sets: Sets,
   lane: Lane,
   looking: Reached,
   floor: number,
@@ -176,23 +277,23 @@ function leaving(
 ): Iterable<Departure> {
   const isAlike =
     mutes.length === 0 && !lane.ordered && untilOf(lane, lane.flows.length - 1) < Number.POSITIVE_INFINITY;
-  return isAlike ? departures(edges, lane, looking.at, floor) : oneByOne(edges, lane, looking, floor);
+  return isAlike ? departures(edges, sets, lane, looking.at, floor) : oneByOne(edges, sets, lane, looking, floor);
 }
 
 /** Where nobody untagged the place, flows of one lane differ only in their ends: per stretch of the sources the latest counts. */
-function* departures(edges: Edges, lane: Lane, at: number, floor: number): Generator<Departure> {
+function* departures(edges: Edges, sets: Sets, lane: Lane, at: number, floor: number): Generator<Departure> {
   for (let bound = at; ; ) {
     const index = lastUnder(lane.flows, bound);
     const until = index < 0 ? -1 : untilOf(lane, index);
     if (until < 0 || until < floor) return;
     const time = Math.min(bound, until);
     yield [time, until, until];
-    bound = lane.from.reduce((last, name) => Math.max(last, markBefore(edges, name, time)), 0);
+    bound = lastMark(edges, sets, lane.from, time);
     if (bound === 0) return;
   }
 }
 
-function* oneByOne(edges: Edges, lane: Lane, { at, before }: Reached, floor: number): Generator<Departure> {
+function* oneByOne(edges: Edges, sets: Sets, lane: Lane, { at, before }: Reached, floor: number): Generator<Departure> {
   for (let index = lastUnder(lane.flows, at); index >= 0; index -= 1) {
     const flow = lane.flows[index];
     if (flow === undefined || flow.effect.withdrawn || flow.step.finishedAt < floor) continue;
@@ -200,7 +301,7 @@ function* oneByOne(edges: Edges, lane: Lane, { at, before }: Reached, floor: num
     const until = Math.max(flow.at, flow.step.finishedAt);
     // A person who untags a place speaks of what was lost sight of, too.
     const known = Math.min(until, Math.max(flow.at, flow.step.lostAt));
-    for (const time of stretches(edges, lane.from, flow.at, Math.min(at, until)))
+    for (const time of stretches(edges, sets, lane.from, flow.at, Math.min(at, until)))
       yield lane.ordered ? [time, until, known, flow.at] : [time, until, known];
   }
 }
