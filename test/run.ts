@@ -22,7 +22,7 @@ const run = spawnSync(
   [
     "--test",
     "--test-concurrency=2",
-    "--test-timeout=600000",
+    "--test-timeout=1200000",
     ...seeded,
     ...files.filter((file) => !left.includes(file)),
   ],
