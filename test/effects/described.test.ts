@@ -29,6 +29,8 @@ const schema = `
   CREATE PROCEDURE wipe() LANGUAGE sql ${fixed} AS $$ TRUNCATE report $$;
   CREATE TRIGGER watch AFTER INSERT ON watched FOR EACH ROW EXECUTE FUNCTION note();
   CREATE VIEW shown AS SELECT id, mailof(id) AS mail FROM staging;
+  CREATE VIEW refreshing AS SELECT refresh_report(id) IS NULL AS done FROM staging;
+  CREATE MATERIALIZED VIEW refreshed AS SELECT refresh_report(id) IS NULL AS done FROM staging WITH NO DATA;
   CREATE TABLE guarded (id int, who text);
   ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
   CREATE POLICY p ON guarded USING (allowed(who));
@@ -122,6 +124,32 @@ test("what a called function moves is moved before and after what the rest of th
     both.map(({ writes }) => writes[0]),
     [uri("report"), uri("customers"), uri("report")],
   );
+});
+
+test("what a function writes is not lost behind a view, a refresh, a cursor or an EXPLAIN that runs", () => {
+  stated = [
+    of("refresh_report(integer)", ["customers#region"], ["report"], { returns: [], destroys: false }),
+    of("refresh_report(text)", [], []),
+  ];
+  const writes = "transform customers#region,staging#id>report";
+  for (const sql of [
+    "SELECT done FROM refreshing",
+    "SELECT count(*) FROM refreshing",
+    "REFRESH MATERIALIZED VIEW refreshed",
+    "DECLARE c CURSOR FOR SELECT done FROM refreshing",
+    "EXPLAIN ANALYZE SELECT done FROM refreshing",
+    "COPY (SELECT done FROM refreshing) TO STDOUT",
+    "CREATE TABLE made_of AS SELECT done::text FROM refreshing",
+    "WITH w AS (SELECT refresh_report(id) FROM staging) SELECT 1",
+    "SELECT 1 FROM notes ORDER BY (SELECT refresh_report(id)::text FROM staging LIMIT 1)",
+    "SELECT * FROM staging s, LATERAL refresh_report(s.id)",
+    "SELECT count(*) FILTER (WHERE refresh_report(id) IS NULL) FROM staging",
+    "DELETE FROM notes USING staging s WHERE refresh_report(s.id) IS NULL",
+    "INSERT INTO notes (id) VALUES (1) ON CONFLICT DO NOTHING RETURNING (SELECT refresh_report(id)::text FROM staging)",
+    "MERGE INTO notes USING staging s ON true WHEN MATCHED AND refresh_report(s.id) IS NULL THEN DO NOTHING",
+  ])
+    assert.ok(meaning(sql).includes(writes), `${sql}: ${meaning(sql)}`);
+  assert.equal(meaning("EXPLAIN SELECT done FROM refreshing").includes(writes), false, "nothing runs");
 });
 
 test("what is said to destroy counts as removal too, and what is emptied ends", () => {

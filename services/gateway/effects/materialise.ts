@@ -85,6 +85,10 @@ export function readRefresh(range: RangeVar | undefined, analysis: Analysis): vo
   const body = analysis.body(relation);
   effect.write([relation.uri]);
   for (const inner of body.draft.effects) {
+    if (inner.operation !== "read") {
+      draft.effects.push(inner);
+      continue;
+    }
     effect.read(inner.reads);
     for (const scanned of inner.scanned) effect.scanned.add(scanned);
   }
@@ -93,6 +97,7 @@ export function readRefresh(range: RangeVar | undefined, analysis: Analysis): vo
     effect.read(column.from);
     effect.flow(column.from, [relation.columns[index]?.uri ?? relation.uri]);
   });
+  for (const [key, value] of body.draft.resolved) draft.resolved.set(key, value);
   for (const reason of body.draft.lasting) draft.lasting.add(reason);
   if (body.draft.opaque !== null) draft.darken(body.draft.opaque);
   followWrite(relation, "insert", null, analysis);

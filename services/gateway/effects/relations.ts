@@ -104,6 +104,7 @@ function absorbInto(other: Analysis["draft"], effect: EffectDraft, analysis: Ana
   draft.reveal(other.reveals);
   for (const [key, value] of other.resolved) draft.resolved.set(key, value);
   for (const reason of other.lasting) draft.lasting.add(reason);
+  for (const change of other.changes) draft.changes.add(change);
   for (const inner of other.effects) if (inner.operation !== "read") draft.effects.push(inner);
   if (other.opaque !== null) draft.darken(other.opaque);
 }
