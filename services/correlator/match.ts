@@ -210,7 +210,9 @@ class Search {
     if (!placed && places.includes(place)) yield last;
     if (!placed && !places.some((other) => other < place)) return;
     const under = Math.min(bound, last.at, this.#nextOfRun(place));
-    const theirs = place === 0 && needed !== null ? this.#done(place, needed) : null;
+    const { pinned } = this.#question;
+    const people = pinned?.place === place ? new Set([pinned.identity]) : place === 0 ? needed : null;
+    const theirs = people === null ? null : this.#done(place, people);
     const lists = theirs ?? this.#narrowed(place, detection, agreed) ?? [this.#ground.steps.listing(detection)];
     const sinceMs = last.atMs - timespanMs;
     // Beside a COMMIT it matters which command of its transaction a step is.
