@@ -4,7 +4,7 @@
  * rules alone it would leave out what the new ones guard, by the new ones alone what the old ones still do.
  */
 import type { Entry } from "../infra/log/entry.ts";
-import type { WholePolicy } from "../infra/policy/packed.ts";
+import { isSame, type WholePolicy } from "../infra/policy/packed.ts";
 
 export interface Proposed {
   /** Id of its `policy.changed`. */
@@ -30,7 +30,13 @@ export class Answering {
       if (first !== undefined) this.policies = [first, ...more.slice(1 - proposedMax)];
     }
     if (entry.type !== "rules.switched") return;
-    const at = this.policies.findIndex(({ id }) => id === entry.data.policy);
+    let at = this.policies.findIndex(({ id }) => id === entry.data.policy);
+    if (at < 0) return;
+    // The same, proposed again meanwhile, is answered by as well.
+    for (let next = this.policies[at + 1]; next !== undefined; next = this.policies[at + 1]) {
+      if (!isSame(next.whole, this.policies[at]?.whole ?? next.whole)) break;
+      at += 1;
+    }
     if (at > 0) this.policies = this.policies.slice(at);
   }
 

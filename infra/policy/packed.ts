@@ -20,6 +20,13 @@ export interface WholePolicy {
   readonly files: Record<string, string> | null;
 }
 
+/** By what they hold: a digest is only what somebody says. */
+export function isSame(one: Content, other: Content): boolean {
+  return one.digest === other.digest && JSON.stringify(one.files) === JSON.stringify(other.files);
+}
+
+type Content = { readonly digest: string; readonly files: Readonly<Record<string, string>> | null };
+
 /** Files that fit into a record beside its envelope go as they are. */
 const inlineBytesMax = 40 * 1024;
 /** Of base64 in one part. */

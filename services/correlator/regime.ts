@@ -5,7 +5,7 @@
  */
 import { type Catalog, createCatalog } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
-import { type KeptPolicyParts, PolicyParts, type WholePolicy } from "../../infra/policy/packed.ts";
+import { isSame, type KeptPolicyParts, PolicyParts, type WholePolicy } from "../../infra/policy/packed.ts";
 import { loadRules } from "../../infra/rules/load.ts";
 import type { Pipeline } from "../../infra/rules/pipeline.ts";
 import type { RuleSet } from "../../infra/rules/rule-set.ts";
@@ -97,6 +97,8 @@ export class Regime {
 
   #propose({ digest, engine, files }: WholePolicy, policy: string): Ruled | null {
     this.own = engine === engineVersion;
+    // Every gateway that starts with new files proposes them: that must not begin anew what has begun.
+    if (this.own && this.pending !== null && isSame(this.pending, { digest, files })) return null;
     const ruled = this.#read(policy, digest, files);
     if (ruled === null) return null;
     const isSeen = !this.#stepped || (this.#whole && sees(this.inForce, ruled));

@@ -96,6 +96,17 @@ test("the latest of several policies wins, and a bad one after it replaces nothi
   assert.deepEqual([ruling, observed.map(({ rule }) => rule)], ["allow", ["chain"]]);
 });
 
+test("the same policy proposed again while it waits begins nothing anew", () => {
+  const changing = busyNight();
+  changing.propose(after);
+  changing.read();
+  const { refold } = changing.correlator;
+  changing.propose(after);
+  assert.equal(changing.correlator.refold, refold);
+  changing.propose({ ...after, "rules/z.yml": chainRule(`mode: observe\n${usual}`) });
+  assert.notEqual(changing.correlator.refold, refold, "other files under the same digest are others");
+});
+
 test("a policy that goes back to the one in force takes over at once, and the other is given up", () => {
   const changing = busyNight();
   changing.propose(after);

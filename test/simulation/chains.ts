@@ -120,6 +120,7 @@ export class Reading {
     if (!this.#regimes.has(engine)) this.#regimes.set(engine, { ...this.#unheard });
     for (const [name, regime] of [...this.#regimes, ["", this.#unheard] as const]) {
       const isSeen = this.#states.size + this.#events.length === 0 || (regime.isWhole && seesAll(regime.now, next));
+      if (name === engine && regime.next !== null && regime.next.ruling === next) continue;
       if (!isSeen && name === engine) {
         regime.next = { id, ruling: next };
         continue;
