@@ -71,8 +71,11 @@ before(async () => {
   for (const { function: name, digest } of reader.functions()) digests.set(name, digest);
 });
 after(async () => {
-  await reader.close();
-  await world.end();
+  try {
+    await reader.close();
+  } finally {
+    await world.end();
+  }
 });
 beforeEach(() => {
   stated = [];
