@@ -32,7 +32,7 @@ import { insert } from "./order.ts";
 import { marksOf, settle } from "./settle.ts";
 import type { Step } from "./step.ts";
 import { TagCache } from "./tag-cache.ts";
-import { anyIn, isAmong, merge, nothing, type Tagged, unmuted } from "./tagged.ts";
+import { anyIn, isAmong, merge, nothing, type Tagged, tagsOf } from "./tagged.ts";
 import { type Reached, type Seen, walk } from "./walk.ts";
 
 export type LineageLimits = Pick<
@@ -83,7 +83,7 @@ export class Lineage implements Edges {
     const known = this.#cache.of(resource);
     if (known !== undefined) return known;
     const reached = walk(this, [resource], now, false);
-    const tagged = this.#tagsOf(reached);
+    const tagged = tagsOf(reached, this.#catalog);
     this.#cache.keep(
       resource,
       tagged,
@@ -102,20 +102,7 @@ export class Lineage implements Edges {
 
   /** As it was seen then, with what has been withdrawn since left out. */
   taggedAt(resources: readonly string[], seen: Seen, strongOnly = false, before?: number): Tagged {
-    return this.#tagsOf(walk(this, resources, seen, strongOnly, before));
-  }
-
-  #tagsOf(reached: readonly Reached[]): Tagged {
-    const found = new Map<string, Set<string>>();
-    for (const { resource, muted } of reached) {
-      const tags = unmuted(this.#catalog.tagsOf(resource), muted);
-      if (tags.length > 0) found.set(resource, new Set([...(found.get(resource) ?? []), ...tags]));
-    }
-    if (found.size === 0) return nothing;
-    return {
-      members: [...found.keys()].sort(),
-      tags: [...new Set([...found.values()].flatMap((set) => [...set]))].sort(),
-    };
+    return tagsOf(walk(this, resources, seen, strongOnly, before), this.#catalog);
   }
 
   /** Everything that data in these places can have come from, with the latest time it could have left. */

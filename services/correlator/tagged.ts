@@ -1,4 +1,5 @@
-import { containersOf } from "../../infra/catalog.ts";
+import { type Catalog, containersOf } from "../../infra/catalog.ts";
+import type { Reached } from "./walk.ts";
 
 /** Origins that count, and their tags. */
 export interface Tagged {
@@ -40,4 +41,18 @@ export function isAmong(one: Tagged, other: Tagged): boolean {
 /** @returns a name for any column of a table, whatever it is called; null where the place is no table */
 export function anyIn(place: string): string | null {
   return !place.includes("#") && containersOf(place).length === 2 ? `${place}#` : null;
+}
+
+/** What the catalog says of all that was reached, without what people took off on the way. */
+export function tagsOf(reached: readonly Reached[], catalog: Catalog): Tagged {
+  const found = new Map<string, Set<string>>();
+  for (const { resource, muted } of reached) {
+    const tags = unmuted(catalog.tagsOf(resource), muted);
+    if (tags.length > 0) found.set(resource, new Set([...(found.get(resource) ?? []), ...tags]));
+  }
+  if (found.size === 0) return nothing;
+  return {
+    members: [...found.keys()].sort(),
+    tags: [...new Set([...found.values()].flatMap((set) => [...set]))].sort(),
+  };
 }
