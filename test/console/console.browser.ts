@@ -27,7 +27,7 @@ after(async () => {
 
 async function at(path: string, look: Look, visit: (page: Page) => Promise<void>): Promise<void> {
   const { page, close } = await openPage(browser, api.url, look);
-  page.setDefaultTimeout(8_000);
+  page.setDefaultTimeout(60_000);
   await page.goto(path);
   await visit(page);
   await close();

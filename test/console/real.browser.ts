@@ -42,7 +42,7 @@ after(async () => {
 /** Goes to a page of the console as somebody who is not logged in, through the provider's form, and lands there. */
 async function as(login: string, path: string, look: Look, visit: (page: Page) => Promise<void>): Promise<void> {
   const { page, close } = await openPage(browser, world.api, look, [world.issuer]);
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(60_000);
   await page.goto(path);
   await page.getByRole("link", { name: "Log in" }).click();
   await page.locator('input[name="login"]').fill(login);
@@ -71,6 +71,16 @@ test("Ivan sees the held DELETE on the timeline, with its chain through three ac
     assert.equal(await page.locator("button.line.waits").count(), 1, "exactly one command waits");
     await assertNoKeys(page);
     await picture(page, "real-timeline");
+  });
+});
+
+test("Ivan asks what the rule would have held, and the recorded log answers: the DELETE that waits", async () => {
+  await as("ivan", "/rules/read_transform_delete", desk, async (page) => {
+    await page.getByRole("button", { name: "Find out" }).click();
+    await page.getByText(/would have been held\.|Nothing/).waitFor({ timeout: 60_000 });
+    await page.getByRole("row", { name: /as load/ }).waitFor();
+    await assertNoKeys(page);
+    await picture(page, "real-rule");
   });
 });
 
