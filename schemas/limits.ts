@@ -74,8 +74,6 @@ export const limits = {
   stepsKeptMax: 1_000_000,
   /** Of these, the ones asked for latest, which are kept as they are; the others are packed until somebody asks. */
   stepsWarmMax: 16_384,
-  /** Steps kept that match no rule now, for rules to come. */
-  spareStepsKeptMax: 50_000,
   /** Of what is folded while new rules fold the log: the latest, by which the two meet. */
   refoldRecentMax: 20_000,
   /** New rules that are behind by no more take the rest in one go: some tens of milliseconds. */

@@ -68,7 +68,7 @@ const sweepLinesEvery = 1_024;
 export class Offline {
   readonly #rules: RuleSet;
   readonly #lineage: Lineage;
-  readonly #steps = new Steps({ ...limits, stepsKeptMax: limits.plainStepsKeptMax, spareStepsKeptMax: 0 });
+  readonly #steps = new Steps({ ...limits, stepsKeptMax: limits.plainStepsKeptMax });
   readonly #clusters = createClusters();
   readonly #tasks = createTasks();
   readonly #pipelines = new Pipelines();

@@ -9,13 +9,13 @@ import { Alikes, unclassed } from "./alike.ts";
 import { Pool } from "./compact.ts";
 import { Listing } from "./listing.ts";
 import { anything, type Lost, lostBy } from "./lost.ts";
-import { lastBefore, lastUnder } from "./order.ts";
+import { lastUnder } from "./order.ts";
 import { identityOf, Owners } from "./owners.ts";
 import { Plans } from "./plan.ts";
 import { kindsAsked, Postings } from "./postings.ts";
 import { approvalKind, isLive, rematch, type Step } from "./step.ts";
 
-export type StepLimits = Pick<Limits, "stepsKeptMax" | "stepsWarmMax" | "spareStepsKeptMax">;
+export type StepLimits = Pick<Limits, "stepsKeptMax" | "stepsWarmMax">;
 
 const none = new Listing();
 /** Of one identity at a time: what makes room must not take long. */
@@ -23,7 +23,6 @@ const evictedMax = 1_024;
 
 export interface KeptSteps {
   readonly all: readonly Step[];
-  readonly spare: readonly Step[];
   readonly lost: ReadonlyMap<number, Map<string, Lost>>;
 }
 
@@ -37,7 +36,6 @@ export interface Eviction {
 
 export class Steps {
   #all = new Listing();
-  #spare: Step[] = [];
   #byDetection: Listing[] = [];
   readonly alikes = new Alikes();
   readonly plans = new Plans();
@@ -99,14 +97,7 @@ export class Steps {
 
   /** Matches and keeps a step. `keep` = it may come to match when something is withdrawn. */
   add(step: Step, keep: boolean): void {
-    if (step.hits.length === 0 && !keep) {
-      const { spareStepsKeptMax } = this.#limits;
-      if (spareStepsKeptMax === 0) return;
-      this.#spare.push(step);
-      if (this.#spare.length > 2 * spareStepsKeptMax) this.#spare = this.#spare.slice(-spareStepsKeptMax);
-      return;
-    }
-    this.#keep(step);
+    if (step.hits.length > 0 || keep) this.#keep(step);
   }
 
   #keep(step: Step): void {
@@ -162,14 +153,13 @@ export class Steps {
   /** New rules take over: everything kept is matched again. */
   reload(rules: RuleSet, tag: (step: Step) => void): void {
     const { detections } = rules;
-    const kept = [...new Set([...this.all, ...this.#spare])].sort((a, b) => a.at - b.at);
+    const kept = [...this.all];
     const about = (wanted: Category) => new Matcher(detections.filter(({ category }) => category === wanted));
     this.#matchers = { command: about("command"), approval: about("approval") };
     this.#byDetection = detections.map(() => new Listing());
     this.alikes.reload(rules.forms);
     this.#postings = kindsAsked(rules).map((kinds) => new Postings(kinds));
     this.#all = new Listing();
-    this.#spare = [];
     this.#owners.clear();
     this.#loseAgain(detections);
     for (const step of kept) {
@@ -180,13 +170,12 @@ export class Steps {
   }
 
   kept(): KeptSteps {
-    return { all: [...this.all], spare: [...this.#spare], lost: this.#lost };
+    return { all: [...this.all], lost: this.#lost };
   }
 
   /** Into an empty one, under the rules by which they were matched. */
-  restore({ all, spare, lost }: KeptSteps): void {
+  restore({ all, lost }: KeptSteps): void {
     for (const step of all) this.#keep(step);
-    for (const step of spare) this.#spare.push(step);
     for (const [detection, byIdentity] of lost) this.#lost.set(detection, byIdentity);
   }
 
@@ -205,7 +194,6 @@ export class Steps {
     for (const listing of this.#byDetection) listing.cut(beforeMs);
     for (const step of old) this.#forget(step);
     for (const [index, postings] of this.#postings.entries()) postings.trim(this.#byDetection[index] ?? none);
-    this.#spare.splice(0, lastBefore(this.#spare, beforeMs) + 1);
     for (const byIdentity of this.#lost.values())
       for (const [identity, { atMs }] of byIdentity) if (atMs < beforeMs) byIdentity.delete(identity);
   }

@@ -22,7 +22,7 @@ x-chain: { gate: { action: hold, approvers: [owners] } }
 `;
 const before = { "rules/other.yml": other, "catalog.yaml": catalog };
 const after = { ...before, "rules/steps.yml": steps, "rules/z.yml": chainRule(usual) };
-const few = { spareStepsKeptMax: 5, digestRecordsEvery: 7 };
+const few = { digestRecordsEvery: 7 };
 const traffic = Array.from({ length: 100 }, (_, at) => `${61 + at}s busy read orders/public.t${at}`).join("\n");
 
 /** A night, and then more than is kept for rules to come. */
