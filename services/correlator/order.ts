@@ -27,15 +27,3 @@ export function insert<T extends Placed>(list: T[], item: T): boolean {
   list.splice(after, 0, item);
   return true;
 }
-
-/** @returns index of the last one older than `beforeMs` in a list in log order, -1 when there is none */
-export function lastBefore(list: readonly { readonly atMs: number }[], beforeMs: number): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((list[middle]?.atMs ?? 0) < beforeMs) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
-}
