@@ -18,11 +18,11 @@ type Then = (simulation: Simulation, library: Library) => number;
 /** How many rule sets leave out declared pipelines: one of so many. */
 const declaringEvery = 5;
 
-function playStreams(dice: Dice, streams: number, then: Then): number {
+function playStreams(dice: Dice, streams: number, then: Then, Kind = Library): number {
   const names = dice(declaringEvery) === 0 ? ["p0", "p1"].slice(dice(2)) : [];
   const rule = randomRule(dice, names);
   const pipelines = names.map((name) => randomPipeline(dice, name, rule.operations));
-  const library = new Library(dice(4) > 0);
+  const library = new Kind(dice(4) > 0);
   let compared = 0;
   for (let stream = 0; stream < streams; stream += 1) {
     const simulation = new Simulation(dice, rule, catalogs[dice(catalogs.length)] ?? [], { pipelines, library });
@@ -45,8 +45,13 @@ function playStreams(dice: Dice, streams: number, then: Then): number {
   return compared;
 }
 
-/** Records of a gateway, every answer against the oracle's. */
-export const playLive: Play = (dice) => playStreams(dice, streamsPerRule, ({ compared }) => compared);
+/** Records of a gateway, every answer against the oracle's. @param Kind what knows rules, and carries snapshots */
+export const livePlay =
+  (Kind = Library): Play =>
+  (dice) =>
+    playStreams(dice, streamsPerRule, ({ compared }) => compared, Kind);
+
+export const playLive: Play = livePlay();
 
 /** The same log through one, two and four replicas that are killed. */
 export const playKilled: Play = (dice) =>

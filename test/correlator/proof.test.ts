@@ -1,9 +1,15 @@
 /** The proof itself: it would say so if anything differed, and makes what differs small. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createCorrelator } from "../../services/correlator/correlator.ts";
+import { fromLines, toLines } from "../../services/correlator/graph.ts";
+import { type Kept, workedOutAgain } from "../../services/correlator/kept.ts";
 import type { Dice } from "./dice.ts";
 import { Disagreement, shrunk } from "./disagreement.ts";
+import { livePlay } from "./plays.ts";
 import { playRound, seedOf } from "./rounds.ts";
+import { tight } from "./scenery.ts";
+import { Library } from "./tested.ts";
 
 /** Wrong as soon as a six comes after a one. */
 function playBroken(dice: Dice): number {
@@ -33,3 +39,31 @@ test("what breaks for another reason is no disagreement and is not hidden", asyn
   };
   await assert.rejects(playRound(1, broken), /a bug/);
 });
+
+/** Some of what a snapshot holds; that of the trace is compared in snapshot.test.ts. */
+const needed = [
+  "steps",
+  "lineage",
+  "timeline",
+  "clusters",
+  "pipelines",
+  "trace",
+  "outputs",
+  "told",
+  "horizon",
+] as const;
+const rounds = 400;
+
+for (const member of needed)
+  test(`the proof finds a snapshot that has lost its ${member}`, async () => {
+    const empty = fromLines(createCorrelator({ limits: tight, emit() {} }).keep()) as Kept;
+    class Forgetful extends Library {
+      protected override carried(lines: Iterable<string>): Iterable<string> {
+        return toLines({ ...(fromLines(lines) as Kept), [member]: empty[member] }, workedOutAgain);
+      }
+    }
+    const play = livePlay(Forgetful);
+    for (let round = 0; round < rounds; round += 1)
+      if ((await playRound(seedOf(7, round), play)) instanceof Disagreement) return;
+    assert.fail(`nothing differs in ${rounds} rounds`);
+  });
