@@ -28,7 +28,7 @@ function playStreams(dice: Dice, streams: number, then: Then, Kind = Library): n
     const simulation = new Simulation(dice, rule, catalogs[dice(catalogs.length)] ?? [], { pipelines, library });
     try {
       const length = 4 + dice(19);
-      const resumes = dice(6) === 0;
+      const resumes = dice(12) === 0;
       for (let step = 0; step < length; step += 1) {
         if (resumes && dice(4) === 0) simulation.resume();
         simulation.step();
