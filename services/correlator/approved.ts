@@ -1,14 +1,15 @@
 /** Whether people have already answered for what a COMMIT completes. */
 import type { ChainRule } from "../../infra/rules/rule-set.ts";
-import { type Asking, budgetOf, groundOf } from "./asking.ts";
+import { type Asking, budgetOf, groundOf, placesOf } from "./asking.ts";
 import { findChain } from "./match.ts";
-import { matchedBy, type Step, type StepEffect } from "./step.ts";
+import { isLive, matchedBy, type Step, type StepEffect } from "./step.ts";
 
 /**
  * A COMMIT whose effects ran under approvals is not asked again, unless the chain found now differs in a step before the
  * last, or an effect that nobody approved completes it too. Steps of the very transaction that commits are not such a
- * difference (who approves a DELETE knows that its transaction goes on), as long as nobody else's step in that chain came
- * after what was approved, and without them the chain is the approved one.
+ * difference (who approves a DELETE knows that its transaction goes on), nor is what else it touched or moved (the INSERT
+ * that fills again what was emptied), as long as nobody else's step in that chain came after what was approved, and the
+ * chain is the approved one without those steps, or where what was approved stands.
  */
 export function wasApproved(
   asking: Asking,
@@ -20,26 +21,32 @@ export function wasApproved(
   if (!last.commit) return false;
   if (rule.count !== null) return wasCountApproved(rule, last, found, places);
   const completing = completingOf(rule, last, places);
-  const isCovered = (steps: readonly Step[]) => {
-    const before = steps.filter((step) => step !== last).map(({ id }) => id);
-    return completing.every(({ approved }) =>
-      approved.some((chain) => chain.rule === rule.name && sameIds(chain.before, before)),
-    );
-  };
-  if (isCovered(found)) return true;
+  if (completing.every((effect) => covers(effect, rule, last, found))) return true;
   const apart = new Set(last.effects.map(({ of }) => of));
   const others = found.filter((step) => step !== last && !apart.has(step.command));
-  if (others.length === found.length - 1) return false;
-  const approvedAt = Math.min(...completing.map(({ of }) => placeOf(asking, rule, places, of)));
+  const ran = completing.map(({ of }) => keptOf(asking, rule, places, of));
+  const approvedAt = Math.min(...ran.map((step) => step?.at ?? Number.NEGATIVE_INFINITY));
   if (others.some(({ at }) => at > approvedAt)) return false;
   const without = findChain(groundOf(asking, budgetOf(asking)), { rule, last, places, apart });
-  return without !== null && isCovered(without);
+  if (without !== null && completing.every((effect) => covers(effect, rule, last, without))) return true;
+  return completing.every((effect, index) => {
+    const own = ran[index];
+    if (own === undefined) return false;
+    const then = findChain(groundOf(asking, budgetOf(asking)), { rule, last: own, places: placesOf(rule, own) });
+    return then !== null && covers(effect, rule, own, then);
+  });
 }
 
-/** Where a command that is committed now stood when it ran; before everything when that is not kept. */
-function placeOf({ steps }: Asking, rule: ChainRule, places: readonly number[], command: string): number {
+/** Whether this effect was approved for just these steps before the last. */
+function covers({ approved }: StepEffect, rule: ChainRule, last: Step, steps: readonly Step[]): boolean {
+  const before = steps.filter((step) => step !== last).map(({ id }) => id);
+  return approved.some((chain) => chain.rule === rule.name && sameIds(chain.before, before));
+}
+
+/** The step of a command that is committed now, if it is kept. */
+function keptOf({ steps }: Asking, rule: ChainRule, places: readonly number[], command: string): Step | undefined {
   const kept = places.flatMap((place) => (rule.steps[place] ? steps.of(rule.steps[place]) : []));
-  return kept.find((step) => step.command === command)?.at ?? Number.NEGATIVE_INFINITY;
+  return kept.find((step) => step.command === command && isLive(step));
 }
 
 function sameIds(one: readonly string[], other: readonly string[]): boolean {

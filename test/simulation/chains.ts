@@ -330,7 +330,7 @@ export class Reading {
       : "hold";
   }
 
-  /** D9: the chain found is the approved one, or would be but for steps of the very transaction that commits. */
+  /** D9: the chain found is the approved one, or would be but for what the very transaction that commits has done. */
   #wasApproved(
     { rule, catalog }: Ruling,
     asked: Event,
@@ -344,18 +344,26 @@ export class Reading {
       const alone = { ...asked, parts: [{ effect, of: command, gone: false }] };
       return rule.lastPlaces.some((place) => rule.matchesAt(world, place, alone, asked));
     });
-    const isCovered = (chain: readonly Event[]) => {
-      const before = JSON.stringify(chain.filter((event) => event !== asked).map(({ id }) => id));
-      return completing.every(({ approved }) =>
-        [approved, ...(approved?.also ?? [])].some((one) => one !== undefined && JSON.stringify(one.before) === before),
+    const covers = ({ approved }: CommittedEffect, chain: readonly Event[], last: Event) => {
+      const before = JSON.stringify(chain.filter((event) => event !== last).map(({ id }) => id));
+      return [approved, ...(approved?.also ?? [])].some(
+        (one) => one !== undefined && JSON.stringify(one.before) === before,
       );
     };
+    const isCovered = (chain: readonly Event[]) => completing.every((effect) => covers(effect, chain, asked));
     if (isCovered(found)) return true;
     const isOwn = ({ command }: Event) => asked.parts.some(({ of }) => of === command);
     const others = found.filter((event) => event !== asked && !isOwn(event));
-    const ownersAt = completing.map(({ command }) => this.#events.find((event) => event.command === command)?.at ?? 0);
-    if (others.length === found.length - 1 || others.some(({ at }) => at > Math.min(...ownersAt))) return false;
+    const ran = completing.map(({ command }) => this.#events.find((event) => event.command === command));
+    if (others.some(({ at }) => at > Math.min(...ran.map((event) => event?.at ?? 0)))) return false;
     const without = latestChain(all.filter((chain) => !chain.some(isOwn)));
-    return without !== null && isCovered(without);
+    if (without !== null && isCovered(without)) return true;
+    return completing.every((effect, index) => {
+      const own = ran[index];
+      if (own === undefined) return false;
+      const events = this.#events.filter(({ at }) => at <= own.at);
+      const then = latestChain(allChains({ ...world, events }, rule.oracle, own));
+      return then !== null && covers(effect, then, own);
+    });
   }
 }
