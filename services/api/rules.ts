@@ -1,4 +1,5 @@
 /** Rules in force: what they look for, in words, and what they do. Their texts are the operator's files. */
+import { basename } from "node:path";
 import { explainRule } from "../../infra/rules/explain.ts";
 import { actionOf, type ChainRule } from "../../infra/rules/rule-set.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
@@ -31,7 +32,7 @@ function infoOf({ state }: Desk, rule: ChainRule): RuleInfo {
   const { name, title, level, type, file, mode, gate, unless } = rule;
   const accepted = state.proposals.all().filter((one) => one.said.rule === name && stateOf(one) === "accepted");
   return {
-    ...{ name, title, level, type, file, mode, action: actionOf(rule) },
+    ...{ name, title, level, type, file: `rules/${basename(file)}`, mode, action: actionOf(rule) },
     approvers: [...(gate?.approvers ?? [])],
     pipelines: [...unless, ...accepted.map(({ said }) => said.pipeline)],
   };

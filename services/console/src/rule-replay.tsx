@@ -58,11 +58,10 @@ export function RuleReplay({ rule }: { readonly rule: string }) {
 function Result({ replay }: { readonly replay: ReplayInfo }) {
   const [from, setFrom] = useState(0);
   const live = replay.state === "running";
-  const reading = useRead<ReplayPage>(
-    `/api/replays/${encodeURIComponent(replay.replay)}`,
-    { from, limit: pageRows },
-    live,
-  );
+  const asked = { from, limit: pageRows };
+  const path = `/api/replays/${encodeURIComponent(replay.replay)}`;
+  // Read once more when it is over: what came last was not there before.
+  const reading = useRead<ReplayPage>(path, { ...asked, state: replay.state }, live, () => asked);
   return (
     <State of={reading}>
       {(page) => (
