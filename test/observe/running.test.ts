@@ -57,6 +57,7 @@ test("both processes are ready, part by part", async () => {
     "log",
     "policy",
     "policy files",
+    "rules",
     "start",
     "target orders",
     "targets",
