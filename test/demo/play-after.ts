@@ -75,7 +75,9 @@ async function investigated(stage: Stage): Promise<void> {
     const { chains } = (await ivan.api("GET", "/api/chains")).body as unknown as ChainsPage;
     return chains.find(
       ({ chain, state }) =>
-        state === "approved" && chain.steps.some(({ resources }) => resources.join().includes(`${stage.schema}.`)),
+        state === "approved" &&
+        chain.rule === "read_transform_delete" &&
+        chain.steps.some(({ resources }) => resources.join().includes(`${stage.schema}.`)),
     );
   });
   assert.deepEqual(held.accounts.toSorted(), ["extract", "load", "transform"]);
