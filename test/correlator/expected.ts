@@ -40,9 +40,9 @@ export function expectedOf(question: Question): Expected {
   return { chain, ruling: strong.length > 0 ? "block" : "hold", excluded };
 }
 
-/** The chain found is the approved one, or would be but for steps of the very transaction that commits. */
+/** The chain found is the approved one, or would be but for what the very transaction that commits has done. */
 function wasApproved(
-  { world, rule, asked }: Question,
+  { world, rule, declared, asked }: Question,
   open: readonly OpenPart[],
   found: readonly Event[],
   all: readonly Event[][],
@@ -51,15 +51,20 @@ function wasApproved(
     const alone = { ...asked, parts: [{ effect: part.effect, of: part.of, gone: false }] };
     return rule.lastPlaces.some((place) => rule.matchesAt(world, place, alone, asked));
   });
-  const isCovered = (chain: readonly Event[]) => {
-    const before = JSON.stringify(chain.filter((event) => event !== asked).map(({ id }) => id));
-    return completing.every(({ approved }) => approved !== undefined && JSON.stringify(approved.before) === before);
+  const covers = ({ approved }: OpenPart, chain: readonly Event[], last: Event) => {
+    const before = chain.filter((event) => event !== last).map(({ id }) => id);
+    return approved !== undefined && JSON.stringify(approved.before) === JSON.stringify(before);
   };
+  const isCovered = (chain: readonly Event[]) => completing.every((part) => covers(part, chain, asked));
   if (isCovered(found)) return true;
   const isOwn = ({ command }: Event) => asked.parts.some(({ of }) => of === command);
   const others = found.filter((event) => event !== asked && !isOwn(event));
   const approvedAt = Math.min(...completing.map(({ owner }) => owner.at));
-  if (others.length === found.length - 1 || others.some(({ at }) => at > approvedAt)) return false;
+  if (others.some(({ at }) => at > approvedAt)) return false;
   const without = latestChain(all.filter((chain) => !chain.some(isOwn)));
-  return without !== null && isCovered(without);
+  if (without !== null && isCovered(without)) return true;
+  return completing.every((part) => {
+    const then = latestChain(chainsOf(world, rule.oracle, part.owner, declared));
+    return then !== null && covers(part, then, part.owner);
+  });
 }

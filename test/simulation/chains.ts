@@ -361,8 +361,7 @@ export class Reading {
     return completing.every((effect, index) => {
       const own = ran[index];
       if (own === undefined) return false;
-      const events = this.#events.filter(({ at }) => at <= own.at);
-      const then = latestChain(allChains({ ...world, events }, rule.oracle, own));
+      const then = latestChain(allChains(world, rule.oracle, own));
       return then !== null && covers(effect, then, own);
     });
   }
