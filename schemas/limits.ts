@@ -98,7 +98,7 @@ export const limits = {
   plainFieldsMax: 10_000,
   /** One rule file; a hundred thousand rules are a few dozen of these. */
   ruleFileBytesMax: 4 * 1024 * 1024,
-  /** Documents in all rule files together: less than ten seconds to read. */
+  /** Documents in all rule files together: some ten seconds to read. */
   rulesMax: 100_000,
   /** One value of a detection; nobody writes more, and every event is compared with it. */
   ruleTextMax: 8_192,

@@ -169,7 +169,7 @@ test("an approval forged by a connected role is refused and written down; the co
   const { extract, transform, load } = stage.actors;
   await extract.client.query("SELECT * FROM customers");
   await transform.client.query("INSERT INTO staging_customers SELECT * FROM customers");
-  const sql = `DELETE FROM staging_customers WHERE id = 1 /* ${stage.schema} forged */`;
+  const sql = `DELETE FROM customers WHERE id = 1 /* ${stage.schema} forged */`;
   const { running, approval } = await held(stage, load, sql);
   await world.kill("store", "SIGTERM");
   for (const role of ["projector", "gateway", "correlator", "log"] as const)

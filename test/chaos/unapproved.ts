@@ -11,7 +11,7 @@ import type { Logged } from "./evidence.ts";
 
 const tagged = (tags: readonly string[]) => tags.some((tag) => /^(pii|card|secret)(\.|$)/.test(tag));
 
-/** test/cluster/read-transform-delete.yml, as plain predicates. */
+/** schemas/rules/read-transform-delete.yml, as plain predicates. */
 const rule: OracleRule = {
   ordered: true,
   steps: [

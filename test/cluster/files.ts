@@ -53,8 +53,6 @@ export async function writeCluster(facts: ClusterFacts): Promise<void> {
   await mkdir(join(folder, "rules"), { recursive: true });
   for (const file of await readdir(join(root, "schemas/rules")))
     await copyFile(join(root, "schemas/rules", file), join(folder, "rules", file));
-  const broad = "read-transform-delete.yml";
-  await copyFile(join(import.meta.dirname, broad), join(folder, "rules", broad));
   await makeMembers(
     keysOf(folder),
     "demo",

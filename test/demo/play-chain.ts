@@ -79,7 +79,7 @@ export const chainSteps: Step[] = [
     },
   },
   {
-    title: "2  transform copies them to staging_customers, load reports what is new: allowed, and the tags travel",
+    title: "2  transform copies them to staging_customers: allowed, and the tags travel with the data",
     async run(stage) {
       const { client } = stage.actors.transform;
       await client.query("INSERT INTO staging_customers SELECT * FROM customers");
@@ -91,9 +91,6 @@ export const chainSteps: Step[] = [
         );
         return (body as unknown as TimelinePage).rows.some((row) => JSON.stringify(row.data).includes("email"));
       });
-      // There is nothing new; but what is in the report may come from this copy now, and so is tied to it by its way.
-      const fresh = `INSERT INTO reporting_customers SELECT * FROM staging_customers WHERE id > ${customers}`;
-      assert.equal((await stage.actors.load.client.query(fresh)).rowCount, 0);
     },
   },
   {
