@@ -29,10 +29,13 @@ export function wasApproved(
   if (others.some(({ at }) => at > approvedAt)) return false;
   const without = findChain(groundOf(asking, budgetOf(asking)), { rule, last, places, apart });
   if (without !== null && completing.every((effect) => covers(effect, rule, last, without))) return true;
+  // What has left the COMMIT's window may be forgotten.
+  const sinceMs = last.atMs - rule.timespanMs;
   return completing.every((effect, index) => {
     const own = ran[index];
-    if (own === undefined) return false;
-    const then = findChain(groundOf(asking, budgetOf(asking)), { rule, last: own, places: placesOf(rule, own) });
+    if (own === undefined || own.atMs < sinceMs) return false;
+    const question = { rule, last: own, places: placesOf(rule, own), sinceMs };
+    const then = findChain(groundOf(asking, budgetOf(asking)), question);
     return then !== null && covers(effect, rule, own, then);
   });
 }

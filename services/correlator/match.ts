@@ -26,6 +26,8 @@ export interface Question {
   readonly places: readonly number[];
   /** Only strong links, no opaque step. */
   readonly strongOnly?: boolean;
+  /** Nothing earlier counts; absent: the rule's timespan before the last. */
+  readonly sinceMs?: number;
   /** Commands whose steps do not count, but for the last. */
   readonly apart?: ReadonlySet<string>;
   /** Somebody who must have done one of these steps. */
@@ -63,6 +65,7 @@ class Search {
   readonly #question: Question;
   readonly #rule: ChainRule;
   readonly #plan: Plan;
+  readonly #sinceMs: number;
   /** Whether all steps of the log count alike, so that a plan's short ways hold. */
   readonly #isWhole: boolean;
   readonly #chosen: (Step | undefined)[];
@@ -78,6 +81,7 @@ class Search {
     this.#ground = ground;
     this.#question = question;
     this.#rule = question.rule;
+    this.#sinceMs = question.sinceMs ?? question.last.atMs - question.rule.timespanMs;
     this.#plan = ground.steps.plans.of(question.rule);
     this.#chosen = this.#rule.steps.map(() => undefined);
     this.#isWhole = question.apart === undefined && question.strongOnly !== true;
@@ -92,15 +96,14 @@ class Search {
 
   /** A step that nobody has done inside the window makes the search short. */
   #mayHaveAll(): boolean {
-    const { last, places } = this.#question;
-    const sinceMs = last.atMs - this.#rule.timespanMs;
+    const { places } = this.#question;
     const { steps, written } = this.#rule;
     return steps.every((detection, place) => {
       if (written[place] === written[place - 1]) return true;
       const often = written.lastIndexOf(written[place] ?? -1) - place + 1;
       const needed = often - (places.includes(place + often - 1) ? 1 : 0);
       const earliest = needed === 0 ? undefined : this.#ground.steps.of(detection).at(-needed);
-      return needed === 0 || (earliest !== undefined && earliest.atMs >= sinceMs);
+      return needed === 0 || (earliest !== undefined && earliest.atMs >= this.#sinceMs);
     });
   }
 
@@ -179,7 +182,7 @@ class Search {
     const listing = detection && identity && steps.postings(detection)?.of("field identity", identity);
     if (!listing) return false;
     for (const step of latestFirst([listing], Math.min(bound, barrier.at))) {
-      if (step.atMs < this.#question.last.atMs - this.#rule.timespanMs) return false;
+      if (step.atMs < this.#sinceMs) return false;
       if (step.subject.identity !== identity) continue;
       budget.left -= 1;
       budget.spent ||= budget.left < 0;
@@ -203,7 +206,7 @@ class Search {
   /** Latest first. The completing step stands where it may, and must stand somewhere. */
   *#candidates(place: number, bound: number, agreed: Agreement | null, needed: People): Generator<Step> {
     const { last, places } = this.#question;
-    const { steps, timespanMs } = this.#rule;
+    const { steps } = this.#rule;
     const detection = steps[place];
     if (detection === undefined) return;
     const placed = this.#chosen.includes(last);
@@ -214,12 +217,11 @@ class Search {
     const people = pinned?.place === place ? new Set([pinned.identity]) : place === 0 ? needed : null;
     const theirs = people === null ? null : this.#done(place, people);
     const lists = theirs ?? this.#narrowed(place, detection, agreed) ?? [this.#ground.steps.listing(detection)];
-    const sinceMs = last.atMs - timespanMs;
     // Beside a COMMIT it matters which command of its transaction a step is.
     const isPlaceless = this.#isPlaceless(place) && !this.#chosen.some((step) => step?.commit);
     const each = isPlaceless ? latestOfEach : latestFirst;
     for (const step of each(lists, under, detection.index, this.#ground.steps.alikes)) {
-      if (step.atMs < sinceMs) return;
+      if (step.atMs < this.#sinceMs) return;
       if (step.hits.includes(detection.index)) yield step;
     }
   }

@@ -64,7 +64,9 @@ function wasApproved(
   const without = latestChain(all.filter((chain) => !chain.some(isOwn)));
   if (without !== null && isCovered(without)) return true;
   return completing.every((part) => {
-    const then = latestChain(chainsOf(world, rule.oracle, part.owner, declared));
+    const inside = ({ atMs }: Event) => atMs >= asked.atMs - rule.oracle.timespanMs;
+    const own = chainsOf(world, rule.oracle, part.owner, declared).filter((chain) => chain.every(inside));
+    const then = latestChain(own);
     return then !== null && covers(part, then, part.owner);
   });
 }

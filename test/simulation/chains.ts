@@ -361,7 +361,8 @@ export class Reading {
     return completing.every((effect, index) => {
       const own = ran[index];
       if (own === undefined) return false;
-      const then = latestChain(allChains(world, rule.oracle, own));
+      const inside = ({ atMs }: Event) => atMs >= asked.atMs - rule.oracle.timespanMs;
+      const then = latestChain(allChains(world, rule.oracle, own).filter((chain) => chain.every(inside)));
       return then !== null && covers(effect, then, own);
     });
   }
