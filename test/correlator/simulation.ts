@@ -41,6 +41,7 @@ export class Simulation {
   /** Which declared command comes next, as far as anybody keeps to it. */
   #due = 0;
   #correlator: Correlator;
+  readonly #waiting: Entry[] = [];
   readonly #sessions: Session[];
   readonly #events: Event[] = [];
   readonly #people = new People();
@@ -131,9 +132,13 @@ export class Simulation {
     return entry;
   }
 
+  /** What a fold appends comes behind it, as in the log. */
   #fold(draft: Record<string, unknown> & Pick<Entry, "type" | "subject">): string {
     const entry = this.#next(draft);
-    this.#correlator.fold(entry);
+    this.#waiting.push(entry);
+    if (this.#waiting.length > 1) return entry.id;
+    for (const next of this.#waiting) this.#correlator.fold(next);
+    this.#waiting.length = 0;
     return entry.id;
   }
 
