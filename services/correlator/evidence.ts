@@ -7,6 +7,7 @@ import type { ResourceUri } from "../../schemas/command.ts";
 import type { IdentityKey, SessionId } from "../../schemas/identity.ts";
 import { tiedByWords } from "../../schemas/links.ts";
 import type { Ground } from "./ground.ts";
+import { type Agreement, bring, meet } from "./group.ts";
 import type { Links } from "./links.ts";
 import { operationsOf, resources, type Step } from "./step.ts";
 
@@ -32,6 +33,7 @@ export function toChain(
     found.some(({ opaque }) => opaque) ||
     ties.some(({ strength }) => strength === "weak") ||
     isWeakGroup(rule) ||
+    !agreeStrongly(ground, rule, found) ||
     hasWeakFiring(ground, rule, found);
   const action = held ? actionOf(rule) : "alert";
   return {
@@ -47,6 +49,18 @@ export function toChain(
     sentence: sentence(rule, shown, ties),
     ...(rule.check === null ? {} : { check: rule.check }),
   };
+}
+
+/** Whether all steps share data that no opaque command has moved: neighbours may share some, and all together none. */
+function agreeStrongly({ clusters, links }: Ground, rule: ChainRule, found: readonly Step[]): boolean {
+  if (rule.count !== null || !rule.groupBy.some(({ kind }) => kind === "lineage")) return true;
+  let agreed: Agreement | null = null;
+  for (const [place, step] of found.entries()) {
+    const brought = bring(rule, place, step, clusters, links.strongLineage);
+    agreed = brought && agreed ? meet(rule, agreed, brought) : brought;
+    if (agreed === null) return false;
+  }
+  return true;
 }
 
 /** Deterministic ids: hex, of anything that JSON can say. */

@@ -272,7 +272,8 @@ export class Timeline {
   /** What came after a withdrawn move, or ran when it came, is seen again as if it had never been. */
   #retag(moved: Step): void {
     const places = this.#lineage.downstream(moved);
-    const ran = [...this.#grown].flatMap(([step, at]) => (step.at < moved.at && at >= moved.at ? [step] : []));
+    // Not only what gained by it: what it brought as well counts once whoever brought it first is gone.
+    const ran = [...this.#grown.keys()].filter((step) => step.at < moved.at && step.finishedAt >= moved.at);
     for (const step of [...ran, ...this.#steps.after(moved.at)]) {
       if (step.lineage.length === 0) continue;
       if (!resources(step, "touches").some((name) => isIn(places, name))) continue;
