@@ -63,7 +63,7 @@ export interface KeptUnfinished {
 export interface KeptTimeline {
   readonly unfinished: KeptUnfinished;
   readonly pending: readonly Step[];
-  readonly grown: readonly (readonly [Step, number])[];
+  readonly grown: readonly Step[];
 }
 
 export function toPart(effect: Effect, of: string, approved: readonly ApprovedChain[]): StepEffect {

@@ -35,8 +35,8 @@ export class Timeline {
   readonly #unfinished = new Unfinished();
   /** Steps that moved data and may still be withdrawn. */
   readonly #pending = new Set<Step>();
-  /** Steps that something came to after they had begun → where that was last. */
-  readonly #grown = new Map<Step, number>();
+  /** Steps that something came to after they had begun. */
+  readonly #grown = new Set<Step>();
 
   constructor(steps: Steps, lineage: Lineage, content: ContentEvidence, trace: Trace) {
     this.#trace = trace;
@@ -89,7 +89,7 @@ export class Timeline {
     const step = this.#unfinished.of(subject.command)?.step ?? null;
     const gained = this.#lineage.hear(data, at, step);
     if (gained.length > 0 && step !== null) this.#pending.add(step);
-    this.#grow(gained, at);
+    this.#grow(gained);
   }
 
   /** Values that it shows or brings were said after it was decided. @returns its step */
@@ -188,7 +188,7 @@ export class Timeline {
   /** Forgets what no window reaches any more. */
   drop(beforeMs: number): void {
     this.#unfinished.drop(beforeMs);
-    for (const step of this.#grown.keys()) if (step.atMs < beforeMs) this.#grown.delete(step);
+    for (const step of this.#grown) if (step.atMs < beforeMs) this.#grown.delete(step);
   }
 
   /** Tags and lineage of a step that is only asked about, as things are now. */
@@ -225,7 +225,7 @@ export class Timeline {
     if (gained.length > 0) this.#pending.add(step);
     this.#steps.add(step, this.#pending.size > 0 && step.lineage.length > 0);
     this.#note("+", step);
-    this.#grow(gained, step.at);
+    this.#grow(gained);
     return gained;
   }
 
@@ -242,15 +242,15 @@ export class Timeline {
   restore({ unfinished, pending, grown }: KeptTimeline): void {
     this.#unfinished.restore(unfinished);
     for (const step of pending) this.#pending.add(step);
-    for (const [step, at] of grown) this.#grown.set(step, at);
+    for (const step of grown) this.#grown.add(step);
   }
 
   /** What runs sees what comes to its places. */
-  #grow(gained: readonly string[], at: number): void {
+  #grow(gained: readonly string[]): void {
     if (gained.length === 0) return;
     for (const step of this.#unfinished.running()) {
       if (!resources(step, "touches").some((name) => gained.some((place) => overlaps(name, place)))) continue;
-      this.#grown.set(step, at);
+      this.#grown.add(step);
       this.tag(step);
       this.#steps.refresh(step);
       this.#note("~", step);
@@ -273,7 +273,7 @@ export class Timeline {
   #retag(moved: Step): void {
     const places = this.#lineage.downstream(moved);
     // Not only what gained by it: what it brought as well counts once whoever brought it first is gone.
-    const ran = [...this.#grown.keys()].filter((step) => step.at < moved.at && step.finishedAt >= moved.at);
+    const ran = [...this.#grown].filter((step) => step.at < moved.at && step.finishedAt >= moved.at);
     for (const step of [...ran, ...this.#steps.after(moved.at)]) {
       if (step.lineage.length === 0) continue;
       if (!resources(step, "touches").some((name) => isIn(places, name))) continue;
