@@ -27,13 +27,16 @@ export function replayerOf(log: Pick<Log, "follow">, now: () => number): Replaye
     const thread = startThread({ texts, rule, sinceMs });
     const untilMs = now();
     let [records, firstMs] = [0, 0];
+    let over = false;
     const following = log.follow({ after: null, streams: ["steps"] }, async (batch) => {
-      if (signal.aborted) return;
+      // A look at the end of the log may bring nothing, and what comes after it is not part of this.
+      if (signal.aborted || over || batch.length === 0) return;
       const entries = batch.flatMap((record) => entryFrom(record) ?? []);
       for (const one of await thread.fold(entries)) found(one);
       const atMs = batch.at(-1)?.atMs ?? 0;
       if (records === 0) firstMs = batch[0]?.atMs ?? atMs;
       records += batch.length;
+      if (over) return;
       progress(records, atMs, Math.min(1, (atMs - firstMs) / Math.max(1, untilMs - firstMs)));
     });
     const stopped = new Promise<never>((_, reject) => {
@@ -43,6 +46,7 @@ export function replayerOf(log: Pick<Log, "follow">, now: () => number): Replaye
     });
     try {
       await Promise.race([following.caughtUp, following.ended, thread.failed, stopped]);
+      over = true;
       progress(records, untilMs, 1);
     } finally {
       following.ended.catch(() => {});
