@@ -30,6 +30,9 @@ export async function smallDisk(folder: string): Promise<Disk | null> {
       try {
         for (let left = bavail * bsize - leftBytes; left > 0; left -= block.length)
           await file.write(block.subarray(0, Math.min(left, block.length)));
+      } catch (error) {
+        // The spool grows beside this: who took the last bytes does not matter, the disk is full.
+        if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
       } finally {
         await file.close();
       }

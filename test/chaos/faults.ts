@@ -64,6 +64,7 @@ export function letLoose(world: Cluster, dice: Dice, disk: Disk | null): Chaos {
       await noticed(parts);
     }
   })();
+  running.catch(() => {}); // Told by stop(), which ends what was started; here it would end this process alone.
   return {
     ...chaos,
     async stop() {
