@@ -64,16 +64,17 @@ export class Listing {
     return this.#dead === 0 ? steps : steps.filter(isKept);
   }
 
-  /** Adds it; or, where it is here, puts it into the class that is now its own. */
-  add(step: Step): void {
-    const first = this.#steps[this.#gone];
-    if (this.#gone > 0 && first !== undefined && step.at < first.at) this.#cutOff();
+  /** Adds it; or, where it is here, puts it into the class that is now its own. @returns whether it was not here */
+  add(step: Step): boolean {
+    const { first } = this;
+    // One that had left may come back: where it stood among those it would not be seen.
+    if (this.#gone > 0 && (first === undefined || step.at < first.at)) this.#cutOff();
     const isNew = insert(this.#steps, step);
     if (!isNew && !isKept(step)) this.#dead = Math.max(0, this.#dead - 1);
-    if (this.#classes === null) return;
+    if (this.#classes === null) return isNew;
     if (this.#class(this.#classes, step) && !isNew) this.#strays += 1;
-    if (this.#strays < straysMin || 4 * this.#strays < this.size) return;
-    this.#classes = null;
+    if (this.#strays >= straysMin && 4 * this.#strays >= this.size) this.#classes = null;
+    return isNew;
   }
 
   /** @param alike the class in which it was */
@@ -170,6 +171,6 @@ export class Listing {
       list = new Listing();
       lists.set(alike, list);
     }
-    return insert(list.#steps, step);
+    return list.add(step);
   }
 }

@@ -214,8 +214,21 @@ export class Steps {
     for (const step of gone) this.#loseOne(step);
     const last = gone.at(-1);
     if (last === undefined) return;
-    this.#evictions.push({ identity: identityOf(last), count: gone.length, beforeMs: last.atMs });
+    this.#tellEviction({ identity: identityOf(last), count: gone.length, beforeMs: last.atMs });
     for (const step of gone) this.#takeOut(step);
+  }
+
+  /** One record may bring back many steps, and evict the same identity's more than once: that is said once. */
+  #tellEviction({ identity, count, beforeMs }: Eviction): void {
+    const told = this.#evictions.findIndex((eviction) => eviction.identity === identity);
+    const before = this.#evictions[told];
+    if (before === undefined) this.#evictions.push({ identity, count, beforeMs });
+    else
+      this.#evictions[told] = {
+        identity,
+        count: before.count + count,
+        beforeMs: Math.max(before.beforeMs, beforeMs),
+      };
   }
 
   #loseOne(step: Step): void {

@@ -4,8 +4,9 @@ import { Disagreement, type Play } from "./disagreement.ts";
 import { playPlainCase } from "./plain-case.ts";
 import { randomPipeline } from "./random-pipeline.ts";
 import { randomRule } from "./random-rule.ts";
+import { crowded, relived } from "./relived.ts";
 import { playReplicas } from "./replicas.ts";
-import { catalogs } from "./scenery.ts";
+import { catalogs, tight } from "./scenery.ts";
 import { Simulation } from "./simulation.ts";
 import { Library } from "./tested.ts";
 
@@ -53,11 +54,13 @@ export const livePlay =
 
 export const playLive: Play = livePlay();
 
-/** The same log through one, two and four replicas that are killed. */
+/** The same log through one, two and four replicas that are killed, and mostly have too little room. */
 export const playKilled: Play = (dice) =>
-  playStreams(dice, 1, ({ entries }, { load }) =>
-    [1, 2, 4].reduce((compared, count) => compared + playReplicas(dice, entries, count, load), 0),
-  );
+  playStreams(dice, 1, ({ entries }, { load }) => {
+    const limits = crowded(dice);
+    const log = limits === tight ? entries : relived(entries, limits, load);
+    return [1, 2, 4].reduce((compared, count) => compared + playReplicas(dice, log, count, { limits, load }), 0);
+  });
 
 /** Files of plain events, `rules run` against the oracle of plain events. */
 export const playPlain: Play = (dice) => playPlainCase(dice, filesPerRules).compared;

@@ -5,16 +5,23 @@
 import assert from "node:assert/strict";
 import type { Entry } from "../../infra/log/entry.ts";
 import { loadRules } from "../../infra/rules/load.ts";
+import type { Limits } from "../../schemas/limits.ts";
 import { type Correlator, createCorrelator } from "../../services/correlator/correlator.ts";
 import { isOutput, type Output } from "../../services/correlator/outputs.ts";
 import { LastSwitch } from "../../services/correlator/regime.ts";
 import type { Dice } from "./dice.ts";
 import { tight } from "./scenery.ts";
 
+/** What all replicas of a tenant have in common; `load` may know their rules already. */
+interface Common {
+  readonly limits: Limits;
+  readonly load: typeof loadRules;
+}
+
 class Replica {
   readonly #log: Entry[];
   readonly #name: string;
-  readonly #load: typeof loadRules;
+  readonly #common: Common;
   #correlator: Correlator;
   #at = 0;
   /** How much of the log rules that wait have read. */
@@ -23,10 +30,10 @@ class Replica {
   /** Outputs that it still gets into the log before it is killed. */
   #left = Number.POSITIVE_INFINITY;
 
-  constructor(log: Entry[], name: string, load: typeof loadRules) {
+  constructor(log: Entry[], name: string, common: Common) {
     this.#log = log;
     this.#name = name;
-    this.#load = load;
+    this.#common = common;
     this.#correlator = this.#start();
   }
 
@@ -38,9 +45,8 @@ class Replica {
     const last = new LastSwitch();
     for (const entry of this.#log) last.take(entry);
     const parts = {
-      limits: tight,
+      ...this.#common,
       source: `correlator/${this.#name}`,
-      load: this.#load,
       emit: (output: Output) => {
         if (this.#left === 0) return;
         this.#left -= 1;
@@ -92,13 +98,17 @@ const turnsMax = 100_000;
 const bytesOf = ({ id, type, subject, data }: Entry) => JSON.stringify([id, type, subject, data]);
 
 /**
- * Plays the records of one log to `count` replicas. @param entries as one correlator alone made them;
- * `load` may know their rules already.
+ * Plays the records of one log to `count` replicas. @param entries as one correlator alone made them
  * @returns how many outputs were compared
  */
-export function playReplicas(dice: Dice, entries: readonly Entry[], count: number, load = loadRules): number {
+export function playReplicas(
+  dice: Dice,
+  entries: readonly Entry[],
+  count: number,
+  { limits = tight, load = loadRules }: Partial<Common> = {},
+): number {
   const log: Entry[] = [];
-  const replicas = Array.from({ length: count }, (_, index) => new Replica(log, `r${index}`, load));
+  const replicas = Array.from({ length: count }, (_, index) => new Replica(log, `r${index}`, { limits, load }));
   const one = () => replicas[dice(count)] ?? replicas[0];
   const isSaid = (id: string) => log.some((entry) => entry.id === id && isOutput(entry));
   let awaited: string[] = [];
