@@ -156,7 +156,9 @@ export class CompactStep implements Step {
   }
 
   tag(tags: readonly (readonly string[])[]): void {
-    const { effects, isShared } = this.#common;
+    const { effects } = this.#common;
+    // By the effects themselves: they stay shared where something else of the step changed, and in a snapshot.
+    const isShared = effects.some(({ of }) => of === ownCommand);
     if (!isShared) for (const [index, effect] of effects.entries()) effect.tags = tags[index] ?? [];
     else if (effects.some((effect, index) => !isSame(effect.tags, tags[index] ?? [])))
       this.#change({ effects: effects.map((effect, index) => ({ ...effect, tags: tags[index] ?? [] })) });
@@ -362,5 +364,5 @@ export class Pool {
 
 /** Of the command itself, and no approval changed what it means. */
 function isOrdinary({ of, approved, details }: StepEffect, command: string): boolean {
-  return of === command && approved.length === 0 && details === undefined;
+  return (of === command || of === ownCommand) && approved.length === 0 && details === undefined;
 }

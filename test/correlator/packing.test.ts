@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { makeStep, Pool } from "../../services/correlator/compact.ts";
+import { fromLines, toLines } from "../../services/correlator/graph.ts";
 import { type Own, Packing } from "../../services/correlator/packing.ts";
-import type { StepParts } from "../../services/correlator/step.ts";
+import type { Step, StepParts } from "../../services/correlator/step.ts";
 import { seeded } from "./dice.ts";
 
 const late = { rows: 3, outcome: "error", bytes: 2 ** 40, durationUs: 0, shown: true, tag: "SELECT 3", code: "42501" };
@@ -84,7 +85,28 @@ test("steps that are packed read as before, share what they have in common, and 
   one.hits = [1];
   assert.deepEqual([one.effects[0]?.tags, one.lineage, one.hits], [["card"], [], [1]]);
   assert.deepEqual([other.effects[0]?.tags, other.lineage, other.hits], [["pii"], ["t/s.a"], [0, 1]]);
+  // Whatever changed first.
+  const third = steps[2]!;
+  third.lineage = [];
+  third.tag([["card"]]);
+  assert.deepEqual([third.effects[0]?.tags, other.effects[0]?.tags], [["card"], ["pii"]]);
   one.finishedAt = Number.POSITIVE_INFINITY;
   one.lostAt = 9;
   assert.deepEqual([one.finishedAt, one.lostAt, one.decidedAt, one.settled], [Number.POSITIVE_INFINITY, 9, 0, true]);
+});
+
+test("steps that a snapshot brings back share as before, and change each for itself", () => {
+  const pool = new Pool(2);
+  const steps = Array.from({ length: 10 }, (_, number) => makeStep(parts(number)));
+  for (const step of steps) pool.admit(step);
+  for (const step of steps) void step.id;
+  const again = fromLines(toLines(steps, new Set(["alike"]))) as Step[];
+  const [one, other, ...more] = again.slice(0, 6);
+  assert.equal(one?.effects, other?.effects);
+  one?.tag([["card"]]);
+  assert.deepEqual([one?.effects[0]?.tags, other?.effects[0]?.tags], [["card"], ["pii"]]);
+  const room = new Pool(1);
+  for (const step of more) room.admit(step);
+  for (const step of more) void step.id;
+  assert.equal(more[0]?.effects, more[1]?.effects, "shared again where they are kept now");
 });
