@@ -49,15 +49,20 @@ export function* firingGroups(
   }
 }
 
-interface Question {
+interface Window {
   readonly rule: ChainRule;
-  readonly count: Count;
   readonly group: Agreement;
-  readonly last: Step;
-  readonly most: number;
+  /** Where it ends; its time is what the window is counted back from. */
+  readonly last: Pick<Step, "at" | "atMs">;
   /** Commands whose steps do not count, but for the last. */
   readonly apart: ReadonlySet<string> | undefined;
   readonly members: Members;
+}
+
+interface Question extends Window {
+  readonly count: Count;
+  readonly last: Step;
+  readonly most: number;
 }
 
 /** Which groups steps are in, looked up: a step may be in ten thousand. */
@@ -117,11 +122,11 @@ export function holdingFrom(ground: Ground, rule: ChainRule, first: Step, places
   if (count === null) return [];
   const members = new Members(rule);
   const holding = new Set<Step>();
-  const last = { ...first, at: Number.POSITIVE_INFINITY };
+  const last = { at: Number.POSITIVE_INFINITY, atMs: first.atMs };
   for (const group of groupsOf(ground, rule, first, places)) {
-    const question = { rule, count, group, last, most: 0, apart: undefined, members };
+    const window = { rule, group, last, apart: undefined, members };
     const tally = new Tally(count);
-    for (const step of stepsAfter(ground, question, -1)) {
+    for (const step of stepsAfter(ground, window, -1)) {
       const counted = countedOf(ground, rule, count, step);
       tally.add(counted);
       if (step.at < first.at) continue;
@@ -149,7 +154,7 @@ function* groupsOf(ground: Ground, rule: ChainRule, step: Step, places: readonly
 }
 
 /** Steps of the group inside the window, before the last and after a place in the log; in log order, each once. */
-function stepsAfter(ground: Ground, { rule, group, last, apart, members }: Question, after: number): readonly Step[] {
+function stepsAfter(ground: Ground, { rule, group, last, apart, members }: Window, after: number): readonly Step[] {
   const found = new Map<Step, true>();
   const sinceMs = last.atMs - rule.timespanMs;
   for (const [place, detection] of rule.steps.entries()) {

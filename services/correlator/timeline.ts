@@ -74,7 +74,7 @@ export class Timeline {
     state.decided = true;
     if (ruling !== "allow" && ruling !== "mask") {
       if (state.step !== null) this.#withdraw(state.step, () => true);
-      this.#unfinished.forget(state);
+      this.#forget(state);
       return nothingDecided;
     }
     const inFlight = state.step;
@@ -130,7 +130,7 @@ export class Timeline {
       (step.commit || !step.effects.some(({ effect }) => isLasting(effect)))
     ) {
       step.settled = data.outcome !== "unknown";
-      this.#unfinished.forget(state);
+      this.#forget(state);
     }
     return isFirst ? step : null;
   }
@@ -153,7 +153,7 @@ export class Timeline {
     if (state?.source !== source) return;
     const { step } = state;
     if (step?.undoable && !step.opaque && !step.commit) this.#withdraw(step, ({ effect }) => isLasting(effect));
-    this.#unfinished.forget(state);
+    this.#forget(state);
   }
 
   #last(command: string, source: string, at: number): void {
@@ -162,21 +162,31 @@ export class Timeline {
     const { step } = state;
     if (step && !step.settled) {
       step.settled = true;
-      this.#pending.delete(step);
       this.#lineage.last(step, at);
     }
-    this.#unfinished.forget(state);
+    this.#forget(state);
   }
 
   /** A gateway started again: what it had not decided never ran; what it had not finished nobody knows. */
   restart(source: string, at: number): void {
     this.#unfinished.restart(source, at, ({ step, decided }) => {
       if (step !== null && !decided) this.#withdraw(step, () => true);
+      this.#stay(step);
     });
   }
 
+  #forget(state: CommandState): void {
+    this.#unfinished.forget(state);
+    this.#stay(state.step);
+  }
+
+  /** Its command is not known any more: nothing can withdraw it. */
+  #stay(step: Step | null): void {
+    if (step !== null) this.#pending.delete(step);
+  }
+
   close({ source, subject }: EntryOf<"session.closed">, at: number): void {
-    this.#unfinished.close(source, subject.session ?? "", at);
+    this.#unfinished.close(source, subject.session ?? "", at, ({ step }) => this.#stay(step));
     if (subject.session !== undefined) this.#lineage.endSession(subject.session, at);
   }
 

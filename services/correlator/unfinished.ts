@@ -53,24 +53,22 @@ export class Unfinished {
     if (step !== null && this.#isRunning(step)) this.#strays.add(step);
   }
 
-  /** A session is over. */
-  close(source: string, name: string, at: number): void {
+  /** A session is over. @param each gets its commands before they are forgotten */
+  close(source: string, name: string, at: number, each: (state: CommandState) => void): void {
     const session = this.#sessions.get(source)?.get(name);
     if (session === undefined) return;
-    this.#lose(session, at);
+    this.#lose(session, at, each);
     this.#sessions.get(source)?.delete(name);
   }
 
   /** A source has started again. @param each gets its commands before they are forgotten */
   restart(source: string, at: number, each: (state: CommandState) => void): void {
-    for (const session of this.#sessions.get(source)?.values() ?? []) {
-      for (const state of commandsOf(session)) each(state);
-      this.#lose(session, at);
-    }
+    for (const session of this.#sessions.get(source)?.values() ?? []) this.#lose(session, at, each);
     this.#sessions.delete(source);
   }
 
-  #lose(session: SessionState, at: number): void {
+  #lose(session: SessionState, at: number, each: (state: CommandState) => void): void {
+    for (const state of commandsOf(session)) each(state);
     for (const state of commandsOf(session)) {
       lose(state, at);
       this.leave(state);

@@ -60,6 +60,8 @@ function follow(edges: Edges, items: readonly Reached[], strongOnly: boolean): r
     const mutes = edges.mutes.size === 0 ? [] : mutesOf(edges, next.resource, next.at);
     reached.push(mutes.length === 0 ? next : { ...next, muted: muted(next.muted, mutes) });
     expand(edges, next, mutes, { queue, sets, enough }, reached, strongOnly);
+    // It may have stopped where nothing is left to look at.
+    if (work.looks > enough) return everything(edges, items, strongOnly);
   }
   return reached;
 }

@@ -168,3 +168,33 @@ test("the same rules in another order of files and detections find the same", ()
   const found = (text: string) => loadRules([{ name: "r.yml", text }]).detections.length;
   assert.equal(found(`${steps}---\n${detection("again", "{ destroys: true }")}`), found(steps));
 });
+
+test("what moved data and was lost sight of keeps nothing for ever", () => {
+  const about = (name: string) => ({
+    ...{ source: "gateway/g", role: "gateway" as const, atMs: Date.UTC(2026, 0, 1) },
+    subject: { session: `of ${name}`, command: name, identity: "etl", account: "etl", target: "orders" },
+  });
+  const effects = [
+    {
+      operation: "transform",
+      reads: ["orders/public.customers"],
+      writes: ["orders/public.t"],
+      ends: [],
+      destroys: false,
+    },
+  ];
+  const decided = { kind: "query", effects, undoable: true, transaction: { kind: "none" }, ruling: "allow" };
+  const ways = {
+    closed: [{ type: "session.closed", data: {} }],
+    restarted: [{ type: "service.started", data: { role: "gateway", version: "", positions: {} } }],
+  };
+  for (const [way, ends] of Object.entries(ways)) {
+    const played = play(chainRule(usual), { limits: { sweepRecordsEvery: 10 } });
+    const data = { ...decided, opaque: null, approval: null, intent: null };
+    played.fold({ ...about("moves"), id: "moves", type: "command.decided", data } as never);
+    for (const end of ends) played.fold({ ...about("moves"), id: way, ...end } as never);
+    for (let at = 0; at < 50; at += 1) played.run(`${30 + at}d admin grant orders/public.customers`);
+    const kept = [...played.correlator.keep()].filter((line) => line.startsWith('["t"'));
+    assert.ok(kept.length <= 2, `${way}: ${kept.length} steps are kept that no rule asks for`);
+  }
+});

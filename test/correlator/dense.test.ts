@@ -96,3 +96,16 @@ test("where everything was copied to everything, with ends everywhere, a walk gi
   assert.ok(all.length > 0 && all.every(({ resource }) => known.has(resource)), "never less than there is");
   assert.deepEqual(lineage.taggedAt([places[5]!], seen).members, ["orders/public.d0"]);
 });
+
+test("a walk that stops at its last place has looked everywhere in short, wherever the bound falls", () => {
+  const places = names("p", 6);
+  const looked = new Set<number>();
+  for (let looksMax = 1; looksMax <= 40; looksMax += 1) {
+    const lineage = new Lineage(createCatalog([{ resource: places[0]!, tags: ["pii"] }]), looksMax);
+    for (let at = 1; at < places.length; at += 1)
+      lineage.put(step(at, { reads: [places[at - 1]!], writes: [places[at]!] }));
+    assert.deepEqual(lineage.taggedNow([places[5]!]).members, [places[0]], `at most ${looksMax} looks`);
+    looked.add(lineage.work.looks);
+  }
+  assert.ok(looked.size > 3, "the bound was met at different places");
+});

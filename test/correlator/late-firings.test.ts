@@ -232,3 +232,15 @@ test("a replay, and a snapshot taken in between, tell the same and nothing twice
     assert.deepEqual([correlator.digest(), missing], [played.correlator.digest(), []], `seed ${seed}`);
   }
 });
+
+test("what a window of the past holds is not looked at when a read finishes", () => {
+  // Another rule's window keeps steps for a month; more than a search may look at, though each minute has one.
+  const slow = `title: Slow\nname: slow\ncorrelation: { type: temporal_ordered, rules: [pii_read, destructive], timespan: 30d }\nx-chain: { mode: observe }\n`;
+  const played = play([count(sum).replace("1h", "1m"), slow].join("---\n"), { limits: { chainLooksMax: 50 } });
+  for (let at = 0; at < 120; at += 1) {
+    const read = { id: `r${at}`, account: "extract", second: 61 * at, rows: 1 };
+    decide(played, read);
+    finish(played, read, 61 * at);
+  }
+  assert.deepEqual(told(played), []);
+});
