@@ -90,17 +90,23 @@ export class NoEffect implements Effect {
   readonly destroys = true;
 }
 
+/** Of the envelope; a plain event may have a list or an object there, which is a field like any other. */
+function named(field: Exclude<keyof Subject, "command" | "onbehalfof">): Accessor {
+  return (seen) => seen.subject[field] ?? further(seen, field);
+}
+
 const known: Readonly<Record<FieldName, Accessor>> = {
-  session: ({ subject }) => subject.session ?? null,
-  command: (seen) => further(seen, "command") ?? seen.subject.command ?? null,
-  identity: ({ subject }) => subject.identity ?? null,
+  session: named("session"),
+  // A plain event is called by its id; a command it has only where its line says one.
+  command: (seen) => (seen.details === null ? further(seen, "command") : (seen.subject.command ?? null)),
+  identity: named("identity"),
   onbehalfof: ({ subject }) => (subject.onbehalfof ? subject.onbehalfof.split(" ") : null),
-  account: ({ subject }) => subject.account ?? null,
-  task: ({ subject }) => subject.task ?? null,
-  target: ({ subject }) => subject.target ?? null,
-  clientaddress: ({ subject }) => subject.clientaddress ?? null,
+  account: named("account"),
+  task: named("task"),
+  target: named("target"),
+  clientaddress: named("clientaddress"),
   address: (seen) => further(seen, "address") ?? hostOf(seen.subject.clientaddress),
-  grantid: ({ subject }) => subject.grantid ?? null,
+  grantid: named("grantid"),
   time: (seen) => further(seen, "time") ?? (seen.timeMs === undefined ? unknown : new Date(seen.timeMs).toISOString()),
   kind: ({ kind }) => (kind === "" ? null : kind),
   opaque: ({ opaque }) => opaque,

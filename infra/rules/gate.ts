@@ -6,7 +6,7 @@
 import type { Effect } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
 import type { CommandFacts, CommittedEffect } from "../../schemas/event-data.ts";
-import { contentFields, type FieldValue, isContentField, type Seen, touches, unknown } from "./field.ts";
+import { contentFields, type FieldValue, isContentField, NoEffect, type Seen, touches, unknown } from "./field.ts";
 import type { Detection, Gate, RuleSet } from "./rule-set.ts";
 import { gates } from "./rule-set.ts";
 import { no } from "./tri.ts";
@@ -75,7 +75,8 @@ export function asksContent({ rules }: RuleSet): boolean {
 
 /** A cheap look before the test itself. */
 export function passes(detection: Detection, { effect, opaque }: Seen): boolean {
-  if (opaque) return true;
+  // An event of another product may have any word of its own there.
+  if (opaque || effect instanceof NoEffect) return true;
   if (detection.needsDestroys && !effect.destroys) return false;
   return detection.operations === null || detection.operations.has(effect.operation);
 }

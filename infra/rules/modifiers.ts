@@ -135,7 +135,7 @@ function readPlain(value: unknown, modifiers: readonly string[], isKeyword: bool
     return [{ how: "null" }];
   }
   const cased = modifiers.includes("cased");
-  const changes = modifiers.filter((word) => word !== "cased");
+  const changes = inOrder(modifiers.filter((word) => word !== "cased"));
   checkOrder(changes);
   const isPlaced = changes.some((word) => (placements as readonly string[]).includes(word));
   // A part of an encoded text is meant to be found inside a longer one, and a keyword anywhere in the event.
@@ -157,6 +157,14 @@ function changed(value: Value, change: string): readonly Value[] {
   if (change === "expand") return [value];
   const placement = placements.find((word) => word === change);
   return [placement === undefined ? widen(value, change) : place(value, placement)];
+}
+
+/** What only exchanges letters leaves the wildcards of contains alone, so it may stand behind: SigmaHQ writes contains|windash. */
+function inOrder(changes: readonly string[]): readonly string[] {
+  const at = changes.findIndex((word) => (placements as readonly string[]).includes(word));
+  const behind = changes.slice(at + 1);
+  if (at === -1 || behind.some((word) => word !== "windash" && word !== "expand")) return changes;
+  return [...changes.slice(0, at), ...behind, ...changes.slice(at, at + 1)];
 }
 
 function checkOrder(changes: readonly string[]): void {

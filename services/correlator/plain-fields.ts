@@ -3,6 +3,7 @@
  * Objects inside become dotted names (`dns.question.name`), lists of objects lists of their members' values.
  */
 import type { FieldValue, Scalar } from "../../infra/rules/field.ts";
+import { operations } from "../../schemas/command.ts";
 import { limits } from "../../schemas/limits.ts";
 
 export type Line = Readonly<Record<string, unknown>>;
@@ -14,9 +15,18 @@ export function isScalar(value: unknown): value is Scalar {
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
 }
 
-/** @returns whether the line is a command; an event of another product has no operation, and all its fields are plain */
+/**
+ * @returns whether the line is a command; an event of another product has no operation, or one of its own that names no
+ * resources in our way, and all its fields are plain
+ */
 export function isCommand(line: Line): boolean {
-  return (line.operation !== undefined && line.operation !== null) || Array.isArray(line.effects);
+  if (Array.isArray(line.effects)) return true;
+  if (line.operation === undefined || line.operation === null) return false;
+  return [line.operation].flat().some(isOurs) || ["reads", "writes", "ends"].some((name) => line[name] !== undefined);
+}
+
+function isOurs(operation: unknown): boolean {
+  return operations.some((known) => known === operation);
 }
 
 interface Found {
@@ -24,10 +34,10 @@ interface Found {
   isList: boolean;
 }
 
-/** @param own names that are read otherwise @throws Error when there are too many or they lie too deep */
-export function furtherFields(line: Line, own: ReadonlySet<string>): Record<string, FieldValue> {
+/** @param isRead whether a name is read otherwise @throws Error when there are too many or they lie too deep */
+export function furtherFields(line: Line, isRead: (name: string) => boolean): Record<string, FieldValue> {
   const found = new Map<string, Found>();
-  for (const [name, value] of Object.entries(line)) if (!own.has(name)) collect(found, name, value, 0, false);
+  for (const [name, value] of Object.entries(line)) if (!isRead(name)) collect(found, name, value, 0, false);
   const more: Record<string, FieldValue> = Object.create(null);
   for (const field of lateFields) more[field] = null;
   for (const [name, { values, isList }] of found) more[name] = isList ? values : (values[0] ?? null);

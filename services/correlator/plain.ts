@@ -11,10 +11,10 @@ import { isLasting, type StepEffect, type StepParts } from "./step.ts";
 
 /** Fields of the envelope; all others stay under their own names. */
 const subjectFields = ["session", "identity", "account", "task", "target", "clientaddress", "grantid"] as const;
-const subjectKeys: ReadonlySet<string> = new Set([...subjectFields, "onBehalfOf", "onbehalfof"]);
+const behalfKeys: ReadonlySet<string> = new Set(["onBehalfOf", "onbehalfof"]);
+const subjectKeys: ReadonlySet<string> = new Set([...subjectFields, ...behalfKeys]);
 /** What is read as the command's own shape. */
 const commandKeys: ReadonlySet<string> = new Set([
-  ...subjectKeys,
   "kind",
   "opaque",
   "operation",
@@ -71,7 +71,9 @@ function timeOf(value: unknown): number {
 
 function readMore(line: Line, wrong: (what: string) => ThroughlineError): StepParts["more"] {
   try {
-    return furtherFields(line, isCommand(line) ? commandKeys : subjectKeys);
+    return furtherFields(line, (name) =>
+      subjectKeys.has(name) ? isScalar(line[name]) || behalfKeys.has(name) : isCommand(line) && commandKeys.has(name),
+    );
   } catch (error) {
     throw wrong(error instanceof Error ? error.message : String(error));
   }
@@ -137,7 +139,10 @@ function readEffects(line: Line, id: string, wrong: (what: string) => Throughlin
 
 function readEffect(part: Line, wrong: (what: string) => ThroughlineError): Effect {
   const operation = operations.find((known) => known === part.operation);
-  if (operation === undefined) throw wrong(`operation is one of ${operations.join(", ")}`);
+  if (operation === undefined)
+    throw wrong(
+      `operation is one of ${operations.join(", ")}; an event of another product has none of reads, writes, ends, effects`,
+    );
   const [reads, ends] = [uris(part.reads), uris(part.ends)];
   const writes = [...new Set([...uris(part.writes), ...ends])];
   const [flows, renames] = [pairs(part.flows), pairs(part.renames)];

@@ -116,8 +116,36 @@ test("further fields match by name", async () => {
 test("a line that is no event is an error with its number", async () => {
   await assert.rejects(run(["{"]), { code: "request.invalid", message: "line 1: is not a JSON object" });
   await assert.rejects(
-    run(['{"id":"e1","time":"2026-01-01T00:00:00Z","operation":"erase"}']),
+    run(['{"id":"e1","time":"2026-01-01T00:00:00Z","operation":"erase","writes":["x/y"]}']),
     /line 1: operation is one of read/,
   );
   await assert.rejects(run(['{"id":"e1","time":"soon","operation":"read"}']), /line 1: has no time/);
+});
+
+test("another product's fields that have the names of ours are matched as they are", async () => {
+  const rule = (name: string, selection: string) =>
+    `title: t\nname: ${name}\nlogsource: { product: okta }\ndetection:\n  s: ${selection}\n  condition: s\n`;
+  const rules = [
+    rule("inside", "{ account.name: ana }"),
+    rule("listed", "{ target: ana }"),
+    rule("members", "{ target.displayName: ana }"),
+    rule("operation", "{ operation: NetrJobAdd }"),
+    rule("command", "{ command|exists: true }"),
+    rule("nobody", "{ account: null, marker: x }"),
+  ];
+  const event = (id: string, more: object) => JSON.stringify({ id, time: "2026-01-01T00:00:00Z", ...more });
+  const lines = [
+    event("e1", { account: { name: "ana" } }),
+    event("e2", { target: ["ana", "bob"] }),
+    event("e3", { target: [{ displayName: "ana" }] }),
+    event("e4", { operation: "NetrJobAdd" }),
+    event("e5", { command: "ls" }),
+    event("e6", { account: ["ana"], marker: "x" }),
+    event("e7", { marker: "x" }),
+  ];
+  const { firings } = await run(lines, [{ name: "t.yml", text: rules.join("---\n") }]);
+  assert.deepEqual(
+    firings.map(({ rule: name, event: id }) => `${name} ${id}`),
+    ["inside e1", "listed e2", "members e3", "operation e4", "command e5", "nobody e7"],
+  );
 });

@@ -58,10 +58,14 @@ test("windash takes any of the five dashes for any other", () => {
     ["{ a|windash|contains: ' -f' }", { a: "rm f" }, false],
     ["{ a|windash: '*-?' }", { a: "rm /f" }, true],
     ["{ a|windash|contains|all: ['-a', '-b'] }", { a: "/a –b" }, true],
+    // As most public rules write it.
+    ["{ a|contains|windash: ' -f' }", { a: "rm /f x" }, true],
+    ["{ a|contains|windash|all: ['-a', '-b'] }", { a: "x /a –b" }, true],
+    ["{ a|endswith|windash: '-f' }", { a: "rm /f" }, true],
+    ["{ a|endswith|windash: '-f' }", { a: "rm /f x" }, false],
     ["{ a|contains: '-f' }", { a: "/f" }, false],
   ]);
   refused([
-    ["{ a|contains|windash: '-f' }", /windash stands before contains: write windash\|contains/],
     ["{ a|windash|base64: '-----' }", /more than 625 texts/],
     ["{ a|windash|wide: '-f' }", /wide cannot follow windash/],
   ]);
@@ -122,11 +126,12 @@ test("expand without a placeholder is the value, with one it says what to write"
     ["{ a: '%name%' }", { a: "%name%" }, true],
     ["{ a|expand: '100\\%' }", { a: "100%" }, true],
     ["{ a|expand|contains: '\\%plain' }", { a: "x%plain" }, true],
+    ["{ a|contains|expand: '\\%plain' }", { a: "x%plain" }, true],
   ]);
   refused([
     ["{ a|expand: '%Servers%' }", /nothing gives %Servers% a value: list the values here, without expand/],
     ["{ a|expand: '\\%plain%name%' }", /nothing gives %name% a value/],
-    ["{ a|contains|expand: x }", /expand stands before contains/],
+    ["{ a|contains|expand: '%name%' }", /nothing gives %name% a value/],
   ]);
 });
 
