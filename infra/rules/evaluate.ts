@@ -2,7 +2,7 @@
  * Predicate → one test over one effect of one event. Parts are tried cheapest first, which no answer depends on; a list of
  * plain texts is one look into a set. Nothing is made per event but what lower case makes.
  */
-import { type Accessor, accessor, type FieldValue, type Scalar, type Seen, unknown } from "./field.ts";
+import { type Accessor, accessor, type FieldValue, NoEffect, type Scalar, type Seen, unknown } from "./field.ts";
 import { compileMatch, type ScalarTest } from "./match.ts";
 import type { Match, Predicate } from "./predicate.ts";
 import { presence, searching } from "./search.ts";
@@ -34,7 +34,7 @@ function isPlain(match: Match): match is Extract<Match, { readonly how: "text" }
   return match.how === "text" && match.pieces.every((piece) => typeof piece === "object");
 }
 
-/** Lower-case values by nature: closed sets of ours. */
+/** Lower-case values by nature: closed sets of ours (another product's are as they are). */
 const lowerFields = new Set(["operation", "kind"]);
 const setSizeMin = 3;
 
@@ -81,7 +81,10 @@ function compileLeaf({ match, ...leaf }: Leaf): Test<Seen> {
     const there = presence(field);
     return (seen) => certain(there(seen), field, seen);
   }
-  return fieldTest(field, compileMatch(match, lowerFields.has(field)));
+  const loose = fieldTest(field, compileMatch(match));
+  if (!lowerFields.has(field)) return loose;
+  const strict = fieldTest(field, compileMatch(match, true));
+  return (seen) => (seen.effect instanceof NoEffect ? loose(seen) : strict(seen));
 }
 
 function fieldTest(field: string, one: ScalarTest): Test<Seen> {

@@ -129,7 +129,7 @@ test("another product's fields that have the names of ours are matched as they a
     rule("inside", "{ account.name: ana }"),
     rule("listed", "{ target: ana }"),
     rule("members", "{ target.displayName: ana }"),
-    rule("operation", "{ operation: NetrJobAdd }"),
+    rule("operation", "{ operation: NetrJobAdd, kind: Job }"),
     rule("command", "{ command|exists: true }"),
     rule("nobody", "{ account: null, marker: x }"),
   ];
@@ -138,7 +138,7 @@ test("another product's fields that have the names of ours are matched as they a
     event("e1", { account: { name: "ana" } }),
     event("e2", { target: ["ana", "bob"] }),
     event("e3", { target: [{ displayName: "ana" }] }),
-    event("e4", { operation: "NetrJobAdd" }),
+    event("e4", { operation: "NetrJobAdd", kind: "Job" }),
     event("e5", { command: "ls" }),
     event("e6", { account: ["ana"], marker: "x" }),
     event("e7", { marker: "x" }),
