@@ -329,7 +329,7 @@ export class Pool {
     const { kind, source, opaque, undoable, commit, effects, details, lineage, hits, sure } = common;
     if (commit || !effects.every((effect) => isOrdinary(effect, command))) return common;
     const flags = (opaque ? 1 : 0) + (undoable ? 2 : 0);
-    let key = `${flags}${kind}\n${source}\n${hits}\n${sure}\n${this.#text(lineage)}\n${typeof details === "object" ? this.#number(details) : typeof details}`;
+    let key = `${flags}${sized(kind)}${sized(source)}${hits}\n${sure}\n${this.#text(lineage)}\n${typeof details === "object" ? this.#number(details) : typeof details}`;
     for (const { effect, tags, withdrawn } of effects)
       key += `\n${withdrawn ? "-" : "+"}${this.#effect(effect)}\n${this.#text(tags)}`;
     const known = this.#commons.get(key);
@@ -343,11 +343,14 @@ export class Pool {
   #effect(effect: Effect): string {
     const { operation, reads, writes, ends, destroys, flows, renames } = effect;
     if (effect instanceof NoEffect || flows !== undefined || renames !== undefined) return `#${this.#number(effect)}`;
-    return `${operation} ${destroys} <${this.#text(reads)}>${this.#text(writes)}|${this.#text(ends)}`;
+    return `${operation} ${destroys} ${this.#text(reads)}<${this.#text(writes)}>${this.#text(ends)}`;
   }
 
   #text(names: readonly string[]): string {
-    return names.length > comparedMax ? `#${this.#number(names)}` : names.join("\u0000");
+    if (names.length > comparedMax) return `#${this.#number(names)}`;
+    let text = "";
+    for (const name of names) text += sized(name);
+    return text;
   }
 
   #number(object: object | null): number {
@@ -360,6 +363,11 @@ export class Pool {
     }
     return number;
   }
+}
+
+/** Names may have any letter: where one ends is told by its length. */
+function sized(text: string): string {
+  return `${text.length}:${text}`;
 }
 
 /** Of the command itself, and no approval changed what it means. */

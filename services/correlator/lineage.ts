@@ -82,7 +82,7 @@ export class Lineage implements Edges {
   tagged(resource: string): Tagged {
     const known = this.#cache.of(resource);
     if (known !== undefined) return known;
-    const reached = walk(this, [resource], now, false);
+    const reached = this.#notice(walk(this, [resource], now, false));
     const tagged = tagsOf(reached, this.#catalog);
     this.#cache.keep(
       resource,
@@ -100,9 +100,16 @@ export class Lineage implements Edges {
     return resources.length === 1 ? this.tagged(only) : merge(resources.map((resource) => this.tagged(resource)));
   }
 
-  /** As it was seen then, with what has been withdrawn since left out. */
+  /** As it was seen then, with what has been withdrawn since left out. Strong is nothing of what was found without order. */
   taggedAt(resources: readonly string[], seen: Seen, strongOnly = false, before?: number): Tagged {
-    return tagsOf(walk(this, resources, seen, strongOnly, before), this.#catalog);
+    const reached = this.#notice(walk(this, resources, seen, strongOnly, before));
+    return strongOnly && reached[0]?.coarse ? nothing : tagsOf(reached, this.#catalog);
+  }
+
+  /** A walk that gave up order found too much: from here on strong ties are asked for apart. */
+  #notice(reached: readonly Reached[]): readonly Reached[] {
+    if (reached[0]?.coarse) this.isDark = true;
+    return reached;
   }
 
   /** Everything that data in these places can have come from, with the latest time it could have left. */
@@ -336,7 +343,10 @@ export class Lineage implements Edges {
     this.#settledAt = before;
     const settled = settle(this, before, this.#catalog, limits.originsPerResourceMax);
     this.settled.clear();
-    for (const [place, origins] of settled) this.settled.set(place, origins);
+    for (const [place, origins] of settled) {
+      this.settled.set(place, origins);
+      if (origins.some(({ opaque }) => opaque)) this.isDark = true;
+    }
     for (const [to, lanes] of this.lanes) {
       for (const [key, lane] of lanes) {
         const isKept = ({ at, step, effect }: Flow) => !effect.withdrawn && (at >= before || step.finishedAt >= before);

@@ -11,7 +11,17 @@ export function settle(edges: Edges, at: number, catalog: Catalog, originsMax: n
   const found = new Map<string, Map<string, Settled>>();
   for (const place of new Set([...edges.lanes.keys(), ...edges.settled.keys()])) {
     const strong = arrivals(edges, place, at, true);
-    put(found, strong, false);
+    put(
+      found,
+      strong.filter(({ coarse }) => !coarse),
+      false,
+    );
+    // Too much rather than too little: nothing of that is strong.
+    put(
+      found,
+      strong.filter(({ coarse }) => coarse),
+      true,
+    );
     if (!edges.isDark) continue;
     const keys = new Set(strong.map((one) => keyOf(one)));
     put(
@@ -44,7 +54,7 @@ function put(found: Map<string, Map<string, Settled>>, came: readonly Arrival[],
   }
 }
 
-/** Too many origins: those without tags become the schema around them, then all of them: too much rather than too little. */
+/** Too many origins: those without tags become the schema around them, then all of them: too much rather than too little, and weak. */
 function bounded(origins: Settled[], catalog: Catalog, originsMax: number): Settled[] {
   if (origins.length <= originsMax) return origins;
   const plain = origins.filter(({ resource }) => catalog.tagsOf(resource).length === 0);
@@ -60,16 +70,7 @@ function widened(origins: readonly Settled[]): Settled[] {
     place: "",
     resource: containersOf(one.resource).at(-2) ?? one.resource,
   }));
-  put(
-    found,
-    wide.filter(({ opaque }) => !opaque),
-    false,
-  );
-  put(
-    found,
-    wide.filter(({ opaque }) => opaque),
-    true,
-  );
+  put(found, wide, true);
   return [...(found.get("")?.values() ?? [])];
 }
 

@@ -18,8 +18,12 @@ import { approvalKind, isLive, rematch, type Step } from "./step.ts";
 export type StepLimits = Pick<Limits, "stepsKeptMax" | "stepsWarmMax">;
 
 const none = new Listing();
+const nothingLost: readonly Lost[] = [];
 /** Of one identity at a time: what makes room must not take long. */
 const evictedMax = 1_024;
+
+/** In place of a detection: it may come to match any of them. */
+const anyDetection = -1;
 
 export interface KeptSteps {
   readonly all: readonly Step[];
@@ -48,6 +52,8 @@ export class Steps {
   readonly #lost = new Map<number, Map<string, Lost>>();
   /** What was evicted and has not been said. */
   #evictions: Eviction[] = [];
+  /** Whether something may be withdrawn from which on a step matches what it does not match now. */
+  mayComeToMatch: (step: Step) => boolean = () => false;
 
   constructor(limits: StepLimits) {
     this.#limits = limits;
@@ -83,8 +89,9 @@ export class Steps {
 
   /** What is known of steps that matched it and were evicted inside the window, by identity. */
   lost(detection: Detection, sinceMs: number): readonly Lost[] {
-    const lost = this.#lost.get(detection.index);
-    return lost === undefined ? [] : [...lost.values()].filter(({ atMs }) => atMs >= sinceMs);
+    if (this.#lost.size === 0) return nothingLost;
+    const lost = [detection.index, anyDetection].flatMap((index) => [...(this.#lost.get(index)?.values() ?? [])]);
+    return lost.filter(({ atMs }) => atMs >= sinceMs);
   }
 
   /** @returns what was evicted since this was asked last */
@@ -234,7 +241,7 @@ export class Steps {
   #loseOne(step: Step): void {
     if (!isLive(step)) return;
     const identity = identityOf(step);
-    for (const hit of step.hits) {
+    for (const hit of this.mayComeToMatch(step) ? [anyDetection] : step.hits) {
       const lost = this.#lost.get(hit) ?? new Map<string, Lost>();
       this.#lost.set(hit, lost.set(identity, lostBy(step, lost.get(identity))));
     }

@@ -43,6 +43,7 @@ export class Timeline {
     this.#steps = steps;
     this.#lineage = lineage;
     this.#content = content;
+    steps.mayComeToMatch = (step) => this.#mayChange(step);
   }
 
   /** Another source has said the command: what this one says of it is not heard, or one gateway could undo what another did. */
@@ -233,10 +234,15 @@ export class Timeline {
   #add(step: Step): readonly string[] {
     const gained = step.effects.some(({ effect }) => mayMove(effect)) ? this.#lineage.add(step) : nothing;
     if (gained.length > 0) this.#pending.add(step);
-    this.#steps.add(step, this.#pending.size > 0 && step.lineage.length > 0);
+    this.#steps.add(step, this.#mayChange(step));
     this.#note("+", step);
     this.#grow(gained);
     return gained;
+  }
+
+  /** What tags it has may be another's, which is withdrawn yet. */
+  #mayChange(step: Step): boolean {
+    return this.#pending.size > 0 && step.lineage.length > 0;
   }
 
   #note(what: string, { at, hits, lineage }: Step): void {

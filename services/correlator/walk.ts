@@ -206,6 +206,7 @@ function arrived(origin: Settled, at: number, inner: string, before: readonly st
 /** What had come to a place of its own, not by what is around or inside it. */
 export interface Arrival extends Omit<Settled, "opaque"> {
   readonly place: string;
+  readonly coarse?: true;
 }
 
 /** Renames of renames of renames: beyond this, what is inside is taken to be everywhere in it. */
@@ -217,14 +218,20 @@ export function arrivals(edges: Edges, place: string, at: number, strongOnly: bo
   const mutes = mutesOf(edges, place, at);
   const found: Arrival[] = [];
   const put = (
-    { resource, at: came, muted: lost, renamed }: Pick<Arrival, "resource" | "at" | "muted" | "renamed">,
+    {
+      resource,
+      at: came,
+      muted: lost,
+      renamed,
+      coarse,
+    }: Pick<Arrival, "resource" | "at" | "muted" | "renamed" | "coarse">,
     place: string,
     until: number,
     known: number,
     by?: number,
   ) => {
     const whole = { resource, at: came, renamed, muted: muted(lost, after(mutes, known)), place, until, known };
-    found.push(by === undefined ? whole : { ...whole, by });
+    found.push({ ...whole, ...(by === undefined ? {} : { by }), ...(coarse ? { coarse } : {}) });
   };
   for (const origin of edges.settled.get(place) ?? [])
     if (origin.until >= floor && !(strongOnly && origin.opaque))

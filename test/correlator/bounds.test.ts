@@ -198,3 +198,29 @@ test("what moved data and was lost sight of keeps nothing for ever", () => {
     assert.ok(kept.length <= 2, `${way}: ${kept.length} steps are kept that no rule asks for`);
   }
 });
+
+test("what would match once something is undone is not evicted without a mark", () => {
+  const clean = `title: Untagged data read
+name: clean_read
+logsource: { product: throughline, category: command }
+detection:
+  selection: { operation: read, resource: "*public.t" }
+  tagged: { tags: pii }
+  condition: selection and not tagged
+`;
+  const chain = chainRule("gate: { action: hold }", "group-by: [account]").replace(
+    "pii_read, pii_transform",
+    "clean_read",
+  );
+  const answer = (stepsKeptMax: number) => {
+    const played = play([clean, chain].join("---\n"), { limits: { stepsKeptMax } });
+    played.run(
+      "0s etl begin\n1s etl transform orders/public.customers -> orders/public.t\n2s eve read orders/public.t rows=1",
+    );
+    for (let at = 0; at < 30; at += 1) played.run(`${3 + at}s eve execute orders/public.f`);
+    played.run("50s etl rollback");
+    return played.ask("60s eve delete orders/public.z").ruling;
+  };
+  assert.equal(answer(1_000), "hold");
+  assert.equal(answer(10), "hold");
+});

@@ -8,7 +8,7 @@ import { Lineage } from "../../services/correlator/lineage.ts";
 import { movesOf } from "../../services/correlator/moves.ts";
 import { runRules } from "../../services/correlator/offline.ts";
 import type { Step } from "../../services/correlator/step.ts";
-import { chainRule, steps, usual } from "./play.ts";
+import { chainRule, play, steps, usual } from "./play.ts";
 
 const many = 10_000;
 const names = (kind: string, count: number) =>
@@ -108,4 +108,23 @@ test("a walk that stops at its last place has looked everywhere in short, wherev
     looked.add(lineage.work.looks);
   }
   assert.ok(looked.size > 3, "the bound was met at different places");
+});
+
+test("what a walk without order found ties weakly by lineage too: it holds, and blocks nobody", () => {
+  const rule = (links: string) => chainRule(`${links}\ngate: { action: block, approvers: [x] }`);
+  const copies = Array.from(
+    { length: 8 },
+    (_, at) => `${at + 1}s etl transform orders/public.p${at} -> orders/public.p${at + 1}`,
+  );
+  const answer = (links: string, lineageLooksMax: number) => {
+    const played = play(rule(links).replace("[pii_read, pii_transform", "[pii_read"), { limits: { lineageLooksMax } });
+    played.run(copies.join("\n"));
+    played.run(
+      "20s etl transform orders/public.customers -> orders/public.p8\n21s eve read orders/public.customers rows=1",
+    );
+    return played.ask("30s bob delete orders/public.p8").ruling;
+  };
+  const links = "links:\n  - { from: pii_read, to: destructive, by: [lineage] }";
+  assert.equal(answer(links, 100_000), "block");
+  assert.equal(answer(links, 6), "hold");
 });

@@ -110,3 +110,25 @@ test("steps that a snapshot brings back share as before, and change each for its
   for (const step of more) void step.id;
   assert.equal(more[0]?.effects, more[1]?.effects, "shared again where they are kept now");
 });
+
+test("only what is the same is shared, whatever letters names have", () => {
+  const pool = new Pool(1);
+  const ways = [
+    { reads: ["x>y"], writes: ["z"] },
+    { reads: ["x"], writes: ["y>z"] },
+    { reads: ["x", "y"], writes: ["z"] },
+    { reads: ["x\u0000y"], writes: ["z"] },
+    { reads: ["x"], writes: ["z", "y"] },
+  ];
+  const steps = ways.map((way, number) => {
+    const made = parts(number);
+    const effects = made.effects.map((part) => ({ ...part, effect: { ...part.effect, ...way } as never }));
+    return makeStep({ ...made, effects });
+  });
+  for (const step of steps) pool.admit(step);
+  for (const step of steps) void step.id;
+  assert.deepEqual(
+    steps.map(({ effects }) => ({ reads: effects[0]?.effect.reads, writes: effects[0]?.effect.writes })),
+    ways,
+  );
+});
