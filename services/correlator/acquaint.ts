@@ -1,5 +1,6 @@
 /** Who acts for whom, who is whom, and which task belongs to which: as the api and the gateway signed it. */
 import type { Entry } from "../../infra/log/entry.ts";
+import { shownKey } from "../../infra/policy/held-keys.ts";
 import type { Clusters, Tasks } from "./cluster.ts";
 
 /** Folds one record; every other type says nothing of it. */
@@ -9,6 +10,8 @@ export function acquaint(entry: Entry, clusters: Clusters, tasks: Tasks): void {
     const { clientaddress } = entry.subject;
     if (clientaddress !== undefined) clusters.addresses.meet(clientaddress, identity.key);
     clusters.merge([identity.key, ...identity.onBehalfOf], entry.id);
+    const shown = shownKey(entry);
+    if (shown !== null) clusters.hold(shown);
     tasks.learn(task.id, task.parent);
   } else if (entry.type === "identity.linked") {
     const { identities, strength } = entry.data;

@@ -1,6 +1,7 @@
 /** Classes of steps that agree in everything a rule may ask of them, apart from their place in the log. */
 import type { ChainRule } from "../../infra/rules/rule-set.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
+import { allSized } from "./sized.ts";
 import { type Alike, fieldTexts, resources, type Step } from "./step.ts";
 
 /** Fields of a step that never change: a rule that asks for others is searched step by step. */
@@ -104,9 +105,9 @@ export class Alikes {
     let key = step.opaque ? "opaque" : "";
     // A COMMIT is compared by its command.
     if (step.commit) key += step.at;
-    for (const field of this.#fields) key += `\n${fieldTexts(step, field).join(" ")}`;
-    if (this.#lineage && step.lineage.length > 0) key += `\n<${step.lineage.join(" ")}`;
-    if (this.#touches) key += `\n>${resources(step, "touches").join(" ")}`;
+    for (const field of this.#fields) key += `\n${allSized(fieldTexts(step, field))}`;
+    if (this.#lineage && step.lineage.length > 0) key += `\n<${allSized(step.lineage)}`;
+    if (this.#touches) key += `\n>${allSized(resources(step, "touches"))}`;
     return key;
   }
 }

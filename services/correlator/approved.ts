@@ -21,10 +21,13 @@ export function wasApproved(
   if (!last.commit) return false;
   if (rule.count !== null) return wasCountApproved(rule, last, found, places);
   const completing = completingOf(rule, last, places);
+  // Nobody has answered for one of them: then nothing is searched.
+  if (completing.some(({ approved }) => !approved.some((chain) => chain.rule === rule.name))) return false;
   if (completing.every((effect) => covers(effect, rule, last, found))) return true;
   const apart = new Set(last.effects.map(({ of }) => of));
   const others = found.filter((step) => step !== last && !apart.has(step.command));
-  const ran = completing.map(({ of }) => keptOf(asking, rule, places, of));
+  const kept = keptOf(asking, rule, places, new Set(completing.map(({ of }) => of)));
+  const ran = completing.map(({ of }) => kept.get(of));
   const approvedAt = Math.min(...ran.map((step) => step?.at ?? Number.NEGATIVE_INFINITY));
   if (others.some(({ at }) => at > approvedAt)) return false;
   const without = findChain(groundOf(asking, budgetOf(asking)), { rule, last, places, apart });
@@ -46,10 +49,20 @@ function covers({ approved }: StepEffect, rule: ChainRule, last: Step, steps: re
   return approved.some((chain) => chain.rule === rule.name && sameIds(chain.before, before));
 }
 
-/** The step of a command that is committed now, if it is kept. */
-function keptOf({ steps }: Asking, rule: ChainRule, places: readonly number[], command: string): Step | undefined {
-  const kept = places.flatMap((place) => (rule.steps[place] ? steps.of(rule.steps[place]) : []));
-  return kept.find((step) => step.command === command && isLive(step));
+/** The steps of commands that are committed now, as far as they are kept. */
+function keptOf(
+  { steps }: Asking,
+  rule: ChainRule,
+  places: readonly number[],
+  commands: ReadonlySet<string>,
+): ReadonlyMap<string, Step> {
+  const found = new Map<string, Step>();
+  for (const place of places)
+    for (const step of rule.steps[place] ? steps.of(rule.steps[place]) : []) {
+      const { command } = step;
+      if (commands.has(command) && !found.has(command) && isLive(step)) found.set(command, step);
+    }
+  return found;
 }
 
 function sameIds(one: readonly string[], other: readonly string[]): boolean {

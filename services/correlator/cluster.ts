@@ -1,14 +1,17 @@
 /**
- * Who is the same actor. Strong evidence (`act` chains, strong links) merges identities; weak evidence only ties a pair. Kept
- * are the links with their evidence (event ids), so that a person can reject one: then what it alone held together falls
+ * Who is the same actor. Strong evidence (`act` chains, strong links, one private key) merges identities; weak evidence (said
+ * so, or a key that many hold) only ties a pair. Kept are the links with their evidence (event ids), so that a person can reject one: then what it alone held together falls
  * apart. Evaluated at the completing event's position: clusters only ever are what the log has said so far.
  */
+import { HeldKeys, type KeptKeys, type ShownKey } from "../../infra/policy/held-keys.ts";
 import { Addresses, type KeptAddresses } from "./addresses.ts";
 
 export interface Clusters {
   /** @param event whose word it is */
   merge(identities: readonly string[], event: string): void;
   tie(identities: readonly string[], event: string): void;
+  /** Somebody has shown that they hold a private key. */
+  hold(shown: ShownKey): void;
   /**
    * Rejects evidence: that of these events, or all that there is between these identities when none are named.
    * @returns whether anything was known by it
@@ -22,7 +25,7 @@ export interface Clusters {
   tied(one: string, other: string): boolean;
   /** Identities that weak evidence ties to this one, sorted. */
   tiedTo(identity: string): readonly string[];
-  /** Events by which the two are one actor or tied, one per link on the shortest way; [] when nothing connects them. */
+  /** Events by which the two are one actor or tied, one per link on the shortest way, two for a key; [] when nothing connects them. */
   evidence(one: string, other: string): readonly string[];
   /** Where they come from. */
   readonly addresses: Addresses;
@@ -40,8 +43,15 @@ interface Link {
   said: number;
 }
 
+/** How an identity was reached: from whom, and the events that say so. */
+interface Way {
+  readonly from: string;
+  readonly events: readonly string[];
+}
+
 export interface KeptClusters {
   readonly links: readonly Link[];
+  readonly keys: KeptKeys;
   readonly addresses: KeptAddresses;
 }
 
@@ -54,6 +64,7 @@ export function createClusters(): Clusters {
 
 class Links implements Clusters {
   readonly addresses = new Addresses();
+  readonly #keys = new HeldKeys();
   readonly #links = new Map<string, Link>();
   readonly #byIdentity = new Map<string, Set<Link>>();
   /** Identity → its cluster: one shared list, sorted. Absent = alone. */
@@ -61,9 +72,22 @@ class Links implements Clusters {
 
   merge(identities: readonly string[], event: string): void {
     const link = this.#learn(identities, event, true);
-    if (link === null || new Set(link.identities.map((one) => this.rootOf(one))).size === 1) return;
-    const merged = [...new Set(link.identities.flatMap((one) => this.membersOf(one)))].sort();
+    if (link !== null) this.#unite(link.identities);
+  }
+
+  #unite(identities: readonly string[]): void {
+    if (new Set(identities.map((one) => this.rootOf(one))).size < 2) return;
+    const merged = [...new Set(identities.flatMap((one) => this.membersOf(one)))].sort();
     for (const identity of merged) this.#clusters.set(identity, merged);
+  }
+
+  hold(shown: ShownKey): void {
+    const { key } = shown;
+    const wasCommon = this.#keys.isCommon(key);
+    if (!this.#keys.meet(shown)) return;
+    const holders = [...this.#keys.holdersOf(key).keys()];
+    if (!this.#keys.isCommon(key)) this.#unite(holders);
+    else if (!wasCommon) this.#fallApart(holders);
   }
 
   tie(identities: readonly string[], event: string): void {
@@ -98,10 +122,14 @@ class Links implements Clusters {
       else if (events.length > 0) known = this.#reject(link, events, gone) || known;
     }
     for (const link of gone) this.#forget(link);
-    const left = new Set(gone.flatMap((link) => (link.strong ? link.identities : [])));
-    for (const cluster of new Set([...left].map((one) => this.#clusters.get(one))))
-      if (cluster) this.#fallApart(cluster);
-    return known || gone.length > 0;
+    const keys = this.#keys.reject(identities, events);
+    this.#fallApart([
+      ...gone.flatMap((link) => (link.strong ? link.identities : [])),
+      ...(keys.length > 0 ? about : []),
+    ]);
+    // With fewer holders a key may not be common any more.
+    for (const key of keys) if (!this.#keys.isCommon(key)) this.#unite([...this.#keys.holdersOf(key).keys()]);
+    return known || gone.length > 0 || keys.length > 0;
   }
 
   #reject(link: Link, events: readonly string[], gone: Link[]): boolean {
@@ -123,38 +151,54 @@ class Links implements Clusters {
     }
   }
 
-  /** Only those who were together are looked at again. */
-  #fallApart(cluster: readonly string[]): void {
-    for (const identity of cluster) this.#clusters.delete(identity);
-    for (const identity of cluster) {
-      if (this.#clusters.has(identity)) continue;
-      const together = [...this.#from(identity).keys()].sort();
-      if (together.length > 1) for (const one of together) this.#clusters.set(one, together);
+  /** Only those who were together with these are looked at again. */
+  #fallApart(identities: readonly string[]): void {
+    for (const cluster of new Set(identities.map((one) => this.#clusters.get(one)))) {
+      for (const identity of cluster ?? []) this.#clusters.delete(identity);
+      for (const identity of cluster ?? []) {
+        if (this.#clusters.has(identity)) continue;
+        const together = [...this.#from(identity).keys()].sort();
+        if (together.length > 1) for (const one of together) this.#clusters.set(one, together);
+      }
     }
   }
 
-  /** Everybody whom strong links reach from here → the link by which, and from whom. */
-  #from(start: string, goal?: string): Map<string, { readonly link: Link; readonly from: string } | null> {
-    const reached = new Map<string, { readonly link: Link; readonly from: string } | null>([[start, null]]);
+  /** Everybody whom strong links reach from here, and how. */
+  #from(start: string, goal?: string): Map<string, Way | null> {
+    const reached = new Map<string, Way | null>([[start, null]]);
     for (const from of reached.keys()) {
       if (from === goal) return reached;
-      for (const link of this.#byIdentity.get(from) ?? [])
-        for (const one of link.strong ? link.identities : []) if (!reached.has(one)) reached.set(one, { link, from });
+      for (const { identities, strong, events } of this.#byIdentity.get(from) ?? [])
+        for (const one of strong ? identities : [])
+          if (!reached.has(one)) reached.set(one, { from, events: events.slice(0, 1) });
+      for (const key of this.#keys.sharedBy(from))
+        for (const one of this.#keys.isCommon(key) ? [] : this.#keys.holdersOf(key).keys())
+          if (!reached.has(one)) reached.set(one, { from, events: this.#openings(key, from, one) });
     }
     return reached;
   }
 
+  /** By which both showed that they hold it. */
+  #openings(key: string, ...identities: readonly string[]): readonly string[] {
+    const holders = this.#keys.holdersOf(key);
+    return identities.flatMap((identity) => holders.get(identity)?.event ?? []);
+  }
+
   evidence(one: string, other: string): readonly string[] {
     if (one === other) return [];
-    if (this.rootOf(one) !== this.rootOf(other))
-      return this.#ties(one).flatMap(({ identities, events }) =>
-        identities.includes(other) ? events.slice(0, 1) : [],
-      );
+    if (this.rootOf(one) !== this.rootOf(other)) return this.#weakly(one, other);
     const reached = this.#from(one, other);
     const way: string[] = [];
-    for (let step = reached.get(other); step; step = reached.get(step.from))
-      way.unshift(...step.link.events.slice(0, 1));
+    for (let step = reached.get(other); step; step = reached.get(step.from)) way.unshift(...step.events);
     return way;
+  }
+
+  #weakly(one: string, other: string): readonly string[] {
+    const said = this.#ties(one).flatMap(({ identities, events }) =>
+      identities.includes(other) ? events.slice(0, 1) : [],
+    );
+    const shared = this.#keys.commonTo(one).filter((key) => this.#keys.holdersOf(key).has(other));
+    return [...said, ...shared.flatMap((key) => this.#openings(key, one, other))];
   }
 
   rootOf(identity: string): string {
@@ -170,25 +214,33 @@ class Links implements Clusters {
   }
 
   tied(one: string, other: string): boolean {
-    return one !== other && this.#ties(one).some(({ identities }) => identities.includes(other));
+    if (one === other) return false;
+    return (
+      this.#ties(one).some(({ identities }) => identities.includes(other)) ||
+      this.#keys.commonTo(one).some((key) => this.#keys.holdersOf(key).has(other))
+    );
   }
 
   tiedTo(identity: string): readonly string[] {
     const others = this.#ties(identity).flatMap(({ identities }) => identities);
+    for (const key of this.#keys.commonTo(identity)) others.push(...this.#keys.holdersOf(key).keys());
     return [...new Set(others)].filter((one) => one !== identity).sort();
   }
 
   facts(): string[] {
     const links = [...this.#links].map(([key, { events, said }]) => `${key} ${said} ${events.join(" ")}`).sort();
-    return [...links, ...this.addresses.facts()];
+    return [...links, ...this.#keys.facts(), ...this.addresses.facts()];
   }
 
   kept(): KeptClusters {
-    return { links: [...this.#links.values()], addresses: this.addresses.kept() };
+    return { links: [...this.#links.values()], keys: this.#keys.kept(), addresses: this.addresses.kept() };
   }
 
-  restore({ links, addresses }: KeptClusters): void {
+  restore({ links, keys, addresses }: KeptClusters): void {
     this.addresses.restore(addresses);
+    this.#keys.restore(keys);
+    for (const [key, holders] of keys.keys)
+      if (!this.#keys.isCommon(key)) this.#unite(holders.map(([identity]) => identity));
     for (const { identities, strong, events, said } of links) {
       for (const event of events)
         if (strong) this.merge(identities, event);

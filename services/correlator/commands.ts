@@ -1,5 +1,4 @@
 /** What is known of commands that are not over, and of the sessions that run them. */
-import { containersOf } from "../../infra/catalog.ts";
 import type { Entry } from "../../infra/log/entry.ts";
 import type { Effect } from "../../schemas/command.ts";
 import type { EventType } from "../../schemas/event.ts";
@@ -89,9 +88,4 @@ export function lose({ step }: CommandState, at: number): void {
 /** Whether it can bring data to a place, by what it touches. */
 export function mayMove({ writes, renames }: Effect): boolean {
   return writes.length > 0 || renames !== undefined;
-}
-
-/** Whether the name, something around it or something inside it is among the places (which hold their containers). */
-export function isIn(places: ReadonlySet<string>, name: string): boolean {
-  return places.has(name) || containersOf(name).some((container) => places.has(container));
 }

@@ -8,6 +8,7 @@ import type { Effect } from "../../schemas/command.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Subject } from "../../schemas/event.ts";
 import { type Own, Packing } from "./packing.ts";
+import { allSized, sized } from "./sized.ts";
 import { type Alike, ownCommand, type Step, type StepEffect, type StepParts } from "./step.ts";
 
 /** What many steps share. Never changed where it is shared: a step that changes gets one of its own. */
@@ -347,10 +348,7 @@ export class Pool {
   }
 
   #text(names: readonly string[]): string {
-    if (names.length > comparedMax) return `#${this.#number(names)}`;
-    let text = "";
-    for (const name of names) text += sized(name);
-    return text;
+    return names.length > comparedMax ? `#${this.#number(names)}` : allSized(names);
   }
 
   #number(object: object | null): number {
@@ -363,11 +361,6 @@ export class Pool {
     }
     return number;
   }
-}
-
-/** Names may have any letter: where one ends is told by its length. */
-function sized(text: string): string {
-  return `${text.length}:${text}`;
 }
 
 /** Of the command itself, and no approval changed what it means. */

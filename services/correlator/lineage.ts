@@ -26,7 +26,7 @@ import {
   unsettle,
   type Work,
 } from "./edges.ts";
-import { downstreamOf, isIntertwined, laneKey, meets, movesOf, newsOf } from "./moves.ts";
+import { downstreamOf, isIntertwined, laneKey, meets, movesOf, newsOf, type Places } from "./moves.ts";
 import { Near } from "./near.ts";
 import { insert } from "./order.ts";
 import { marksOf, settle } from "./settle.ts";
@@ -319,8 +319,8 @@ export class Lineage implements Edges {
     }
   }
 
-  /** Places that what the step moved can have come to, and what contains them. */
-  downstream(step: Step): ReadonlySet<string> {
+  /** Places that what the step moved can have come to. */
+  downstream(step: Step): Places {
     return downstreamOf(this.lanes, step, this.#heard.get(step) ?? []);
   }
 

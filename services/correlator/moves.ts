@@ -2,6 +2,7 @@
 import { containersOf, overlaps } from "../../infra/catalog.ts";
 import { touches } from "../../infra/rules/field.ts";
 import { type Edges, type Flow, type Lane, type Move, type News, untilOf } from "./edges.ts";
+import { allSized } from "./sized.ts";
 import type { Step, StepEffect } from "./step.ts";
 
 /** Into which place an effect moves what. Of an opaque command only what is known of it: not that it may touch anything. */
@@ -36,8 +37,8 @@ export function newsOf(step: Step): readonly News[] {
   return news;
 }
 
-/** @returns places that what a step moved, or was heard to move, can have come to, and what contains them */
-export function downstreamOf(all: Edges["lanes"], step: Step, heard: readonly News[]): ReadonlySet<string> {
+/** @returns places that what a step moved, or was heard to move, can have come to */
+export function downstreamOf(all: Edges["lanes"], step: Step, heard: readonly News[]): Places {
   const moves = [...step.effects.flatMap((effect) => movesOf(step, effect)), ...heard.map(({ move }) => move)];
   const places = new Places(moves.flatMap(({ to }) => to));
   for (let before = -1; before !== places.names.size; ) {
@@ -50,7 +51,7 @@ export function downstreamOf(all: Edges["lanes"], step: Step, heard: readonly Ne
       }
     }
   }
-  return new Set([...places.names, ...[...places.names].flatMap(containersOf)]);
+  return places;
 }
 
 function isTarget(name: string): boolean {
@@ -115,5 +116,5 @@ export function meets(one: readonly string[], other: readonly string[]): boolean
 const pairsMax = 64;
 
 export function laneKey({ from, renamed, opaque, ordered }: Omit<Lane, "flows" | "until">): string {
-  return `${opaque ? "opaque " : ""}${ordered ? "in order " : ""}${renamed ? "renamed" : "moved"} ${from.join(" ")}`;
+  return `${opaque ? "opaque " : ""}${ordered ? "in order " : ""}${renamed ? "renamed" : "moved"} ${allSized(from)}`;
 }

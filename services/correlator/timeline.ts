@@ -10,7 +10,6 @@ import {
   type CommandState,
   type Decided,
   type EntryOf,
-  isIn,
   type KeptTimeline,
   mayMove,
   openSteps,
@@ -20,12 +19,25 @@ import { makeStep } from "./compact.ts";
 import type { ContentEvidence } from "./content.ts";
 import type { Trace } from "./digest.ts";
 import type { Lineage } from "./lineage.ts";
+import { Places } from "./moves.ts";
 import { isLasting, resources, type Step, type StepEffect, seenBy } from "./step.ts";
 import type { Steps } from "./steps.ts";
 import { Unfinished } from "./unfinished.ts";
 
 const nothing: readonly never[] = [];
+
+/** Whether two intents of a command say that it does the same. */
+function isSameAct(one: Step, other: Step): boolean {
+  const saidOf = ({ effects }: Step) => JSON.stringify(effects.map(({ effect, approved }) => [effect, approved]));
+  return saidOf(one) === saidOf(other);
+}
+
 const nothingDecided: Decided = { step: null, isUnasked: false };
+
+/** Whether word may still come that what a finished command did lasts, or does not. What did nothing (BEGIN, SET) needs none. */
+function mayBeUndone(step: Step | null): boolean {
+  return step !== null && !step.commit && step.effects.some(({ effect }) => isLasting(effect));
+}
 
 export class Timeline {
   readonly #steps: Steps;
@@ -37,6 +49,8 @@ export class Timeline {
   readonly #pending = new Set<Step>();
   /** Steps that something came to after they had begun. */
   readonly #grown = new Set<Step>();
+  /** Whose moves this record has withdrawn. */
+  readonly #moved: Step[] = [];
 
   constructor(steps: Steps, lineage: Lineage, content: ContentEvidence, trace: Trace) {
     this.#trace = trace;
@@ -63,6 +77,10 @@ export class Timeline {
   allow(step: Step): readonly string[] {
     const state = this.#unfinished.of(step.command);
     if (state === undefined || step.effects.length === 0) return [];
+    // Asked once more (it had to wait) and allowed once more: it is one step, where it was allowed first.
+    if (state.step !== null && isSameAct(state.step, step)) return [];
+    if (state.step !== null && !state.decided) this.#withdraw(state.step, () => true);
+    this.#retag();
     this.#unfinished.leave(state);
     state.step = step;
     return this.#add(step);
@@ -75,6 +93,7 @@ export class Timeline {
     state.decided = true;
     if (ruling !== "allow" && ruling !== "mask") {
       if (state.step !== null) this.#withdraw(state.step, () => true);
+      this.#retag();
       this.#forget(state);
       return nothingDecided;
     }
@@ -124,13 +143,10 @@ export class Timeline {
       }
     }
     for (const command of data.undone) this.#undo(command, source);
+    this.#retag();
     for (const command of data.lasted) this.#last(command, source, at);
-    if (
-      state !== undefined &&
-      step !== null &&
-      (step.commit || !step.effects.some(({ effect }) => isLasting(effect)))
-    ) {
-      step.settled = data.outcome !== "unknown";
+    if (state !== undefined && !mayBeUndone(step)) {
+      if (step !== null) step.settled = data.outcome !== "unknown";
       this.#forget(state);
     }
     return isFirst ? step : null;
@@ -174,6 +190,7 @@ export class Timeline {
       if (step !== null && !decided) this.#withdraw(step, () => true);
       this.#stay(step);
     });
+    this.#retag();
   }
 
   #forget(state: CommandState): void {
@@ -282,17 +299,20 @@ export class Timeline {
     step.lineage = this.#lineage.taggedAt(resources(step, "touches"), seenBy(step)).members;
     this.#steps.refresh(step);
     this.#note("-", step);
-    if (moved) this.#retag(step);
+    if (moved) this.#moved.push(step);
   }
 
-  /** What came after a withdrawn move, or ran when it came, is seen again as if it had never been. */
-  #retag(moved: Step): void {
-    const places = this.#lineage.downstream(moved);
+  /** What came after a withdrawn move, or ran when it came, is seen again as if it had never been: once for all of a record. */
+  #retag(): void {
+    const moved = this.#moved.splice(0);
+    if (moved.length === 0) return;
+    const places = new Places(moved.flatMap((step) => [...this.#lineage.downstream(step).names]));
+    const first = moved.reduce((least, { at }) => Math.min(least, at), Number.POSITIVE_INFINITY);
     // Not only what gained by it: what it brought as well counts once whoever brought it first is gone.
-    const ran = [...this.#grown].filter((step) => step.at < moved.at && step.finishedAt >= moved.at);
-    for (const step of [...ran, ...this.#steps.after(moved.at)]) {
+    const ran = [...this.#grown].filter((step) => step.at < first && step.finishedAt >= first);
+    for (const step of [...ran, ...this.#steps.after(first)]) {
       if (step.lineage.length === 0) continue;
-      if (!resources(step, "touches").some((name) => isIn(places, name))) continue;
+      if (!resources(step, "touches").some((name) => places.meet(name))) continue;
       this.tag(step);
       this.#steps.refresh(step);
     }

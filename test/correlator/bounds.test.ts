@@ -7,6 +7,7 @@ import { Matcher } from "../../infra/rules/matcher.ts";
 import type { Effect, ResourceUri } from "../../schemas/command.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { limits } from "../../schemas/limits.ts";
+import { Lineage } from "../../services/correlator/lineage.ts";
 import { crowd } from "../bench/correlator-stream.ts";
 import { chainRule, play, steps, usual } from "./play.ts";
 
@@ -223,4 +224,57 @@ detection:
   };
   assert.equal(answer(1_000), "hold");
   assert.equal(answer(10), "hold");
+});
+
+test("steps are alike only where they agree: no task is another than an empty one, and a line end parts nothing", () => {
+  const rule = chainRule("distinct: { field: task, min: 2 }\ngate: { action: hold }", "group-by: [identity]").replace(
+    "pii_read, pii_transform",
+    "pii_read",
+  );
+  const played = play(rule);
+  const subject = { session: "s", identity: "i", account: "a", target: "orders" };
+  const effects = [{ operation: "read", reads: ["orders/public.customers"], writes: [], ends: [], destroys: false }];
+  const data = { kind: "query", effects, undoable: true, transaction: { kind: "none" }, ruling: "allow" };
+  const read = (command: string, task: object) =>
+    played.fold({
+      ...{ id: command, source: "gateway/g", role: "gateway", atMs: Date.UTC(2026, 0, 1), type: "command.decided" },
+      subject: { ...subject, command, ...task },
+      data: { ...data, opaque: null, approval: null, intent: null },
+    } as never);
+  read("with", { task: "" });
+  for (let at = 0; at < 40; at += 1) read(`without${at}`, {});
+  const intent = { operation: "delete", reads: [], writes: ["orders/public.z"], ends: [], destroys: true };
+  played.fold({
+    ...{ id: "asks", source: "gateway/g", role: "gateway", atMs: Date.UTC(2026, 0, 1, 0, 1), type: "command.intended" },
+    subject: { ...subject, command: "asks", task: "x" },
+    data: { ...data, effects: [intent], opaque: null, commits: [] },
+  } as never);
+  const answer = played.outputs.findLast(({ type }) => type === "command.answered");
+  assert.equal(answer?.type === "command.answered" && answer.data.ruling, "hold");
+});
+
+test("a ROLLBACK of many moves looks again once at what came after them, and only where it can have come", (context) => {
+  const played = play(chainRule(usual));
+  const about = (command: string, session: string) => ({
+    ...{ source: "gateway/g", role: "gateway" as const, atMs: Date.UTC(2026, 0, 1) },
+    subject: { session, command, identity: session, account: session, target: "orders" },
+  });
+  const decided = { kind: "query", opaque: null, undoable: true, transaction: { kind: "none" }, ruling: "allow" };
+  const finished = { outcome: "ok", rows: 1, bytes: 0, tag: "", code: null, durationUs: 0, shown: true, lasted: [] };
+  const act = (command: string, session: string, effect: object, undone: readonly string[] = []) => {
+    const effects = [{ reads: [], writes: [], ends: [], destroys: false, ...effect }];
+    const data = { ...decided, effects, approval: null, intent: null };
+    played.fold({ ...about(command, session), id: `${command}d`, type: "command.decided", data } as never);
+    played.fold({
+      ...{ ...about(command, session), id: `${command}f`, type: "command.finished", data: { ...finished, undone } },
+    } as never);
+  };
+  const moves = Array.from({ length: 50 }, (_, at) => `m${at}`);
+  for (const name of moves)
+    act(name, "etl", { operation: "transform", reads: ["orders/public.customers"], writes: [`orders/public.${name}`] });
+  for (let at = 0; at < 500; at += 1)
+    act(`r${at}`, `bob${at}`, { operation: "read", reads: ["orders/public.customers"] });
+  const { mock: looks } = context.mock.method(Lineage.prototype, "taggedAt");
+  act("rollback", "etl", { operation: "execute" }, moves);
+  assert.ok(looks.callCount() < 200, `${looks.callCount()} steps looked at again`);
 });
