@@ -3,6 +3,7 @@
  * A pattern that only a backtracking engine can run (back references, look-around) is refused, not emulated.
  */
 import { RE2JS } from "re2js";
+import { limits } from "../../schemas/limits.ts";
 
 export interface Pattern {
   /** Whether it is found anywhere in the text. */
@@ -19,5 +20,7 @@ export function compilePattern(source: string, flags: string): Pattern {
   if (flags.includes("m")) mask |= RE2JS.MULTILINE;
   if (flags.includes("s")) mask |= RE2JS.DOTALL;
   const compiled = RE2JS.compile(source, mask);
+  if (compiled.programSize() > limits.patternStepsMax)
+    throw new Error("repeats too much: each letter of a text may be compared with all of it; write smaller {counts}");
   return { test: (text) => compiled.test(text) };
 }

@@ -59,7 +59,7 @@ function namesIn(tree: Condition): readonly string[] {
 }
 
 /** The disjunctive form; contradictions are left out. */
-function spread(tree: Condition, negated: boolean, rules: readonly string[], waysMax: number): Alternative[] {
+function spread(tree: Condition, negated: boolean, rules: readonly string[], waysMax: number): readonly Alternative[] {
   if (tree.kind === "not") return spread(tree.of, !negated, rules, waysMax);
   if (tree.kind === "name") {
     const place = [rules.indexOf(tree.name)];
@@ -69,7 +69,13 @@ function spread(tree: Condition, negated: boolean, rules: readonly string[], way
   const ways =
     (tree.kind === "or") !== negated
       ? parts.flat()
-      : parts.reduce((one, other) => distinct(one.flatMap((left) => other.flatMap((right) => both(left, right)))));
+      : parts.reduce((one, other) =>
+          bounded(distinct(one.flatMap((left) => other.flatMap((right) => both(left, right)))), waysMax),
+        );
+  return bounded(ways, waysMax);
+}
+
+function bounded(ways: readonly Alternative[], waysMax: number): readonly Alternative[] {
   if (ways.length > waysMax) throw new Error(`stands for more than ${waysMax} chains`);
   return ways;
 }

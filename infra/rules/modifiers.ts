@@ -53,7 +53,15 @@ export function readItem(field: string | null, modifiers: readonly string[], wan
   if (values.length > 1 && values.includes(null))
     throw new DetectionError([], "null is no value of a list: write a selection of its own and 1 of them");
   const own = modifiers.filter((modifier) => modifier !== "all" && modifier !== "neq");
-  const leaves = values.map((value) => readLeaf(field, value, own));
+  let size = 0;
+  const leaves = values.map((value) => {
+    const leaf = readLeaf(field, value, own);
+    // What it stands for: windash before base64offset makes many texts of one.
+    size += leaf.kind === "or" ? leaf.of.length : 1;
+    if (size > limits.rulePredicatesMax)
+      throw new DetectionError([], `stands for more than ${limits.rulePredicatesMax} values`);
+    return leaf;
+  });
   const whole = joined(all ? "and" : "or", leaves);
   return modifiers.includes("neq") ? { kind: "not", of: whole } : whole;
 }

@@ -20,7 +20,7 @@ import type { ContentEvidence } from "./content.ts";
 import type { Trace } from "./digest.ts";
 import type { Lineage } from "./lineage.ts";
 import { Places } from "./moves.ts";
-import { isLasting, resources, type Step, type StepEffect, seenBy } from "./step.ts";
+import { isLasting, isLive, resources, type Step, type StepEffect, seenBy } from "./step.ts";
 import type { Steps } from "./steps.ts";
 import { Unfinished } from "./unfinished.ts";
 
@@ -296,7 +296,9 @@ export class Timeline {
     for (const effect of gone) effect.withdrawn = true;
     this.#pending.delete(step);
     const moved = this.#lineage.withdraw(step);
-    step.lineage = this.#lineage.taggedAt(resources(step, "touches"), seenBy(step)).members;
+    // What an effect that stays saw of one that is gone is gone too.
+    if (isLive(step)) this.tag(step);
+    else step.lineage = nothing;
     this.#steps.refresh(step);
     this.#note("-", step);
     if (moved) this.#moved.push(step);

@@ -40,7 +40,9 @@ export function randomEffects(dice: Dice): Effect[] {
       return [
         { ...base, operation: "transform", reads: [from], writes: [to] },
         { ...base, operation: "transform", reads: [to], writes: [next] },
-        { ...base, operation: "delete", writes: [next], destroys: true },
+        dice(2) === 0
+          ? { ...base, operation: "delete", writes: [next], destroys: true }
+          : { ...base, operation: "read", reads: [next] },
       ];
     }
     default:

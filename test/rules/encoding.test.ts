@@ -42,7 +42,13 @@ test("what makes other engines backtrack for ever is linear here, and what would
   assert.equal(ask("{ a|re: '^(.*,){12}P' }", { a: "x,".repeat(2_000) }), 0);
   assert.equal(ask("{ a: '*a*a*a*a*a*a*a*a*b' }", { a: long }), 0);
   assert.equal(ask("{ a: '*?a?*?a?*b?c' }", { a: long }), 0);
-  refused([["{ a|re: '((a{200}){200}){200}' }", /repeat/]]);
+  const many = Array.from({ length: 20 }, (_, at) => `'- - - -x${at}'`);
+  refused([
+    ["{ a|re: '((a{200}){200}){200}' }", /repeat/],
+    // Linear in the text, but each of its letters would be compared with seven thousand places.
+    ["{ a|re: '(a?){1000}(a){1000}[x-z]' }", /repeats too much/],
+    [`{ a|windash|base64offset|contains: [${many.join()}] }`, /stands for more than/],
+  ]);
 });
 
 test("windash takes any of the five dashes for any other", () => {
