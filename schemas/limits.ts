@@ -106,6 +106,8 @@ export const limits = {
   ruleWildcardsMax: 100,
   /** One regular expression, before it is compiled. */
   ruleExpressionMax: 2_048,
+  /** What it is compiled to; each letter of a text may be compared with all of it. The largest of SigmaHQ's rules has 1,003. */
+  patternStepsMax: 2_000,
   /** Texts that one value stands for, once each dash of it may be any of five. */
   dashVariantsMax: 625,
   /** Predicates of one detection: a list of every customer is a lookup, not a rule. */
@@ -155,6 +157,14 @@ export const limits = {
   addressIdentitiesKeptMax: 64,
   /** Client addresses of which it is remembered who came from there. */
   addressesKeptMax: 10_000,
+  /** Actors that may hold one key (of a client certificate) and be one actor; beyond, a key is shared and ties weakly. */
+  keyActorsMax: 6,
+  /** Identities remembered of one key. */
+  keyIdentitiesKeptMax: 64,
+  /** Keys that tie nobody, of one identity: with an hourly new one, almost three days. The one shown longest ago goes first. */
+  keysPerIdentityMax: 64,
+  /** Keys of all identities; beyond, what ties nobody and was shown longest ago goes first. Some tens of MiB. */
+  keysKeptMax: 100_000,
   /** Functions that a catalog may describe, and resources in one list of a description. */
   summariesMax: 10_000,
   summaryResourcesMax: 1_000,

@@ -103,13 +103,14 @@ function readConditions(condition: unknown, parts: ReadonlyMap<string, Predicate
       ["condition"],
       `is missing: write one over ${[...parts.keys()].join(", ") || "its parts"}`,
     );
+  const size = { names: 0 };
   return joined(
     "or",
     written.map((text, at) => {
       const path = Array.isArray(condition) ? ["condition", at] : ["condition"];
       if (typeof text !== "string") throw new DetectionError(path, "must be a text, or a list of texts");
       try {
-        return combine(parseCondition(text, [...parts.keys()]), parts);
+        return combine(parseCondition(text, [...parts.keys()]), parts, size);
       } catch (error) {
         throw new DetectionError(path, error instanceof Error ? error.message : String(error));
       }
@@ -117,12 +118,16 @@ function readConditions(condition: unknown, parts: ReadonlyMap<string, Predicate
   );
 }
 
-function combine(tree: Condition, parts: ReadonlyMap<string, Predicate>): Predicate {
-  if (tree.kind === "not") return { kind: "not", of: combine(tree.of, parts) };
+/** @param size names put in so far, over all conditions */
+function combine(tree: Condition, parts: ReadonlyMap<string, Predicate>, size: { names: number }): Predicate {
+  if (tree.kind === "not") return { kind: "not", of: combine(tree.of, parts, size) };
   if (tree.kind !== "name") {
-    const of = tree.of.map((branch) => combine(branch, parts));
+    const of = tree.of.map((branch) => combine(branch, parts, size));
     return joined(tree.kind, of);
   }
+  size.names += 1;
+  if (size.names > limits.rulePredicatesMax)
+    throw new Error(`all conditions together name more than ${limits.rulePredicatesMax} parts`);
   const part = parts.get(tree.name);
   if (part === undefined) throw new Error(`there is no "${tree.name}"`);
   return part;
@@ -167,15 +172,19 @@ function readKey(key: string, wanted: unknown, path: Path, { logs, size }: Readi
 }
 
 /** A field that no event has would make a rule that never matches, and nobody would see it. */
-function checkName(field: string, logs: Logs): void {
+export function checkName(field: string, logs: Logs): void {
   if (/^chain\.(lineage|actor)$/.test(field))
     throw new DetectionError([], `${field} ties several events: write it under group-by of a correlation`, true);
-  if (logs === "any" || fieldNamed(field) !== undefined) return;
-  const names = knownFields.map(({ name }) => name);
+  if (logs === "any") return;
+  const known = fieldNamed(field)?.known;
+  if (known === "plain")
+    throw new DetectionError([], `no command has the field "${field}": only plain events do (throughline rules run)`);
+  if (known !== undefined) return;
+  const names = knownFields.flatMap((one) => (one.known === "plain" ? [] : [one.name]));
   const meant = nearest(field, names);
   throw new DetectionError(
     [],
-    `no command has the field "${field}"${meant === null ? "" : `; do you mean ${meant}?`} Known: ${names.join(", ")}`,
+    `no command has the field "${field}"${meant === null ? "." : `; do you mean ${meant}?`} Known: ${names.join(", ")}`,
   );
 }
 
