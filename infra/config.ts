@@ -4,7 +4,13 @@
  */
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { type Config, configSchema, type KafkaConfig, type StoreConfig } from "../schemas/config.ts";
+import {
+  type Config,
+  configSchema,
+  type GatewayTlsConfig,
+  type KafkaConfig,
+  type StoreConfig,
+} from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
 import { type Finding, findings } from "../schemas/shape.ts";
 import { absoluteStorage, storageContradictions } from "./config-storage.ts";
@@ -94,7 +100,22 @@ function contradictions(config: Config): [string[], string][] {
   found.push(...storeContradictions(config));
   found.push(...storageContradictions(config));
   if (config.gateway.requireTls && !config.gateway.tls) found.push([["gateway", "requireTls"], "needs gateway.tls"]);
+  if (config.gateway.tls?.clientCertificate && !config.gateway.tls.clientCaFile)
+    found.push([
+      ["gateway", "tls", "clientCertificate"],
+      "needs clientCaFile: the CA that signs the clients' certificates",
+    ]);
   return found;
+}
+
+function withAbsoluteTls(tls: GatewayTlsConfig, at: (path: string) => string): GatewayTlsConfig {
+  const { certFile, keyFile, clientCaFile } = tls;
+  return {
+    ...tls,
+    certFile: at(certFile),
+    keyFile: at(keyFile),
+    ...(clientCaFile ? { clientCaFile: at(clientCaFile) } : {}),
+  };
 }
 
 function storeContradictions({ store }: Config): [string[], string][] {
@@ -119,7 +140,7 @@ function withAbsolutePaths(config: Config, folder: string): Config {
     policy: at(config.policy),
     catalog: at(config.catalog),
     rules: at(config.rules),
-    gateway: { ...config.gateway, ...(tls ? { tls: { certFile: at(tls.certFile), keyFile: at(tls.keyFile) } } : {}) },
+    gateway: { ...config.gateway, ...(tls ? { tls: withAbsoluteTls(tls, at) } : {}) },
     targets: config.targets.map((target) => ({
       ...target,
       ...(target.caFile ? { caFile: at(target.caFile) } : {}),

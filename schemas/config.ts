@@ -94,6 +94,22 @@ const storeSchema = closed({
   ),
 });
 
+const gatewayTlsSchema = closed({
+  certFile: text("PEM"),
+  keyFile: text("PEM"),
+  clientCaFile: Type.Optional(
+    text(
+      "PEM; the CAs that sign the clients' certificates. With it clients are asked for one; it never replaces a Grant",
+    ),
+  ),
+  clientCertificate: Type.Optional(
+    Type.Union([Type.Literal("optional"), Type.Literal("required")], {
+      description:
+        "Whether a client without a certificate may log in; absent = optional. One that is shown must be good",
+    }),
+  ),
+});
+
 export const configSchema = closed({
   tenant: Type.String({ pattern: "^[a-z][a-z0-9-]*$" }),
   name: Type.String({ pattern: "^[a-z][a-z0-9-]*$", description: "Name of this machine: part of each source's name" }),
@@ -109,7 +125,7 @@ export const configSchema = closed({
   rules: text("Folder of Sigma rules"),
   gateway: closed({
     postgres: address("host:port where clients connect"),
-    tls: Type.Optional(closed({ certFile: text("PEM"), keyFile: text("PEM") })),
+    tls: Type.Optional(gatewayTlsSchema),
     requireTls: Type.Boolean({ description: "Refuse clients without TLS" }),
   }),
   api: closed({
@@ -182,6 +198,7 @@ export const configSchema = closed({
 });
 
 export type Config = Static<typeof configSchema>;
+export type GatewayTlsConfig = Static<typeof gatewayTlsSchema>;
 export type KafkaConfig = Static<typeof kafkaSchema>;
 export type StoreConfig = Static<typeof storeSchema>;
 export type TargetConfig = Static<typeof targetSchema>;

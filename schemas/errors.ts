@@ -79,6 +79,10 @@ export const errorCatalogue = {
     hint: "Too many connections were logging in at once; the most silent one made way.",
   },
   "login.tls_required": { kind: "fault", hint: "Connect with sslmode=require, or better verify-full." },
+  "login.certificate": {
+    kind: "fault",
+    hint: "Connect with a client certificate of the CA that the gateway trusts (sslcert, sslkey); the message says what is wrong.",
+  },
   "login.unsupported": { kind: "fault", hint: "Leave that out of the connection string; the message says what." },
   "gateway.closing": { kind: "fault", hint: "The gateway is shutting down; connect again in a moment." },
   "cancel.unknown": { kind: "fault", hint: "A cancel request named no running session of this gateway." },

@@ -64,6 +64,18 @@ export interface BlockScope {
   readonly operations?: readonly string[];
 }
 
+/**
+ * The certificate that a client proved to hold when the session opened, as the gateway verified it. `key`: SHA-256 of its
+ * SubjectPublicKeyInfo, so that a certificate that was issued again for the same key is the same. Texts are cut and clean.
+ */
+export interface ClientCertificate {
+  readonly key: string;
+  readonly subject: string;
+  readonly issuer: string;
+  readonly serial: string;
+  readonly notAfterMs: number;
+}
+
 interface Loss {
   readonly from: string;
   readonly until: string;
@@ -103,6 +115,8 @@ export interface EventData {
     application: string;
     tls: boolean;
     expiresAtMs: number;
+    /** Absent when the client showed none. */
+    certificate?: ClientCertificate;
   };
   "session.refused": { code: string; reason: string; claimedUser: string; claimedDatabase: string };
   "session.closed": { reason: string; commands: number; clientBytes: number; targetBytes: number };

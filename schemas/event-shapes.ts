@@ -43,6 +43,10 @@ const details = open({
 });
 const identity = open({ key: text, kind: text, name: text, groups: texts, onBehalfOf: texts });
 const task = open({ id: text, justification: text, parent: Type.Optional(text) });
+const certificate = open({
+  key: Type.String({ pattern: "^[0-9a-f]{64}$" }),
+  ...{ subject: text, issuer: text, serial: text, notAfterMs: number },
+});
 const step = open({
   rule: text,
   event: text,
@@ -88,7 +92,10 @@ const shapes = {
   "grant.issued": open({ grant: text, identity, account: text, target: text, task, ...grantTimes }),
   "grant.revoked": open({ grant: text, ...bySomebody }),
   "grant.expired": open({ grant: text }),
-  "session.opened": open({ identity, task, keyId: text, application: text, expiresAtMs: number }),
+  "session.opened": open({
+    ...{ identity, task, keyId: text, application: text, expiresAtMs: number },
+    certificate: Type.Optional(certificate),
+  }),
   "session.refused": open({ code: text, reason: text, claimedUser: text, claimedDatabase: text }),
   "session.closed": open({ reason: text, commands: number, clientBytes: number, targetBytes: number }),
   "command.intended": open({ ...facts, details: Type.Optional(details), commits: Type.Array(committed) }),

@@ -9,8 +9,8 @@ export const linkRequestSchema = closed({
 });
 export const linkInfoSchema = closed({
   link: Type.String({ description: "Id of the event that says it" }),
-  from: Type.Union([Type.Literal("said"), Type.Literal("act")], {
-    description: "A person's word, or a token's act chain",
+  from: Type.Union([Type.Literal("said"), Type.Literal("act"), Type.Literal("certificate")], {
+    description: "A person's word, a token's act chain, or a client certificate that all of them showed",
   }),
   identities: Type.Array(personSchema),
   strength: Type.Union([Type.Literal("strong"), Type.Literal("weak")]),

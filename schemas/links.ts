@@ -32,6 +32,10 @@ export const tiedByWords: Readonly<Record<ChainLink["by"], string>> = {
   content: "values that one was shown",
 };
 
+/** Who says that identities belong together, where no person does. */
+export const sayerWords = ({ from }: { readonly from: string }): string =>
+  from === "certificate" ? "the certificates they came with" : "the token they came with";
+
 /** What strength means to whoever answers. */
 export const strengthWords = {
   strong: "strong evidence",

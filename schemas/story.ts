@@ -8,6 +8,7 @@ import type { ChainEvidence } from "./chain.ts";
 import type { EventType } from "./event.ts";
 import type { BlockScope, EventData } from "./event-data.ts";
 import { afterTitle } from "./places.ts";
+import type { SessionSummary } from "./timeline.ts";
 
 type Stories = { readonly [T in EventType]: (data: EventData[T]) => string };
 
@@ -60,6 +61,13 @@ function finished(data: EventData["command.finished"]): string {
   return `${data.tag || count(data.rows, "row")} in ${durationWords(data.durationUs)}`;
 }
 
+/** Name, the beginning of its key, and by whom it was issued; empty when none was shown. */
+export function certificateWords({ certificate }: Pick<SessionSummary, "certificate">): string {
+  return certificate === null
+    ? ""
+    : `${certificate.subject}, key ${certificate.key.slice(0, 16)}, by ${certificate.issuer}`;
+}
+
 const stories: Stories = {
   "identity.logged_in": (d) => `${d.identity.name} logged in (${d.method})`,
   "identity.login_failed": (d) => `Login failed for ${d.claimed}: ${d.reason}`,
@@ -68,7 +76,8 @@ const stories: Stories = {
   "grant.issued": (d) => `${d.identity.name} may act as ${d.account} on ${d.target}: ${d.task.justification}`,
   "grant.revoked": (d) => `Grant revoked${because(d.reason)}`,
   "grant.expired": () => "Grant ended",
-  "session.opened": (d) => `Session opened${d.application ? ` by ${d.application}` : ""}: ${d.task.justification}`,
+  "session.opened": (d) =>
+    `Session opened${d.application ? ` by ${d.application}` : ""}${d.certificate ? ` with the certificate of ${d.certificate.subject}` : ""}: ${d.task.justification}`,
   "session.refused": (d) => `Session refused for ${d.claimedUser} on ${d.claimedDatabase}: ${d.reason}`,
   "session.closed": (d) => `Session closed after ${count(d.commands, "command")}${because(d.reason)}`,
   "command.intended": () => "Asked whether it completes a chain",

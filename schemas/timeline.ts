@@ -93,6 +93,19 @@ export const sessionSummarySchema = closed({
   grant: Type.String(),
   clientAddress: Type.String(),
   application: Type.String({ description: "Claimed by the client, never trusted" }),
+  certificate: Type.Union(
+    [
+      closed({
+        key: Type.String({ description: "SHA-256 of its public key, hex: who showed the same one is one actor" }),
+        subject: Type.String(),
+        issuer: Type.String(),
+        serial: Type.String(),
+        notAfterMs: Type.Number(),
+      }),
+      Type.Null(),
+    ],
+    { description: "The client certificate that the gateway verified; null when none was shown" },
+  ),
   openedAtMs: Type.Number(),
   closedAtMs: nullableNumber,
   closedBecause: Type.String(),

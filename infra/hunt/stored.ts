@@ -3,6 +3,7 @@
  * not last is no step here, a COMMIT is not one beside what it makes lasting, tags are those of the catalog that is given.
  * `throughline rules replay` without `--sql` folds the log itself and knows better, and takes longer.
  */
+import { limits } from "../../schemas/limits.ts";
 import { never, stride, type Tables } from "./tables.ts";
 
 const data = (name: string, type: string) => `JSONExtract(event, 'data', '${name}', '${type}')`;
@@ -21,9 +22,22 @@ export function storedStatements(t: Tables): string[] {
      FROM ${t.heard} WHERE type IN ('session.opened', 'identity.logged_in') AND notEmpty(JSONExtract(event, 'data', 'identity', 'onBehalfOf', 'Array(String)'))`,
     `INSERT INTO ${t.merges} SELECT n * ${stride}, ${data("identities", "Array(String)")} FROM ${t.heard}
      WHERE type = 'identity.linked' AND ${data("strength", "String")} = 'strong'`,
+    keysSql(t),
     `INSERT INTO ${t.parents} SELECT n * ${stride}, JSONExtractString(event, 'data', 'task', 'id'), JSONExtractString(event, 'data', 'task', 'parent')
      FROM ${t.heard} WHERE type = 'session.opened' AND JSONExtractString(event, 'data', 'task', 'parent') != ''`,
   ];
+}
+
+/** Who showed the key of one client certificate is one from then on, unless more actors than a few did in the end. */
+function keysSql(t: Tables): string {
+  const opened = (...path: string[]) => ["event", "'data'", ...path.map((name) => `'${name}'`)].join(", ");
+  return `INSERT INTO ${t.merges} SELECT holder.1 * ${stride}, [holders[1].2, holder.2]
+    FROM (SELECT key, arraySort(groupArray((since, who))) AS holders
+      FROM (SELECT JSONExtractString(${opened("certificate", "key")}) AS key, JSONExtractString(${opened("identity", "key")}) AS who,
+          min(n) AS since, argMin(JSONExtract(${opened("identity", "onBehalfOf")}, 'Array(String)'), n)[-1] AS behalf
+        FROM ${t.heard} WHERE type = 'session.opened' AND key != '' GROUP BY key, who)
+      GROUP BY key HAVING uniqExact(if(behalf = '', who, behalf)) <= ${limits.keyActorsMax})
+    ARRAY JOIN arraySlice(holders, 2) AS holder`;
 }
 
 /** What was allowed, at its intent where that was allowed at once. */

@@ -1,7 +1,7 @@
 /** What the store's queries give back, as the rows readers know. Pure. */
 import type { Envelope } from "../../schemas/event.ts";
 import type { SessionSummary, TimelineRow } from "../../schemas/timeline.ts";
-import { type Data, type Facts, factsOf } from "./facts.ts";
+import { count, type Data, type Facts, factsOf, isData, word } from "./facts.ts";
 
 /** A row of `events`, as JSONEachRow has it. */
 export interface Found {
@@ -76,6 +76,7 @@ export function sessionFound(
     justification: opening.task ?? "",
     clientAddress: envelope.clientaddress ?? "",
     application: opening.application ?? "",
+    certificate: certificateFound(facts.data.certificate),
     openedAtMs: atMs,
     closedAtMs: closed?.atMs ?? null,
     closedBecause: closing.reason ?? "",
@@ -83,6 +84,18 @@ export function sessionFound(
     held: Number(counts?.held ?? 0),
     blocked: Number(counts?.blocked ?? 0),
     masked: Number(counts?.masked ?? 0),
+  };
+}
+
+function certificateFound(shown: unknown): SessionSummary["certificate"] {
+  if (!isData(shown)) return null;
+  const { key, subject, issuer, serial, notAfterMs } = shown;
+  return {
+    key: word(key),
+    subject: word(subject),
+    issuer: word(issuer),
+    serial: word(serial),
+    notAfterMs: count(notAfterMs),
   };
 }
 

@@ -6,6 +6,7 @@ import {
   linkInfoSchema,
   linksSchema,
 } from "../../schemas/link-shapes.ts";
+import { sayerWords } from "../../schemas/links.ts";
 import { type Context, done, tell } from "./context.ts";
 import { facts, localTime, paint, table, wrapped } from "./paint.ts";
 import type { Terminal } from "./parts.ts";
@@ -26,7 +27,7 @@ export async function listLinks(context: Context, identity: string | undefined):
             { head: "SAID", cell: (l) => localTime(l.atMs), paint: (cell) => paint(terminal, "dim", cell) },
             { head: "LINK", cell: (l) => l.link },
             { head: "EVIDENCE", cell: (l) => (l.rejected === null ? l.strength : "rejected") },
-            { head: "BY", cell: (l) => l.by?.name ?? "token" },
+            { head: "BY", cell: (l) => l.by?.name ?? (l.from === "act" ? "token" : l.from) },
             { head: "WHO", cell: (l) => `${namesOf(l)}: ${l.reason}` },
           ],
           links,
@@ -49,7 +50,7 @@ function effectLines(terminal: Terminal, { link, rests }: LinkEffect): string[] 
   return [
     ...wrapped(terminal, `${link.identities.map(({ name }) => name).join(" and ")} ${what}`),
     ...facts(terminal, [
-      ["said", `${localTime(link.atMs)} by ${link.by?.name ?? "the token they came with"}`],
+      ["said", `${localTime(link.atMs)} by ${link.by?.name ?? sayerWords(link)}`],
       ["why", link.reason],
       [
         "rejected",

@@ -3,7 +3,7 @@
  * At once by default; `--speed 1` waits as the client did, `--speed 10` ten times faster.
  */
 import { type Replay, replaySchema, type SessionSummary, type Statement } from "../../schemas/api.ts";
-import { durationWords } from "../../schemas/story.ts";
+import { certificateWords, durationWords } from "../../schemas/story.ts";
 import type { Api } from "./api.ts";
 import type { Context } from "./context.ts";
 import { misused } from "./failure.ts";
@@ -58,6 +58,7 @@ function header(terminal: Terminal, session: SessionSummary): string[] {
     ...facts(terminal, [
       ["task", `${session.justification} (${session.task})`],
       ["opened", `${localTime(session.openedAtMs)} from ${session.clientAddress}`],
+      ["certificate", certificateWords(session)],
       ["client", session.application],
       ["session", session.session],
     ]),

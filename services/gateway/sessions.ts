@@ -28,6 +28,7 @@ export interface OpeningFacts {
   readonly clientAddress: string;
   readonly application: string;
   readonly tls: boolean;
+  readonly certificate?: EventData["session.opened"]["certificate"];
 }
 
 export type ClosingFacts = Omit<EventData["session.closed"], "commands">;

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { ChainEvidence } from "../../schemas/chain.ts";
-import { ask } from "../store/night.ts";
+import type { LinkInfo } from "../../schemas/link-shapes.ts";
+import { ask, identityOf, openSession } from "../store/night.ts";
 import { type House, openHouse } from "./house.ts";
 
 describe("links between identities", () => {
@@ -65,5 +66,40 @@ describe("links between identities", () => {
     const far = (await olga("POST /api/links", { identities: [key("x"), key("y")], strength: "strong", reason: "r" }))
       .body;
     assert.equal((await olga(`DELETE ${path(far.link)}`, { reason: "not me" })).status, 403);
+  });
+
+  test("come from a certificate that several showed, and go with any opening that they rest on", async () => {
+    const olga = await house.as("olga");
+    const certificate = { key: "c5".repeat(32), subject: "CN=kiosk", issuer: "", serial: "", notAfterMs: 0 };
+    const open = (name: string) => openSession(house.log, name, `s-${name}`, undefined, certificate);
+    const about = async (name: string) => {
+      const { body } = await olga(`GET /api/links?identity=${encodeURIComponent(identityOf(name).key)}`);
+      return (body.links as LinkInfo[]).map(({ link, from, identities, strength, rejected }) => {
+        const who = identities.map(({ identity }) => identity.split("|")[1]).join(" ");
+        return [link, from, who, strength, rejected !== null];
+      });
+    };
+    const first = open("gero");
+    assert.deepEqual(await about("gero"), [], "one alone is tied to nobody");
+    const second = open("hana");
+    open("hana");
+    assert.deepEqual(await about("hana"), [[second, "certificate", "gero hana", "strong", false]]);
+    const third = open("ida");
+    const shown = (await olga(`GET ${path(first, "/effect")}`)).body.link as LinkInfo;
+    assert.match(shown.reason, /the same client certificate \(CN=kiosk, key c5c5/);
+    assert.equal(shown.link, second, "the first opening is part of what the second one says");
+    assert.equal((await olga(`DELETE ${path(first)}`, { reason: "a kiosk" })).status, 200);
+    assert.deepEqual(house.types("identity.unlinked").at(-1)?.data.links, [first]);
+    assert.deepEqual(await about("gero"), [[second, "certificate", "gero hana", "strong", true]]);
+    assert.deepEqual(
+      await about("ida"),
+      [[third, "certificate", "hana ida", "strong", false]],
+      "what does not rest on the rejected opening stays",
+    );
+    assert.equal((await olga(`DELETE ${path(first)}`, { reason: "again" })).status, 409);
+    const anew = open("gero");
+    assert.deepEqual((await about("gero"))[0], [anew, "certificate", "gero hana ida", "strong", false]);
+    for (let n = 0; n < 6; n += 1) open(`many${n}`);
+    assert.deepEqual(new Set((await about("ida")).map(([, , , strength]) => strength)), new Set(["weak"]));
   });
 });

@@ -68,10 +68,15 @@ describe("a source that says what nobody can read", () => {
   it("stops nobody: data of another type", async (t) => {
     const { here, say, works } = await stage(t);
     const subject = { session: "s", command: "c" };
+    const identity = { key: "i|a", kind: "person", name: "a", groups: [], onBehalfOf: [] };
+    const opening = { identity, task: { id: "t", justification: "" }, keyId: "k", application: "", expiresAtMs: 0 };
+    const shown = { subject: "", issuer: "", serial: "", notAfterMs: 0 };
     const bare = { kind: "query", effects: 5, opaque: null, transaction: null, undoable: true };
     const drafts = [
       junk("approval.asked", { approval: "x", binding: "y" }),
       junk("session.opened", {}),
+      junk("session.opened", { ...opening, certificate: { ...shown, key: "the key of somebody else" } }),
+      junk("session.opened", { ...opening, certificate: { key: "ab".repeat(32) } }),
       junk("policy.changed", { digest: "d", engine: "e", files: null }),
       junk("policy.changed", { digest: "d", engine: "e", files: { "rules/a.yml": 5 } }),
       junk("gateway.followed", { upTo: 5, targets: null }),

@@ -193,6 +193,7 @@ function sessionsOf(t0: number): SessionSummary[] {
       grant: `g-${account}`,
       clientAddress: "10.20.4.17:51544",
       application: "psql",
+      certificate: null,
       openedAtMs: t0 + at * 1_000,
       closedAtMs: closed ? t0 + (at + 60) * 1_000 : null,
       closedBecause: closed ? "client closed" : "",

@@ -1,4 +1,4 @@
-/** Who is one person with whom in a random stream: links that are made and rejected. */
+/** Who is one person with whom in a random stream: links that are made and rejected, and keys that several show. */
 import type { Dice } from "./dice.ts";
 
 interface Link {
@@ -7,8 +7,30 @@ interface Link {
   readonly identities: readonly string[];
 }
 
+interface Showing {
+  readonly key: string;
+  readonly identity: string;
+  /** Of the session's opening. */
+  readonly id: string;
+}
+
 export class People {
   #links: readonly Link[] = [];
+  /** Of an identity and a key the first one that nobody has rejected. */
+  #showings: readonly Showing[] = [];
+
+  /** @returns data of a `session.opened` with one of two keys */
+  show(key: string, turn: number) {
+    const identity = { key, kind: "person", name: "", groups: [], onBehalfOf: [] };
+    const certificate = { key: String(turn % 2).repeat(64), subject: "", issuer: "", serial: "", notAfterMs: 0 };
+    const about = { wire: "postgres", tls: true, task: { id: "", justification: "" }, keyId: "", application: "" };
+    return { ...about, identity, certificate, expiresAtMs: 0 };
+  }
+
+  shown(id: string, identity: string, key: string): void {
+    if (!this.#showings.some((one) => one.identity === identity && one.key === key))
+      this.#showings = [...this.#showings, { key, identity, id }];
+  }
 
   /** @returns what an `identity.linked` says */
   link(dice: Dice) {
@@ -23,11 +45,18 @@ export class People {
   /** Rejects links: some that are named, or all between two. @returns what an `identity.unlinked` says */
   unlink(dice: Dice) {
     const identities = [`i${dice(3)}`, `i${dice(3)}`];
-    const links = this.#links.filter(() => dice(3) === 0).map(({ id }) => id);
+    const said = this.#links.filter(() => dice(3) === 0).map(({ id }) => id);
+    const links = [...said, ...this.#showings.map(({ id }) => id).filter((id) => Number(id.slice(1)) % 3 === 0)];
     this.#links = this.#links.filter((link) =>
       links.length > 0
         ? !links.includes(link.id) || !link.identities.some((one) => identities.includes(one))
         : !link.identities.every((one) => identities.includes(one)),
+    );
+    const holders = ({ key }: Showing) => this.#showings.filter((one) => one.key === key);
+    this.#showings = this.#showings.filter((one) =>
+      links.length > 0
+        ? !links.includes(one.id) || !identities.includes(one.identity)
+        : holders(one).length < 2 || !holders(one).every(({ identity }) => identities.includes(identity)),
     );
     return { identities, links, by: "olga", reason: "dice" };
   }
@@ -39,6 +68,9 @@ export class People {
       before = reached.size;
       for (const { identities } of this.#links)
         if (identities.some((one) => reached.has(one))) for (const one of identities) reached.add(one);
+      for (const one of this.#showings)
+        if (this.#showings.some(({ key, identity }) => key === one.key && reached.has(identity)))
+          reached.add(one.identity);
     }
     return [...reached].sort()[0] ?? identity;
   }

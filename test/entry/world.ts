@@ -5,7 +5,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type GrantKeys, openGrantKeys } from "../../infra/keys/grant-keys.ts";
-import type { TargetConfig } from "../../schemas/config.ts";
+import type { GatewayTlsConfig, TargetConfig } from "../../schemas/config.ts";
 import type { Grant, GrantId, IdentityKey, SessionId, TaskId, Tenant } from "../../schemas/identity.ts";
 import { type Limits, limits } from "../../schemas/limits.ts";
 import type { FoundGrant, Grants } from "../../services/gateway/credentials.ts";
@@ -66,7 +66,7 @@ export async function passThrough(wire: Wire): Promise<{ reason: string }> {
 
 export interface WorldOptions {
   readonly target?: Partial<TargetConfig>;
-  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  readonly tls?: GatewayTlsConfig;
   readonly requireTls?: boolean;
   readonly limits?: Partial<Limits>;
   readonly serve?: (wire: Wire) => Promise<{ reason: string }>;

@@ -73,3 +73,16 @@ test("text that is not YAML, or has a key twice, is refused with its line", () =
   assert.match(complaint("tenant: [unclosed"), /throughline\.yaml:1/);
   assert.match(complaint(`${good}\ntenant: other\n`), /throughline\.yaml:25/);
 });
+
+test("client certificates need their CA, whose path is made absolute; another word for optional is refused", () => {
+  const tls = (more: string) =>
+    good.replace("requireTls: false", `requireTls: true, tls: { certFile: a, keyFile: b${more} }`);
+  assert.match(complaint(tls(", clientCertificate: required")), /gateway\.tls\.clientCertificate: needs clientCaFile/);
+  assert.match(complaint(tls(", clientCaFile: c, clientCertificate: maybe")), /must be optional or required/);
+  assert.deepEqual(readConfig(tls(", clientCaFile: c, clientCertificate: required"), "/etc/tl/x.yaml").gateway.tls, {
+    certFile: "/etc/tl/a",
+    keyFile: "/etc/tl/b",
+    clientCaFile: "/etc/tl/c",
+    clientCertificate: "required",
+  });
+});

@@ -29,4 +29,32 @@ describe("people", () => {
     assert.equal(people.humanOf("c"), "a");
     assert.equal(people.humanOf("d"), "d");
   });
+
+  it("are one human by the key of one certificate, and stay it for answers when that is rejected", () => {
+    const people = new People();
+    const certificate = { key: "ab".repeat(32), subject: "", issuer: "", serial: "", notAfterMs: 0 };
+    const open = (name: string) => people.fold(told("session.opened", { identity: person(name), certificate }));
+    const [ana, eva] = [person("ana").key, person("eva").key];
+    open("ana");
+    assert.deepEqual(people.linkedTo([ana]), [ana]);
+    open("eva");
+    assert.deepEqual(people.linkedTo([ana]), [ana, eva]);
+    people.fold(told("identity.unlinked", { identities: [ana, eva], links: ["e"], by: "olga", reason: "a kiosk" }));
+    assert.deepEqual(people.linkedTo([eva]), [ana, eva], "rejecting a link makes nobody an approver");
+    open("uma");
+    assert.deepEqual(people.linkedTo([person("uma").key]), [person("uma").key], "what was rejected ties nobody new");
+    const again = new People();
+    again.restore(people.kept());
+    for (const one of [people, again]) one.fold(told("session.opened", { identity: person("zoe"), certificate }));
+    assert.equal(people.linkedTo([person("zoe").key]).length, 2);
+    assert.deepEqual(again.linkedTo([person("zoe").key]), people.linkedTo([person("zoe").key]));
+  });
+
+  it("are not made one by a certificate that the whole house uses", () => {
+    const people = new People();
+    const certificate = { key: "ab".repeat(32), subject: "", issuer: "", serial: "", notAfterMs: 0 };
+    for (let n = 0; n < 20; n += 1) people.fold(told("session.opened", { identity: person(`p${n}`), certificate }));
+    assert.equal(people.linkedTo([person("p19").key]).length, 1);
+    assert.equal(people.linkedTo([person("p0").key]).length, 6, "it was not known yet of the first");
+  });
 });

@@ -88,3 +88,28 @@ test("a rule finds in the store whoever destroyed what had come to a table, by w
   const left = await engine.ask("SELECT name FROM system.tables WHERE startsWith(name, 'hunt_')");
   assert.deepEqual(left, [], "a hunt leaves no table behind");
 });
+
+test("who showed one certificate is one actor for a hunt, unless too many did", async () => {
+  const log = memoryLog(Date.now, "test");
+  const certificate = (key: string) => ({ key: key.repeat(64), subject: "", issuer: "", serial: "", notAfterMs: 0 });
+  const names = ["extract", "transform", "load", "cleaner", "a", "b", "c"];
+  for (const name of names) openSession(log, name, `k-${name}`, undefined, certificate("c"));
+  for (const name of names.slice(0, 2)) openSession(log, name, `l-${name}`, undefined, certificate("d"));
+  run(log, "extract", "k1", [effect("transform", [customers], [staging])]);
+  run(log, "load", "k2", [effect("delete", [], ["orders/public.k2"], true)]);
+  run(log, "transform", "k3", [effect("delete", [], ["orders/public.k3"], true)]);
+  await store.write(log.records, new Map());
+  const byActor = loadRules([
+    {
+      name: "r.yml",
+      text: [step("b", "{ operation: transform, tags: pii }"), step("c", "{ destroys: true }"), chain("actor")].join(
+        "---\n",
+      ),
+    },
+  ]);
+  const found = await huntStore(engine, { rules: byActor, catalog, sinceMs: 0, prefix: "hunt_k" });
+  assert.deepEqual(
+    found.map(({ steps }) => steps.map(({ command }) => command)).filter((commands) => commands.includes("k1")),
+    [["k1", "k3"]],
+  );
+});

@@ -2,7 +2,7 @@
 import type { ChainEvidence } from "../../schemas/chain.ts";
 import type { Effect, Operation, ResourceUri } from "../../schemas/command.ts";
 import type { Subject } from "../../schemas/event.ts";
-import type { EventData } from "../../schemas/event-data.ts";
+import type { ClientCertificate, EventData } from "../../schemas/event-data.ts";
 import type { Identity, IdentityKey, SessionId, TaskId } from "../../schemas/identity.ts";
 import type { MemoryLog } from "./memory-log.ts";
 
@@ -26,7 +26,13 @@ export function subjectOf(name: string, session: string, command?: string): Subj
   };
 }
 
-export function openSession(log: MemoryLog, name: string, session: string, keyId = `key-${session}`): string {
+export function openSession(
+  log: MemoryLog,
+  name: string,
+  session: string,
+  keyId = `key-${session}`,
+  certificate?: ClientCertificate,
+): string {
   return log.say(gateway, {
     type: "session.opened",
     subject: subjectOf(name, session),
@@ -38,6 +44,7 @@ export function openSession(log: MemoryLog, name: string, session: string, keyId
       application: "psql",
       tls: false,
       expiresAtMs: 9_000_000_000_000,
+      ...(certificate === undefined ? {} : { certificate }),
     },
   });
 }

@@ -2,6 +2,7 @@
 import { Button, Textarea } from "@mantine/core";
 import { useState } from "react";
 import type { LinkEffect } from "../../../schemas/link-shapes.ts";
+import { sayerWords } from "../../../schemas/links.ts";
 import { useMay, useRead, useSay } from "./data.ts";
 import { Moment } from "./moment.tsx";
 import { address, Link } from "./route.tsx";
@@ -28,7 +29,7 @@ function Said({ event }: { readonly event: string }) {
           <p>
             <strong>{link.identities.map(({ name }) => name).join(" and ")}</strong>{" "}
             {link.strength === "strong" ? "count as one actor" : "are tied (weak)"}: {link.reason || "no reason given"},
-            said by {link.by?.name ?? "the token they came with"} <Moment ms={link.atMs} show="day" />
+            said by {link.by?.name ?? sayerWords(link)} <Moment ms={link.atMs} show="day" />
           </p>
           {rests.length > 0 && (
             <>

@@ -5,7 +5,7 @@
 import { Button, NativeSelect } from "@mantine/core";
 import { useEffect, useState } from "react";
 import type { Replay, Statement } from "../../../schemas/api.ts";
-import { durationWords, spanWords } from "../../../schemas/story.ts";
+import { certificateWords, durationWords, spanWords } from "../../../schemas/story.ts";
 import { useMay, useRead, useTitle } from "./data.ts";
 import { As, Facts, Narrow, Ruling, Sql } from "./marks.tsx";
 import { Moment } from "./moment.tsx";
@@ -65,6 +65,7 @@ function SessionFacts({ replay: { session } }: { readonly replay: Replay }) {
             {session.clientAddress}
           </span>,
         ],
+        ["Certificate", certificateWords(session)],
         ["Client says", session.application],
         ["Grant", <Narrow key="g" by="grant" value={session.grant} />],
         ["Session", <Narrow key="s" by="session" value={session.session} />],

@@ -41,7 +41,7 @@ export async function openEntry(parts: EntryParts): Promise<Entry> {
   const { config, limits = defaults } = parts;
   const { postgres, tls, requireTls } = config.gateway;
   const sessions = new OpenSessions({ ...parts, endingWaitMsMax: limits.endingWaitMsMax });
-  const certificate = tls ? await loadCertificate(tls.certFile, tls.keyFile) : null;
+  const certificate = tls ? await loadCertificate(tls) : null;
   const targets = new Map(config.targets.map((target) => [target.name, target]));
   const stretch = createStretch(hashesParallelMax);
   const enter = createHandshake({ ...parts, targets, certificate, requireTls, sessions, stretch, limits });

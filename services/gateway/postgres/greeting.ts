@@ -4,9 +4,10 @@
  */
 import type { Socket } from "node:net";
 import { ThroughlineError } from "../../../schemas/errors.ts";
+import type { Shown } from "../client-certificate.ts";
 import { Inbox } from "./inbox.ts";
 import { type Opening, openingLength, readOpening } from "./startup.ts";
-import { acceptTls, type Certificate } from "./tls.ts";
+import { acceptTls, type Certificate, shownIn } from "./tls.ts";
 
 /** First byte of a TLS handshake record; as a length it would be 369 million. */
 const tlsHandshake = 0x16;
@@ -18,6 +19,8 @@ export interface Visit {
   stream: Socket;
   inbox: Inbox;
   secured: boolean;
+  /** The certificate that the client showed. */
+  shown: Shown;
   /** Ends a wait that is not the inbox's. */
   interrupt: (() => void) | null;
   user: string;
@@ -28,7 +31,8 @@ export interface Visit {
 
 export function newVisit(socket: Socket): Visit {
   const inbox = new Inbox(socket);
-  return { socket, stream: socket, inbox, secured: false, interrupt: null, user: "", database: "", grantId: "" };
+  const nobody = { user: "", database: "", grantId: "" };
+  return { socket, stream: socket, inbox, secured: false, shown: { kind: "none" }, interrupt: null, ...nobody };
 }
 
 export type Wish = Extract<Opening, { kind: "cancel" | "startup" }>;
@@ -71,7 +75,9 @@ async function secureDirectly(visit: Visit, prefix: Buffer, certificate: Certifi
 
 async function secure(visit: Visit, certificate: Certificate, direct: boolean): Promise<void> {
   visit.interrupt = () => visit.socket.destroy();
-  visit.stream = await acceptTls(visit.socket, certificate, direct);
+  const secured = await acceptTls(visit.socket, certificate, direct);
+  visit.stream = secured;
+  visit.shown = shownIn(secured);
   visit.interrupt = null;
   visit.inbox = new Inbox(visit.stream);
   visit.secured = true;

@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
 import type { GrantKeys } from "../../../infra/keys/grant-keys.ts";
 import type { TargetConfig } from "../../../schemas/config.ts";
 import { ThroughlineError } from "../../../schemas/errors.ts";
+import type { ClientCertificate } from "../../../schemas/event-data.ts";
 import type { Grant } from "../../../schemas/identity.ts";
 import type { Limits } from "../../../schemas/limits.ts";
 import { admit, credentialFor, expected, type Grants, readClaim } from "../credentials.ts";
@@ -31,6 +32,8 @@ export interface SessionFacts {
   /** As the client names itself. */
   readonly application: string;
   readonly tls: boolean;
+  /** Absent when the client showed none. */
+  readonly certificate?: ClientCertificate;
 }
 
 export interface HandshakeParts extends WelcomeParts {
@@ -117,6 +120,7 @@ async function login(startup: Startup, visit: Visit, entrance: Entrance, parts: 
       clientAddress,
       application: shown(startup.application),
       tls: visit.secured,
+      ...(visit.shown.kind === "accepted" ? { certificate: visit.shown.certificate } : {}),
     } as const;
     return { startup, closing, target, login, session: await parts.open(grant, facts) };
   } catch (error) {
@@ -130,11 +134,22 @@ function refuseEarly(visit: Visit, entrance: Entrance, parts: HandshakeParts): v
   if (parts.requireTls && !visit.secured) {
     throw new ThroughlineError("login.tls_required", "this gateway takes sessions under TLS only");
   }
+  refuseCertificate(visit, parts);
   // A hostile neighbour behind the same address must not lock out a Grant that exists.
   const strange = entrance.limited && parts.grants.find(visit.grantId) === null;
   if (strange || entrance.exhausted(visit.grantId)) {
     throw new ThroughlineError("login.rate", "too many failed logins from this network; wait a minute");
   }
+}
+
+/** A bad certificate is never taken as none: whoever shows it is told that it is bad. */
+function refuseCertificate({ shown: seen }: Visit, { certificate }: HandshakeParts): void {
+  if (seen.kind === "refused") {
+    const what = `the client certificate of "${shown(seen.subject)}" is not accepted`;
+    throw new ThroughlineError("login.certificate", `${what}: ${seen.why}`);
+  }
+  if (seen.kind === "none" && certificate?.requiresClients)
+    throw new ThroughlineError("login.certificate", "this gateway takes sessions with a client certificate only");
 }
 
 async function reach(

@@ -16,6 +16,7 @@ const states: Partial<Record<ErrorCode, string>> = {
   "login.timeout": "08006",
   "login.crowded": "53300",
   "login.tls_required": "28000",
+  "login.certificate": "28000",
   "login.unsupported": "0A000",
   "gateway.closing": "57P03",
   "target.unknown": "3D000",
