@@ -132,3 +132,25 @@ test("only what is the same is shared, whatever letters names have", () => {
     ways,
   );
 });
+
+test("whatever two steps differ in, neither gets it from the other: what they match, tags, what is withdrawn and the rest", () => {
+  const made = parts(0);
+  const [part] = made.effects;
+  const effects = (change: object) => ({ effects: [{ ...part, ...change }] as unknown as StepParts["effects"] });
+  const changes: readonly Partial<StepParts>[] = [
+    ...[{}, { hits: [0] }, { hits: [0, 2] }, { sure: [] }, { lineage: [] }, { lineage: ["t/s.b"] }],
+    ...[{ kind: "copy" }, { source: "gateway/h" }, { opaque: true }, { undoable: false }],
+    ...[effects({ tags: [] }), effects({ tags: ["card"] }), effects({ withdrawn: true })],
+  ];
+  const pool = new Pool(1);
+  const steps = changes.map((change) => makeStep({ ...made, ...change }));
+  for (const step of steps) pool.admit(step);
+  for (const step of steps) void step.id;
+  for (const [index, { kind, source, opaque, undoable, lineage, hits, sure, effects }] of steps.entries()) {
+    const said = { kind, source, opaque, undoable, lineage, hits, sure };
+    const wanted = { ...made, ...changes[index] };
+    assert.deepEqual(said, Object.fromEntries(Object.keys(said).map((key) => [key, wanted[key as keyof StepParts]])));
+    const [was, is] = [wanted.effects[0], effects[0]];
+    assert.deepEqual([is?.tags, is?.withdrawn], [was?.tags, was?.withdrawn]);
+  }
+});

@@ -33,6 +33,21 @@ describe("what came before", () => {
     assert.deepEqual(runs.kept(), [1, 300_000]);
   });
 
+  it("takes no more room where numbers come out of order: a gap that is filled is none", () => {
+    const runs = new Runs();
+    for (let number = 1; number <= 2_000; number += 2) runs.has(number);
+    for (let number = 2; number < 2_000; number += 2) assert.equal(runs.has(number), false);
+    assert.deepEqual(runs.kept(), [1, 1_999]);
+  });
+
+  it("is bounded, whatever gaps a source leaves: the lowest is forgotten, the latest never", () => {
+    const runs = new Runs();
+    const many = 30_000;
+    for (let number = 1; number <= many; number += 1) runs.has(2 * number);
+    assert.ok(runs.kept().length <= 20_000);
+    for (let number = many - 5_000; number <= many; number += 1) assert.equal(runs.has(2 * number), true);
+  });
+
   it("is another's where the source is another, and may have any id", () => {
     const repeats = new Repeats();
     const entries = [
