@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { limits } from "../../schemas/limits.ts";
 import { playChange, playChangedReplicas } from "./changed-rules.ts";
 import { seeded } from "./dice.ts";
 import { catalog, chainRule, steps, usual } from "./play.ts";
@@ -161,6 +162,22 @@ test("a process that starts on the log has the same state and nothing new to say
   const started = startOn(changing.entries, few);
   assert.deepEqual(started.said, []);
   assert.equal(started.correlator.digest(), changing.correlator.digest());
+});
+
+test("what this replica said under the old rules, and the log took behind the switch, does not stop it when it starts again", () => {
+  const changing = busyNight();
+  changing.propose(after);
+  assert.equal(changing.ask(last).ruling, "allow");
+  const answer = changing.entries.at(-1)!;
+  assert.equal(answer.type, "command.answered");
+  changing.takeOver();
+  const { switchGraceMs } = limits;
+  const start = (waitMs: number) => {
+    const late = { ...answer, atMs: changing.entries.at(-1)!.atMs + waitMs };
+    return startOn([...changing.entries.filter((entry) => entry !== answer), late], {}, "correlator/c");
+  };
+  assert.deepEqual(start(switchGraceMs).said, []);
+  assert.throws(() => start(switchGraceMs + 1), { code: "log.digest_differs" });
 });
 
 test("a process that is killed while new rules fold the log folds them again and comes to the same", () => {

@@ -6,7 +6,8 @@ import { createCorrelator } from "../../services/correlator/correlator.ts";
 import { engineVersion } from "../../services/correlator/engine.ts";
 import type { Output } from "../../services/correlator/outputs.ts";
 import { policyChange } from "../../services/main-policy.ts";
-import { chainRule, play, usual } from "./play.ts";
+import { catalog, chainRule, play, steps, usual } from "./play.ts";
+import { Changing, startOn } from "./refolding.ts";
 
 const few = { ...limits, digestRecordsEvery: 7 };
 const customers = "orders/public.customers";
@@ -128,6 +129,25 @@ test("tags that this engine sees and the one before did not tell are told when i
     told.map(({ data }) => "resource" in data && data.resource),
     ["orders/public.staging"],
   );
+});
+
+test("rules that another engine put in force have not seen what was before: this one reads the log for them, also after a restart", () => {
+  const nobody = { "rules/steps.yml": steps.split("---")[0] ?? "", "catalog.yaml": catalog };
+  const files = { ...nobody, "rules/steps.yml": steps, "rules/z.yml": chainRule(usual) };
+  for (const restarts of [false, true]) {
+    const changing = new Changing(nobody, few);
+    changing.run(night);
+    changing.say({ type: "policy.changed", data: { digest: "older", engine: "1", files } });
+    const correlator = restarts ? startOn([], few).correlator : changing.correlator;
+    if (restarts) correlator.restore(changing.correlator.keep());
+    changing.propose(files, "own");
+    if (restarts) correlator.fold(changing.entries.at(-1)!);
+    assert.notEqual(correlator.refold, null, "what it asks for has not been kept");
+    changing.takeOver();
+    assert.equal(changing.ask("9m load delete orders/public.staging").ruling, "hold");
+    changing.propose(files, "again");
+    assert.equal(changing.correlator.refold, null, "now it has");
+  }
 });
 
 test("the policy enters the log again when its files or the engine are others, and only then", () => {
