@@ -45,6 +45,7 @@ export class Simulation {
   readonly #sessions: Session[];
   readonly #events: Event[] = [];
   readonly #people = new People();
+  readonly #open = (data: object): string => this.#fold({ type: "session.opened", subject: {}, data });
   readonly #untags: Untag[] = [];
   readonly #tagsOf: (resource: string) => readonly string[];
   #count = 0;
@@ -75,9 +76,7 @@ export class Simulation {
     const data = { digest: "", engine: engineVersion, files };
     const policy = this.#next({ type: "policy.changed", subject: {}, data });
     this.#correlator = library.open(policy, this.#emit);
-    // In some streams two and two come with one certificate; nothing is thrown for it, so that all others stay as they were.
-    if (rule.text.length % 3 === 0)
-      for (const [turn, { identity }] of this.#sessions.entries()) this.#show(identity, turn >> 1);
+    this.#people.arrive(rule.text, this.#sessions, this.#open);
   }
 
   get digest(): string {
@@ -179,15 +178,8 @@ export class Simulation {
 
   #link(): void {
     const data = this.#people.link(this.#dice);
-    const [one = "", other] = data.identities;
-    if (one === other) this.#show(one, this.#count);
+    if (data.identities[0] === data.identities[1]) this.#people.show(`${data.identities[0]}`, this.#count, this.#open);
     else this.#people.linked(this.#say({ type: "identity.linked", data }), data.identities);
-  }
-
-  /** A session is opened with a certificate. */
-  #show(who: string, turn: number): void {
-    const data = this.#people.show(who, turn);
-    this.#people.shown(this.#fold({ type: "session.opened", subject: {}, data }), who, data.certificate.key);
   }
 
   #command(
