@@ -53,6 +53,22 @@ describe("two gateways", () => {
     assert.deepEqual(judgement.verdict.because, ["read_copy_destroy"]);
   });
 
+  it("know that who showed one certificate at either of them is one, and may not answer for himself", async (t) => {
+    const { here, a, b } = await stage(t, ["c1", "c2"]);
+    const certificate = { key: "ab".repeat(32), subject: "CN=x", issuer: "", serial: "", notAfterMs: 0 };
+    const [extract, transform, load] = ["extract", "transform", "load"].map((name) => here.grant(workload(name), name));
+    await does(a, extract!, "SELECT", readsTagged);
+    await does(b, transform!, "INSERT", copies);
+    await a.session(extract!, certificate);
+    await b.session(here.grant(olga, "analyst"), certificate);
+    const both = [olga.key, workload("extract").key].sort();
+    for (const { feed } of [a, b]) await until(() => feed.people.linkedTo([olga.key]).length === 2);
+    for (const { feed } of [a, b]) assert.deepEqual(feed.people.linkedTo([olga.key]), both);
+    const { judgement } = await does(a, load!, "DELETE", removes);
+    assert.equal(judgement.verdict.ruling, "hold");
+    assert.ok(judgement.verdict.hold?.excluded.includes(olga.key), "she showed what a part of the chain showed");
+  });
+
   it("both know a tag before the copy that brings it lasts", async (t) => {
     const { here, a, b, buses } = await stage(t);
     const grant = here.grant(workload("transform"), "transform");

@@ -11,6 +11,7 @@ import { loadPolicy } from "../../infra/policy/cedar.ts";
 import { loadRules } from "../../infra/rules/load.ts";
 import type { Reading } from "../../schemas/command.ts";
 import type { Config } from "../../schemas/config.ts";
+import type { ClientCertificate } from "../../schemas/event-data.ts";
 import type { Grant, GrantId, Identity, TaskId } from "../../schemas/identity.ts";
 import { limits } from "../../schemas/limits.ts";
 import { chainRules } from "../../services/gateway/chain.ts";
@@ -51,7 +52,7 @@ export interface Gateway {
   readonly gate: RunningGate;
   readonly definitions: Definitions;
   readonly outdated: string[];
-  session(grant: string): Promise<Session>;
+  session(grant: string, certificate?: ClientCertificate): Promise<Session>;
   judge(session: Session, text: string, what: Reading): Promise<Judgement>;
   /** Resolves when the record of the judgement has reached what it must. */
   reached(session: Session, judgement: Judgement): Promise<void>;
@@ -109,10 +110,11 @@ export async function many(names: readonly string[], apiBus: Bus, parts: Partial
     const beat = setInterval(() => log.tick(), 1_000);
     world.defer(() => clearInterval(beat));
     const gate = await gateOf(machine.folder, log, feed);
-    const session = async (grant: string): Promise<Session> => {
+    const session = async (grant: string, certificate?: ClientCertificate): Promise<Session> => {
       await until(() => feed.grants.find(grant) !== null);
       const found = feed.grants.find(grant)?.grant as Grant;
-      const facts = { wire: "postgres" as const, clientAddress: "127.0.0.1:1", application: "psql", tls: false };
+      const client = { wire: "postgres" as const, clientAddress: "127.0.0.1:1", application: "psql", tls: false };
+      const facts = certificate === undefined ? client : { ...client, certificate };
       const about = { appender: log.appender, keys, grants: feed.grants, newId: randomUUID, now: Date.now };
       return openSession({ ...about, roleOf: () => found.account, commandsOf: gate.commandsOf }, found, facts);
     };
