@@ -2,7 +2,6 @@
  * Loads `throughline.yaml`: every finding at once, each with file:line and what would be right. An unknown key is an
  * error, because a mistyped key in a security product is a hole that nobody sees. Relative paths become absolute.
  */
-import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import {
   type Config,
@@ -14,14 +13,12 @@ import {
 import { ThroughlineError } from "../schemas/errors.ts";
 import { type Finding, findings } from "../schemas/shape.ts";
 import { absoluteStorage, storageContradictions } from "./config-storage.ts";
+import { readTextFile } from "./text-file.ts";
 import { parseYaml } from "./yaml.ts";
 
 /** @throws ThroughlineError `config.unreadable`, `config.invalid` (one line per finding: `file:line: key: what`) */
 export async function loadConfig(file: string): Promise<Config> {
-  const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new ThroughlineError("config.unreadable", `${file} cannot be read`, cause);
-  });
-  return readConfig(text, file);
+  return readConfig(await readTextFile(file, "config.invalid"), file);
 }
 
 /** @param file its folder is what relative paths are relative to */

@@ -1,8 +1,9 @@
 /**
  * The only file that knows the YAML library. A parsed text keeps its places, so that every later complaint can say
- * file:line. Refuses duplicate keys and anything that is not plain data (no custom tags, no unbounded aliases).
+ * file:line. Refuses duplicate keys and anything that is not plain data (no tags, no merge keys, no unbounded or circular aliases), and
+ * every YAML but 1.2: what is ignored, or read otherwise than it was written, nobody sees.
  */
-import { type Document, isCollection, isNode, LineCounter, parseDocument, stringify } from "yaml";
+import { type Document, isCollection, isNode, isScalar, LineCounter, parseDocument, stringify, visit } from "yaml";
 import { type ErrorCode, ThroughlineError } from "../schemas/errors.ts";
 
 export interface Place {
@@ -22,17 +23,11 @@ export function parseYaml(written: string, file: string, code: ErrorCode = "conf
   const lines = new LineCounter();
   // Editors on Windows begin a file with a byte order mark.
   const text = written.replace(/^\uFEFF/, "");
-  const document = withoutEnvironment(() =>
-    parseDocument(text, { lineCounter: lines, version: "1.2", uniqueKeys: true }),
-  );
-  const first = document.errors[0];
-  if (first) {
-    const place = lines.linePos(first.pos[0]);
-    throw new ThroughlineError(
-      code,
-      `${file}:${place.line}:${place.col}: ${first.message.split("\n")[0] ?? ""}`,
-      first,
-    );
+  const document = withoutEnvironment(() => parseDocument(text, { lineCounter: lines, ...reading }));
+  const first = firstWrong(document, text);
+  if (first !== null) {
+    const place = lines.linePos(first.offset);
+    throw new ThroughlineError(code, `${file}:${place.line}:${place.col}: ${first.message}`);
   }
   return {
     value: toData(document, file, code),
@@ -47,6 +42,51 @@ export function parseYaml(written: string, file: string, code: ErrorCode = "conf
       return { line: 1, column: 1 };
     },
   };
+}
+
+/** Without `resolveKnownTags` dates, bytes and sets are tags like any other. */
+const reading = { version: "1.2", uniqueKeys: true, prettyErrors: false, resolveKnownTags: false } as const;
+
+interface Wrong {
+  readonly offset: number;
+  readonly message: string;
+}
+
+/** What the library says in the words of its own callers; the others are said as they are. */
+const ourWords: Readonly<Partial<Record<string, string>>> = {
+  MULTIPLE_DOCS: "a second document begins: put --- between rules; any other file is one document",
+  TAG_RESOLVE_FAILED: "tags (!name) are not read: write the value itself",
+  BAD_COLLECTION_TYPE: "tags (!name) are not read: write the value itself",
+  BAD_DIRECTIVE: "of the lines that begin with % only %YAML 1.2 is read: leave it out",
+};
+
+/** The library only warns of tags and directives that it leaves out. */
+function firstWrong(document: Document.Parsed, text: string): Wrong | null {
+  const said = document.errors[0] ?? document.warnings.find(({ code }) => ourWords[code] !== undefined);
+  if (said !== undefined) return { offset: said.pos[0], message: ourWords[said.code] ?? said.message };
+  const { explicit, version } = document.directives.yaml;
+  if (explicit === true && version !== "1.2") return { offset: 0, message: ourWords.BAD_DIRECTIVE ?? "" };
+  return text.includes("<<") || (text.includes("&") && text.includes("*")) ? wrongNode(document) : null;
+}
+
+function wrongNode(document: Document.Parsed): Wrong | null {
+  let found: Wrong | null = null;
+  const stop = (node: { readonly range?: readonly number[] | null }, message: string) => {
+    found = { offset: node.range?.[0] ?? 0, message };
+    return visit.BREAK;
+  };
+  visit(document, {
+    /** Not of YAML 1.2: it would be a key like any other, and what it brings would be missing. */
+    Pair(_, { key }) {
+      if (!isScalar(key) || key.value !== "<<" || key.type !== "PLAIN") return undefined;
+      return stop(key, "<< is not read: write out here what it would bring");
+    },
+    Alias(_, alias, around) {
+      const isOwn = around.some((node) => isCollection(node) && node.anchor === alias.source);
+      return isOwn ? stop(alias, `*${alias.source} stands inside what it stands for`) : undefined;
+    },
+  });
+  return found;
 }
 
 /**

@@ -10,6 +10,8 @@ const uuid = Type.String({
 const date = Type.String({ pattern: "^[0-9]{4}-(0[1-9]|1[012])-(0[1-9]|[12][0-9]|3[01])$" });
 const uniqueTexts = Type.Array(Type.String(), { uniqueItems: true });
 
+export const falsePositives = Type.Array(Type.String({ minLength: 2 }), { uniqueItems: true });
+
 const levels = ["informational", "low", "medium", "high", "critical"] as const;
 const statuses = ["stable", "test", "experimental", "deprecated", "unsupported"] as const;
 const relations = ["derived", "obsolete", "merged", "renamed", "similar"] as const;
@@ -30,7 +32,7 @@ export const ruleHead = {
   date: Type.Optional(date),
   modified: Type.Optional(date),
   fields: Type.Optional(uniqueTexts),
-  falsepositives: Type.Optional(Type.Array(Type.String({ minLength: 2 }), { uniqueItems: true })),
+  falsepositives: Type.Optional(falsePositives),
   level: Type.Optional(oneOf(levels)),
   tags: Type.Optional(
     Type.Array(Type.String({ pattern: "^[a-z0-9_-]+\\.[a-z0-9._-]+$" }), {

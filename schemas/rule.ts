@@ -5,7 +5,7 @@
  */
 import { linkKinds } from "./chain.ts";
 import { pipelinesSchema } from "./pipeline.ts";
-import { logsourceSchema, ruleHead } from "./rule-head.ts";
+import { falsePositives, logsourceSchema, ruleHead } from "./rule-head.ts";
 import { closed, type Static, Type } from "./shape.ts";
 
 const oneOf = <T extends string>(words: readonly T[]) =>
@@ -107,6 +107,8 @@ export type CountCondition = Static<typeof countCondition>;
 
 export const correlationRuleSchema = Type.Object({
   ...head,
+  /** As the published schema has it, here and not in detection rules. */
+  falsepositives: Type.Optional(Type.Union([Type.String({ minLength: 2 }), falsePositives])),
   correlation: closed({
     type: oneOf(correlationTypes),
     /** May be left out where `condition` is an expression over rules. */

@@ -1,13 +1,15 @@
 /** The command line, given the outside world and the jobs that other rooms do offline. */
 import { spawn } from "node:child_process";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { loadConfig } from "../infra/config.ts";
 import { openFlows } from "../infra/identity/oidc.ts";
+import { neededOf } from "../infra/rules/neighbours.ts";
 import type { RuleFile } from "../infra/rules/source.ts";
-import { ThroughlineError } from "../schemas/errors.ts";
+import { readTextFile, unreadable } from "../infra/text-file.ts";
+import { type ErrorCode, ThroughlineError } from "../schemas/errors.ts";
 import { runCli } from "./cli/cli.ts";
 import type { OfflineParts } from "./cli/parts.ts";
 import { runRules } from "./correlator/offline.ts";
@@ -56,15 +58,20 @@ function openBrowser(url: string): void {
 }
 
 const offline: OfflineParts = {
-  async testRules(files) {
-    const asked = await Promise.all(files.map((file) => rulesAt(resolve(file))));
-    const named = files.length > 0 ? asked.flat() : await rulesIn(shippedRules);
-    // Rules name rules of other files: their neighbours are loaded too, but only what was named is tried.
-    const folders = [...new Set(named.map((file) => dirname(file)))];
-    const neighbours = (await Promise.all(folders.map(rulesIn))).flat();
-    const loaded = await Promise.all([...new Set([...neighbours, ...named])].map(ruleFile));
-    return testRules(loaded)
-      .filter(({ file }) => named.includes(file))
+  async testRules(files, warn) {
+    const asked = await Promise.all((files.length > 0 ? files : [shippedRules]).map((file) => rulesAt(resolve(file))));
+    const named = new Set(asked.flat());
+    const loaded = await Promise.all([...named].map(ruleFile));
+    // Only what was named is tried; what it names may stand beside it.
+    const folders = [...new Set([...named].map((file) => dirname(file)))];
+    const around = (await Promise.all(folders.map((folder) => namesIn(folder))))
+      .flat()
+      .filter((file) => !named.has(file));
+    const { beside, broken } = await neighbours(around);
+    const { files: needed, leftOut } = neededOf(loaded, beside);
+    if (leftOut !== null) for (const why of [...leftOut, ...broken]) warn(`left out: ${why}`);
+    return testRules([...needed, ...loaded])
+      .filter(({ file }) => named.has(file))
       .map(({ rule, test, ok, expected, found, detail }) => ({
         name: `${rule}: ${test}`,
         ok,
@@ -73,25 +80,24 @@ const offline: OfflineParts = {
   },
   async *runRules({ rules, catalog, pipelines, events, warn }) {
     yield* runRules({
-      rules: await Promise.all((await Promise.all(rules.map(rulesAt))).flat().map(ruleFile)),
-      catalog: { name: catalog, text: await text(catalog) },
-      pipelines: pipelines === null ? null : { name: pipelines, text: await text(pipelines) },
+      rules: await ruleFiles(rules),
+      catalog: await fileAt(catalog, "catalog.invalid"),
+      pipelines: pipelines === null ? null : await fileAt(pipelines, "pipeline.invalid"),
       events: linesOf(events),
       warn,
     });
   },
   async replayRules({ file, rules, sinceMs, sql, tell, complain }) {
     const { huntRules, replayRules } = await import("./main-replay.ts");
-    const files = await Promise.all((await Promise.all(rules.map(rulesAt))).flat().map(ruleFile));
+    const files = await ruleFiles(rules);
     const options = { file, rules: files, sinceMs, tell, now: Date.now, fatal: ending(complain) };
     return await (sql ? huntRules(options) : replayRules(options));
   },
   async explainRules({ rules, rule, at, warn }) {
-    const named = rules.length === 0 ? [shippedRules] : rules;
-    const files = await Promise.all((await Promise.all(named.map(rulesAt))).flat().map(ruleFile));
+    const files = await ruleFiles(rules.length === 0 ? [shippedRules] : rules);
     if (at === null) return explainRules(files, rule);
-    const catalog = at.catalog === null ? null : { name: at.catalog, text: await text(at.catalog) };
-    const pipelines = at.pipelines === null ? null : { name: at.pipelines, text: await text(at.pipelines) };
+    const catalog = at.catalog === null ? null : await fileAt(at.catalog, "catalog.invalid");
+    const pipelines = at.pipelines === null ? null : await fileAt(at.pipelines, "pipeline.invalid");
     return explainEvent({ rules: files, catalog, pipelines, events: linesOf(at.events), warn }, at.event, rule);
   },
   async functions(file, target) {
@@ -122,25 +128,49 @@ function ending(complain: (what: string) => void): (error: Error) => void {
   };
 }
 
-/** A folder stands for the rule files in it. */
+async function ruleFiles(paths: readonly string[]): Promise<RuleFile[]> {
+  return await Promise.all((await Promise.all(paths.map(rulesAt))).flat().map(ruleFile));
+}
+
+/** A folder stands for the rule files in it and below. @throws ThroughlineError `rule.invalid` when there is none */
 async function rulesAt(path: string): Promise<string[]> {
-  const found = await stat(path).catch(() => null);
-  return found?.isDirectory() ? rulesIn(path) : [path];
+  const found = await stat(path).catch(unreadable(path));
+  if (!found.isDirectory()) return [path];
+  const names = await namesIn(path, true);
+  if (names.length === 0) throw new ThroughlineError("rule.invalid", `${path}: holds no rule file (*.yml, *.yaml)`);
+  return names;
 }
 
-async function rulesIn(folder: string): Promise<string[]> {
-  const names = (await readdir(folder)).filter((name) => /\.ya?ml$/.test(name)).sort();
-  return names.map((name) => join(folder, name));
+/** Folders such as .git are nobody's rules. */
+async function namesIn(folder: string, below = false): Promise<string[]> {
+  const found = await readdir(folder, { withFileTypes: true }).catch(unreadable(folder));
+  const files = found
+    .filter((one) => !one.isDirectory() && /\.ya?ml$/.test(one.name))
+    .map(({ name }) => join(folder, name));
+  const folders = found.filter((one) => below && one.isDirectory() && !one.name.startsWith("."));
+  const inside = await Promise.all(folders.map(({ name }) => namesIn(join(folder, name), true)));
+  return [...files, ...inside.flat()].sort();
 }
 
-async function ruleFile(path: string): Promise<RuleFile> {
-  return { name: path, text: await text(path) };
+/** What stands beside is nobody's fault: what cannot be read is told where it may matter. */
+async function neighbours(paths: readonly string[]): Promise<{ beside: RuleFile[]; broken: string[] }> {
+  const broken: string[] = [];
+  const tell = (error: unknown) => {
+    if (!(error instanceof ThroughlineError)) throw error;
+    broken.push(error.message);
+    return [];
+  };
+  const beside = await Promise.all(paths.map((path) => ruleFile(path).catch(tell)));
+  return { beside: beside.flat(), broken };
 }
 
-function text(path: string): Promise<string> {
-  return readFile(path, "utf8").catch((cause: unknown) => {
-    throw new ThroughlineError("config.unreadable", `${path} cannot be read`, cause);
-  });
+/** @param wrong the code for what is no text */
+async function fileAt(name: string, wrong: ErrorCode): Promise<RuleFile> {
+  return { name, text: await readTextFile(name, wrong) };
+}
+
+function ruleFile(path: string): Promise<RuleFile> {
+  return fileAt(path, "rule.invalid");
 }
 
 /** Both processes of one machine; when one ends, the other is asked to end too, and this rejects. */

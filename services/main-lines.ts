@@ -6,6 +6,7 @@
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
+import { isUtf16 } from "../infra/text-file.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
 import { limits } from "../schemas/limits.ts";
 
@@ -15,7 +16,9 @@ export async function* linesOf(file: string): AsyncGenerator<string> {
   let number = 1;
   let rest = "";
   for await (const bytes of bytesOf(file)) {
-    const [first = "", ...lines] = decoded(decoder, bytes, number).split("\n");
+    if (number === 1 && rest === "" && isUtf16(bytes))
+      throw new ThroughlineError("request.invalid", `${file}:1: is UTF-16: save it as UTF-8`);
+    const [first = "", ...lines] = decoded(decoder, bytes, file, number).split("\n");
     rest += first;
     for (const line of lines) {
       yield whole(rest);
@@ -28,7 +31,7 @@ export async function* linesOf(file: string): AsyncGenerator<string> {
         `line ${number}: is longer than ${limits.plainLineCharsMax} characters`,
       );
   }
-  rest += decoded(decoder, undefined, number);
+  rest += decoded(decoder, undefined, file, number);
   if (rest !== "") yield whole(rest);
 }
 
@@ -36,11 +39,11 @@ function whole(line: string): string {
   return line.endsWith("\r") ? line.slice(0, -1) : line;
 }
 
-function decoded(decoder: TextDecoder, bytes: Uint8Array | undefined, number: number): string {
+function decoded(decoder: TextDecoder, bytes: Uint8Array | undefined, file: string, number: number): string {
   try {
     return bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true });
   } catch (cause) {
-    throw new ThroughlineError("request.invalid", `line ${number} or soon after: is not UTF-8`, cause);
+    throw new ThroughlineError("request.invalid", `${file}: line ${number} or soon after: is not UTF-8`, cause);
   }
 }
 

@@ -3,7 +3,7 @@
  * (`policy.changed`). A file takes effect only by way of the log, so that every process, and a replay, judges alike.
  */
 import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Catalog, parseCatalog } from "../infra/catalog.ts";
 import type { Entry } from "../infra/log/entry.ts";
@@ -13,6 +13,7 @@ import type { Policy } from "../infra/policy/policy.ts";
 import { loadRules } from "../infra/rules/load.ts";
 import { expectDeclared, loadPipelines, type Pipeline } from "../infra/rules/pipeline.ts";
 import type { RuleSet } from "../infra/rules/rule-set.ts";
+import { readTextFile, readTextFileIfAny, unreadable } from "../infra/text-file.ts";
 import type { Config } from "../schemas/config.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
 import { Answering } from "./main-policy-answering.ts";
@@ -30,17 +31,31 @@ export interface PolicyFiles {
 /** @throws ThroughlineError `config.unreadable`, `policy.invalid`, `catalog.invalid`, `rule.invalid`, `rule.unsupported`, `pipeline.invalid` */
 export async function readPolicyFiles(config: Pick<Config, "policy" | "catalog" | "rules">): Promise<PolicyFiles> {
   const texts: Record<string, string> = {
-    "policy.cedar": await text(config.policy),
-    "catalog.yaml": await text(config.catalog),
+    "policy.cedar": await readTextFile(config.policy, "policy.invalid"),
+    "catalog.yaml": await readTextFile(config.catalog, "catalog.invalid"),
   };
-  const names = (await readdir(config.rules).catch(unreadable(config.rules)))
-    .filter((name) => /\.ya?ml$/.test(name))
-    .sort();
-  for (const name of names) texts[`rules/${basename(name)}`] = await text(join(config.rules, name));
-  const pipelines = await textIfAny(join(dirname(config.catalog), "pipelines.yaml"));
+  for (const name of await ruleNames(config.rules))
+    texts[`rules/${name}`] = await readTextFile(join(config.rules, name), "rule.invalid");
+  const pipelines = await readTextFileIfAny(join(dirname(config.catalog), "pipelines.yaml"), "pipeline.invalid");
   if (pipelines !== null) texts["pipelines.yaml"] = pipelines;
   expectFits(texts);
   return compiled(texts, config);
+}
+
+/** Folders inside are not read, so one that holds rules is refused; those of a mounted ConfigMap begin with a dot. */
+async function ruleNames(folder: string): Promise<string[]> {
+  const found = await readdir(folder, { withFileTypes: true }).catch(unreadable(folder));
+  for (const { name } of found.filter((one) => one.isDirectory() && !one.name.startsWith("."))) {
+    const inside = await readdir(join(folder, name), { recursive: true }).catch(unreadable(join(folder, name)));
+    const lost = inside.find((one) => isRuleName(one));
+    if (lost !== undefined)
+      throw new ThroughlineError("rule.invalid", `${join(folder, name, lost)}: is not read; move it to ${folder}`);
+  }
+  return found.flatMap((one) => (!one.isDirectory() && isRuleName(one.name) ? [one.name] : [])).sort();
+}
+
+function isRuleName(name: string): boolean {
+  return /\.ya?ml$/.test(name);
 }
 
 /** @param at where the texts stood, for complaints */
@@ -163,19 +178,4 @@ export function policyChange(
   engine: string,
 ): PolicyChange | null {
   return last?.digest === digest && last.engine === engine ? null : { digest, engine, files: texts };
-}
-
-function text(file: string): Promise<string> {
-  return readFile(file, "utf8").catch(unreadable(file));
-}
-
-async function textIfAny(file: string): Promise<string | null> {
-  const missing = (error: NodeJS.ErrnoException) => (error.code === "ENOENT" ? null : unreadable(file)(error));
-  return readFile(file, "utf8").catch(missing);
-}
-
-function unreadable(path: string): (cause: unknown) => never {
-  return (cause) => {
-    throw new ThroughlineError("config.unreadable", `${path} cannot be read`, cause);
-  };
 }

@@ -30,6 +30,8 @@ export interface ReplayOptions {
 export async function replayRules(options: ReplayOptions): Promise<number> {
   const config = await loadConfig(options.file);
   const { texts } = await readPolicyFiles(config);
+  // What is wrong with them is said by the names they have here.
+  loadRules(options.rules);
   const own = Object.fromEntries(options.rules.map(({ name, text }, at) => [fileName(name, at), text]));
   const { "catalog.yaml": catalog = "", "pipelines.yaml": pipelines = "" } = texts;
   const inForce = options.rules.length === 0 ? texts : { "catalog.yaml": catalog, "pipelines.yaml": pipelines, ...own };

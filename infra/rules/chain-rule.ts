@@ -6,7 +6,9 @@ import type { ChainKey, CorrelationFile, DetectionFile } from "../../schemas/rul
 import { adviceIn } from "./advice.ts";
 import { type Alternative, fromBounds, fromExpression, rulesNamed } from "./alternatives.ts";
 import { boundsOf, buildCount, isCounting, within } from "./count-rule.ts";
+import { checkName, type Logs } from "./detection.ts";
 import { formOf, type Written } from "./form.ts";
+import { DetectionError } from "./predicate.ts";
 import type { Absence, ChainRule, Detection, Gate, GroupKey, LinkPair } from "./rule-set.ts";
 import type { Source } from "./source.ts";
 
@@ -40,22 +42,28 @@ interface Context {
   readonly resolve: Resolve;
   readonly wrong: Source["wrong"];
   readonly aliases: Aliases;
+  readonly logs: Logs;
+}
+
+interface Given {
+  readonly document: Source;
+  readonly name: string;
+  readonly file: CorrelationFile;
+  readonly resolve: Resolve;
+  readonly version: string;
+  readonly logs: Logs;
 }
 
 /** @throws ThroughlineError `rule.invalid` or `rule.unsupported` */
-export function buildRule(
-  document: Source,
-  name: string,
-  file: CorrelationFile,
-  resolve: Resolve,
-  version: string,
-): Omit<ChainRule, "index"> {
+export function buildRule({ document, name, file, resolve, version, logs }: Given): Omit<ChainRule, "index"> {
   const { correlation } = file;
   const { type, condition } = correlation;
   const chain = file["x-chain"] ?? {};
   const references = referencesOf(document, correlation);
   const steps = references.map((reference, at) => resolve(reference, complainAt(document, rulesPath(file, at))));
-  const context: Context = { document, references, steps, resolve, wrong: document.wrong, aliases: aliasesOf(file) };
+  const { wrong } = document;
+  const context: Context = { document, references, steps, resolve, wrong, aliases: aliasesOf(file), logs };
+  checkAliases(context, file);
   if (isCounting(type)) refuseForCounts(document, chain);
   const groupBy = buildGroupBy(context, correlation["group-by"] ?? []);
   const complainCount = (path: Path, message: string) => document.wrong(["correlation", ...path], message);
@@ -74,7 +82,7 @@ export function buildRule(
     groupBy,
     groupNull: chain["group-by-null"] ?? false,
     links: (chain.links ?? []).map((link, at) => buildLink(context, link, at)),
-    distinct: chain.distinct ?? null,
+    distinct: distinctOf(context, chain),
     absences: buildAbsences(context, chain, correlation["group-by"] ?? []),
     unless: unlessOf(chain),
     mode: chain.mode ?? "enforce",
@@ -85,6 +93,26 @@ export function buildRule(
     index: -1,
   };
   return assemble(written, context, condition);
+}
+
+function distinctOf(context: Context, { distinct }: ChainKey): ChainRule["distinct"] {
+  if (distinct === undefined) return null;
+  const path = ["x-chain", "distinct", "field"];
+  if (Object.hasOwn(context.aliases, distinct.field))
+    throw context.wrong(path, "is read by its own name; an alias is for group-by and condition", "rule.unsupported");
+  return { ...distinct, field: knownField(context, distinct.field, path) };
+}
+
+/** @returns the name. A field that no event has would make a rule that never fires, and nobody would see it. */
+function knownField({ logs, wrong }: Context, field: string, path: Path): string {
+  try {
+    checkName(field, logs);
+  } catch (error) {
+    const unsupported = error instanceof DetectionError && error.unsupported;
+    const message = error instanceof Error ? error.message : String(error);
+    throw wrong(path, message, unsupported ? "rule.unsupported" : "rule.invalid");
+  }
+  return field;
 }
 
 function unlessOf({ unless }: ChainKey): readonly string[] {
@@ -184,6 +212,7 @@ export function single(
     resolve: () => detection,
     wrong: document.wrong,
     aliases: {},
+    logs: "any",
   };
   return {
     name: detection.name,
@@ -253,16 +282,33 @@ function buildGroupBy(context: Context, names: readonly string[]): GroupKey[] {
   });
 }
 
+/** One that nothing asks for, or that is about a rule which is not here, is a slip: it was meant to do something. */
+function checkAliases({ references, steps, aliases, wrong }: Context, file: CorrelationFile): void {
+  const { "group-by": groupBy = [], condition } = file.correlation;
+  const counted = typeof condition === "object" ? [condition.field ?? []].flat() : [];
+  const { absent = [], until } = file["x-chain"] ?? {};
+  const others = [...[absent].flat().map(({ rule }) => rule), ...(until === undefined ? [] : [until])];
+  const rules = new Set([...references, ...steps.map(({ name }) => name), ...others]);
+  for (const [name, fields] of Object.entries(aliases)) {
+    const path = ["correlation", "aliases", name];
+    if (!groupBy.includes(name) && !counted.includes(name))
+      throw wrong(path, "nothing asks for it: name it in group-by or condition.field, or leave it out");
+    const foreign = Object.keys(fields).find((rule) => !rules.has(rule));
+    if (foreign !== undefined)
+      throw wrong([...path, foreign], `"${foreign}" is no step; steps: ${references.join(", ")}`);
+  }
+}
+
 /** @returns how the events of each step call a field */
 function fieldsIn(context: Context, name: string, path: Path): readonly string[] {
   const alias = Object.hasOwn(context.aliases, name) ? context.aliases[name] : undefined;
   return context.steps.map((step, at) => {
     const reference = context.references[at] ?? "";
-    if (alias === undefined) return keyOfFiring(context, step, name, path) ?? name;
-    const field = [reference, step.name].find((known) => Object.hasOwn(alias, known));
-    if (field === undefined)
+    if (alias === undefined) return knownField(context, keyOfFiring(context, step, name, path) ?? name, path);
+    const rule = [reference, step.name].find((called) => Object.hasOwn(alias, called));
+    if (rule === undefined)
       throw context.wrong(["correlation", "aliases", name], `does not say which field of "${reference}" is meant`);
-    return alias[field] ?? name;
+    return knownField(context, alias[rule] ?? name, ["correlation", "aliases", name, rule]);
   });
 }
 
@@ -278,19 +324,30 @@ function keyOfFiring(context: Context, { firing, name: step }: Detection, name: 
 }
 
 function buildAbsences(context: Context, chain: ChainKey, names: readonly string[]): Absence[] {
-  const { aliases } = context;
   const written = chain.absent === undefined ? [] : Array.isArray(chain.absent) ? chain.absent : [chain.absent];
   const build = (reference: string, between: Absence["between"], path: Path): Absence => ({
     scope: "between",
     detection: context.resolve(reference, complainAt(context.document, path)),
     between,
-    fields: names.map((name) => (Object.hasOwn(aliases, name) ? aliases[name]?.[reference] : undefined) ?? name),
+    fields: names.map((name) => fieldOfAbsent(context, name, reference, path)),
   });
   const absences = written.map(({ rule, between: [a, b] }, at) => {
     const path = ["x-chain", "absent", ...(Array.isArray(chain.absent) ? [at] : [])];
     return build(rule, [stepAt(context, a, [...path, "between"]), stepAt(context, b, [...path, "between"])], path);
   });
   return chain.until === undefined ? absences : [...absences, build(chain.until, null, ["x-chain", "until"])];
+}
+
+/** How the events that must not happen call a field of the group: without an alias of their own, by its name. */
+function fieldOfAbsent(context: Context, name: string, reference: string, path: Path): string {
+  const alias = Object.hasOwn(context.aliases, name) ? context.aliases[name] : undefined;
+  if (alias !== undefined && Object.hasOwn(alias, reference))
+    return knownField(context, alias[reference] ?? name, ["correlation", "aliases", name, reference]);
+  if (name.startsWith("chain.")) return name;
+  if (alias === undefined) return knownField(context, name, path);
+  if (context.logs === "commands")
+    throw context.wrong(["correlation", "aliases", name], `does not say which field of "${reference}" is meant`);
+  return name;
 }
 
 function buildGate(context: Context, gate: ChainKey["gate"]): Gate | null {

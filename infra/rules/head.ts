@@ -1,21 +1,15 @@
 /**
  * What a rule document says around its detection. Sigma lets everybody add keys of their own, so an unknown key is left
- * alone, unless it is a known one mistyped: that would switch something off and nobody would see it.
+ * alone, unless it is a known one, mistyped or one level too high: that would switch something off and nobody would see it.
  */
-import { correlationRuleSchema, detectionRuleSchema } from "../../schemas/rule.ts";
 import type { Logs } from "./detection.ts";
+import { keysWithin, topKeys } from "./places.ts";
 import type { Source } from "./source.ts";
 import { nearest } from "./spelling.ts";
 
 /** `reference` is how the specification itself spells it once. */
 const alsoKnown = ["reference", "action"];
-const knownKeys = [
-  ...new Set([
-    ...Object.keys(detectionRuleSchema.properties),
-    ...Object.keys(correlationRuleSchema.properties),
-    "filter",
-  ]),
-];
+const knownKeys = [...topKeys, "filter"];
 /** Shorter words are near too many others. */
 const comparedLengthMin = 5;
 
@@ -40,12 +34,18 @@ export function refuseForeign(document: Source, value: object, logs: Logs): void
       "field names are those of schemas/FIELDS.md: map them and leave taxonomy out",
       "rule.unsupported",
     );
-  for (const key of Object.keys(said)) refuseMistyped(document, key);
+  const homes = ["x-chain", "detection" in said ? "detection" : "correlation"] as const;
+  for (const key of Object.keys(said)) {
+    if (knownKeys.includes(key) || alsoKnown.includes(key)) continue;
+    const usual = key.toLowerCase().replaceAll("_", "-");
+    const home = homes.find((one) => keysWithin[one].includes(usual));
+    if (home !== undefined) throw document.wrong([key], `belongs under ${home}; here nothing reads it`);
+    refuseMistyped(document, key, usual);
+  }
 }
 
-function refuseMistyped(document: Source, key: string): void {
-  if (knownKeys.includes(key) || alsoKnown.includes(key)) return;
-  const same = knownKeys.find((known) => known === key.toLowerCase().replaceAll("_", "-"));
+function refuseMistyped(document: Source, key: string, usual: string): void {
+  const same = knownKeys.find((known) => known === usual);
   const meant =
     same ??
     nearest(

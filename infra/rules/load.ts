@@ -2,6 +2,7 @@
  * Rule files → RuleSet. Refuses, with file, line and key, whatever it cannot evaluate to the letter: an ignored key in a
  * rule is a hole that nobody sees. Order is the order of the files given, then of the documents in a file.
  */
+import { ThroughlineError } from "../../schemas/errors.ts";
 import { limits } from "../../schemas/limits.ts";
 import {
   type CorrelationFile,
@@ -35,13 +36,17 @@ export function loadRules(
   const detections = new Map<string, Detection>();
   const named: Named[] = [];
   for (const file of files) {
-    for (const document of readDocuments(file)) {
+    const documents = readDocuments(file);
+    // Cut off by an editor, or commented out: it would take away what it held without a word.
+    if (documents.length === 0)
+      throw new ThroughlineError("rule.invalid", `${file.name}:1: holds no rule: delete the file if none is meant`);
+    for (const document of documents) {
       if (named.length >= rulesMax)
         throw document.wrong([], `more than ${rulesMax} rules: combine those that differ in a value only`);
       named.push(read(document, detections, logs));
     }
   }
-  return resolveRules(named, [...detections.values()]);
+  return resolveRules(named, [...detections.values()], logs);
 }
 
 /** @param detections by what they say: equal ones of several rules have one index, so that they are asked and kept once */
@@ -53,23 +58,27 @@ function read(document: Source, detections: Map<string, Detection>, logs: Logs):
     if ("detection" in value) throw document.wrong(["detection"], "a correlation has no detection of its own");
     checkShape(document, correlationShape);
     const correlation = value as CorrelationFile;
-    const name = correlation.name ?? correlation.id ?? correlation.title;
-    return { document, name, id: correlation.id ?? null, correlation, detection: null };
+    return { document, ...calledBy(correlation), correlation, detection: null };
   }
   checkShape(document, detectionShape);
   const file = value as DetectionFile;
-  const name = file.name ?? file.id ?? file.title;
+  const called = calledBy(file);
   const said = JSON.stringify([file.logsource, file.detection]);
   const rule = {
     ...compile(document, file, logs),
     index: detections.get(said)?.index ?? detections.size,
-    name,
+    name: called.name,
     category: logs === "commands" ? categoryOf(file) : "command",
     said,
     firing: null,
   };
   if (!detections.has(said)) detections.set(said, rule);
-  return { document, name, id: file.id ?? null, correlation: null, detection: { file, rule } };
+  return { document, ...called, correlation: null, detection: { file, rule } };
+}
+
+function calledBy({ name, id, title }: DetectionFile | CorrelationFile): Pick<Named, "name" | "id" | "nameKey"> {
+  const nameKey = name !== undefined ? "name" : id !== undefined ? "id" : "title";
+  return { name: name ?? id ?? title, id: id ?? null, nameKey };
 }
 
 function compile(

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { limits } from "../../schemas/limits.ts";
 import type { CorrelationFile, DetectionFile } from "../../schemas/rule.ts";
 import { buildRule, type Complain, referencesOf, single } from "./chain-rule.ts";
-import { compileTree } from "./detection.ts";
+import { compileTree, type Logs } from "./detection.ts";
 import { joined } from "./predicate.ts";
 import { type ChainRule, type Detection, formsOf, type RuleSet } from "./rule-set.ts";
 import type { Source } from "./source.ts";
@@ -16,14 +16,16 @@ import type { Source } from "./source.ts";
 export interface Named {
   readonly document: Source;
   readonly name: string;
+  /** The key that says it. */
+  readonly nameKey: "name" | "id" | "title";
   readonly id: string | null;
   readonly correlation: CorrelationFile | null;
   readonly detection: { readonly file: DetectionFile; readonly rule: Detection } | null;
 }
 
 /** @param detections those of the documents, by index. @throws ThroughlineError `rule.invalid` or `rule.unsupported` */
-export function resolveRules(named: readonly Named[], detections: readonly Detection[]): RuleSet {
-  const resolver = new Resolver(named, detections);
+export function resolveRules(named: readonly Named[], detections: readonly Detection[], logs: Logs): RuleSet {
+  const resolver = new Resolver(named, detections, logs);
   const rules: ChainRule[] = [];
   const built = new Map(named.map((entry) => [entry, entry.correlation ? resolver.ruleOf(entry, 0) : null]));
   for (const [entry, rule] of built) {
@@ -71,8 +73,10 @@ class Resolver {
   readonly #used = new Set<Named>();
   readonly #generated = new Set<Named>();
   readonly detections: Detection[];
+  readonly #logs: Logs;
 
-  constructor(named: readonly Named[], detections: readonly Detection[]) {
+  constructor(named: readonly Named[], detections: readonly Detection[], logs: Logs) {
+    this.#logs = logs;
     this.#byName = byName(named);
     this.detections = [...detections];
   }
@@ -90,7 +94,8 @@ class Resolver {
     if (correlation === null) throw document.wrong([], "is no correlation");
     this.#open.add(entry);
     const resolve = (reference: string, complain: Complain) => this.#step(reference, complain, depth);
-    const rule: ChainRule = { ...buildRule(document, name, correlation, resolve, this.versionOf(entry)), index: -1 };
+    const given = { document, name, file: correlation, resolve, version: this.versionOf(entry), logs: this.#logs };
+    const rule: ChainRule = { ...buildRule(given), index: -1 };
     this.#open.delete(entry);
     this.#built.set(entry, rule);
     if (correlation.generate === true) this.#generate(document, correlation);
@@ -106,7 +111,7 @@ class Resolver {
 
   #step(reference: string, complain: Complain, depth: number): Detection {
     const found = this.#byName.get(reference);
-    if (found === undefined) throw complain(`no rule has the name or id "${reference}"`);
+    if (found === undefined) throw complain(`no rule has the name or id "${reference}" in the files given`);
     if (this.#open.has(found)) {
       const way = [...this.#open].map(({ name }) => name);
       throw complain(`goes round in a circle: ${[...way.slice(way.indexOf(found.name)), found.name].join(" -> ")}`);
@@ -175,7 +180,10 @@ function byName(named: readonly Named[]): ReadonlyMap<string, Named> {
     for (const key of new Set([entry.name, entry.id ?? entry.name])) {
       const other = found.get(key);
       if (other)
-        throw entry.document.wrong([key === entry.name ? "name" : "id"], `${other.document.file} has "${key}" too`);
+        throw entry.document.wrong(
+          [key === entry.name ? entry.nameKey : "id"],
+          `${other.document.file} has "${key}" too`,
+        );
       found.set(key, entry);
     }
   }

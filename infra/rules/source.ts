@@ -3,6 +3,7 @@ import { type ErrorCode, ThroughlineError } from "../../schemas/errors.ts";
 import { limits } from "../../schemas/limits.ts";
 import { checker, findings, type TSchema } from "../../schemas/shape.ts";
 import { parseYaml, type YamlText } from "../yaml.ts";
+import { placeOf } from "./places.ts";
 
 export interface RuleFile {
   readonly name: string;
@@ -28,14 +29,26 @@ export function readDocuments({ name, text }: RuleFile): Source[] {
     );
   const sources: Source[] = [];
   // A document must not end in half of a Windows line end.
-  const lines = text.split(/\r?\n/);
-  const starts = [0, ...lines.flatMap((line, index) => (index > 0 && /^---(\s|$)/.test(line) ? [index] : []))];
+  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
+  const begins = lines.flatMap((line, index) => (index > 0 && /^---(\s|$)/.test(line) ? [index] : []));
+  const starts = [0, ...begins.map((begin) => directivesBefore(lines, begin)).filter((begin) => begin > 0)];
   for (const [index, start] of starts.entries()) {
     const body = lines.slice(start, starts[index + 1]).join("\n");
     const { value } = parseFrom(name, body, start);
     if (value !== null && value !== undefined) sources.push(source(name, value, body, start));
   }
   return sources;
+}
+
+/** Lines that begin with % belong to the document after them. @returns where they begin, or `begin` */
+function directivesBefore(lines: readonly string[], begin: number): number {
+  let first = begin;
+  let hasDirective = false;
+  for (let at = begin - 1; at >= 0 && /^(%|#|\s*$)/.test(lines[at] ?? ""); at -= 1) {
+    hasDirective ||= lines[at]?.startsWith("%") === true;
+    first = at;
+  }
+  return hasDirective && (first === 0 || /^\.\.\.(\s|$)/.test(lines[first - 1] ?? "")) ? first : begin;
 }
 
 /** The parser counts from the document's first line; people count from the file's. */
@@ -77,6 +90,9 @@ export function checkShape(document: Source, { schema, holds }: Shape): void {
   const found = findings(schema, document.value);
   const first = found.find(({ known }) => known.length > 0) ?? found[0];
   const path = (first?.path ?? []).map((key) => (/^[0-9]+$/.test(key) ? Number(key) : key));
-  const known = first !== undefined && first.known.length > 0 ? `; known here: ${first.known.join(", ")}` : "";
-  throw document.wrong(path, `${first?.message ?? "is not a rule"}${known}`);
+  const known = first?.known ?? [];
+  const isOfRule = path.every((key) => typeof key === "string") && path[0] !== "tests";
+  const place = known.length > 0 && isOfRule ? placeOf(path.at(-1)) : null;
+  const hint = place !== null ? `; it stands ${place}` : known.length > 0 ? `; known here: ${known.join(", ")}` : "";
+  throw document.wrong(path, `${first?.message ?? "is not a rule"}${hint}`);
 }

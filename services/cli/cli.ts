@@ -347,7 +347,9 @@ function offlineCommands(program: Command, start: Start): void {
   const rules = program.command("rules").description("chain rules, without a running Throughline");
   rules
     .command("test [files...]")
-    .description("run the tests that stand in rule files (default: the shipped rules)")
+    .description(
+      "run the tests that stand in rule files or folders (default: the shipped rules); rules that they name may stand in files beside them",
+    )
     .action((files: string[]) => testRules(start(), files));
   rules
     .command("run <rules...>")

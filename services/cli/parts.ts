@@ -57,8 +57,11 @@ export interface RebuildProgress {
 }
 
 export interface OfflineParts {
-  /** Runs the inline tests of rule files; none named = all that are shipped. */
-  readonly testRules: (files: readonly string[]) => Promise<readonly RuleTestResult[]>;
+  /**
+   * Runs the inline tests of rule files or folders; none named = all that are shipped. Rules that these name are looked for
+   * beside them too; `warn` says what was left out there, when one is missing.
+   */
+  readonly testRules: (files: readonly string[], warn: (line: string) => void) => Promise<readonly RuleTestResult[]>;
   /** Evaluates rules over a file of plain events, in log order, then rule order. */
   readonly runRules: (job: {
     readonly rules: readonly string[];

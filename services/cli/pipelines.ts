@@ -1,5 +1,5 @@
 /** `throughline pipelines`: what the system proposes to leave alone, what people have accepted, and how to end that. */
-import { readFile } from "node:fs/promises";
+import { readTextFile } from "../../infra/text-file.ts";
 import { type PipelineInfo, pipelineInfoSchema, pipelinesInfoSchema } from "../../schemas/pipeline-info.ts";
 import { type Context, done, tell } from "./context.ts";
 import { CliFailure } from "./failure.ts";
@@ -58,7 +58,7 @@ export async function acceptPipeline(
   id: string,
   { reason, file }: { readonly reason: string; readonly file?: string },
 ): Promise<void> {
-  const text = file === undefined ? {} : { text: await readFile(file, "utf8").catch(unreadable(file)) };
+  const text = file === undefined ? {} : { text: await readTextFile(file, "pipeline.invalid") };
   const info = await (await context.api()).send("POST", pathOf(id), { reason, ...text }, pipelineInfoSchema);
   done(context, info, `Runs of ${info.pipeline} are no chain of ${info.rule} from its next window on.`);
 }
@@ -75,10 +75,4 @@ export async function withdrawPipeline(context: Context, id: string, reason: str
 
 function approvedWords({ times, approvers }: PipelineInfo): string {
   return times === 0 ? "" : `${times} times by ${approvers.map(({ name }) => name).join(", ")}`;
-}
-
-function unreadable(file: string): (error: unknown) => never {
-  return () => {
-    throw new CliFailure("request.invalid", `${file} cannot be read.`, "Give a file that you may read.");
-  };
 }

@@ -7,7 +7,7 @@ import type { RuleCompletion } from "./parts.ts";
 
 export async function testRules(context: Context, files: readonly string[]): Promise<void> {
   const { terminal, offline } = context.parts;
-  const results = await offline.testRules(files);
+  const results = await offline.testRules(files, terminal.err);
   const broken = results.filter((result) => !result.ok);
   if (context.json) terminal.out(JSON.stringify({ results }));
   else

@@ -129,5 +129,8 @@ test("the store, asked by SQL, finds the same once it is filled", async () => {
 
 test("files without a rule are an error, not an empty answer", async () => {
   await writeFile(join(folder, "none.yml"), "");
-  await assert.rejects(run("rules", "replay", join(folder, "none.yml"), "--since", "30d"), /hold no rule/);
+  await assert.rejects(
+    run("rules", "replay", join(folder, "none.yml"), "--since", "30d"),
+    /rule\.invalid: \S+\/none\.yml:1: holds no rule/,
+  );
 });
