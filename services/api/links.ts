@@ -50,7 +50,7 @@ export function linkRoutes(desk: Desk): Route[] {
       async ({ caller, id }) => {
         desk.permits.expect(caller, "investigate", "respond");
         const link = expectLink(desk, id);
-        const rests = restingOn(desk, link);
+        const rests = restingOn(desk, id);
         await desk.reads.record(
           caller,
           "link effect",
@@ -104,7 +104,7 @@ function isAbout(desk: Desk, { identities }: Linked, { identity }: Caller): bool
 }
 
 /** Holds whose chains name the event as evidence, newest first. */
-function restingOn(desk: Desk, { event }: Linked) {
+function restingOn(desk: Desk, event: string) {
   const { asked } = desk.state;
   const nowMs = desk.now();
   return asked

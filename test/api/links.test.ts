@@ -88,6 +88,16 @@ describe("links between identities", () => {
     const shown = (await olga(`GET ${path(first, "/effect")}`)).body.link as LinkInfo;
     assert.match(shown.reason, /the same client certificate \(CN=kiosk, key c5c5/);
     assert.equal(shown.link, second, "the first opening is part of what the second one says");
+    const tie = { from: 0, to: 1, by: "actor", strength: "strong", evidence: [first, third] };
+    const chain = { id: "by-key", rule: "r", title: "A chain", level: "high", mode: "enforce", action: "hold" };
+    const whole = { ...chain, strength: "strong", steps: [], links: [tie], sentence: "both did it" };
+    ask(house.log, "by key", { chains: [whole as unknown as ChainEvidence] });
+    for (const [event, count] of [
+      [first, 1],
+      [second, 0],
+      [third, 1],
+    ] as const)
+      assert.equal(((await olga(`GET ${path(event, "/effect")}`)).body.rests as unknown[]).length, count);
     assert.equal((await olga(`DELETE ${path(first)}`, { reason: "a kiosk" })).status, 200);
     assert.deepEqual(house.types("identity.unlinked").at(-1)?.data.links, [first]);
     assert.deepEqual(await about("gero"), [[second, "certificate", "gero hana", "strong", true]]);
