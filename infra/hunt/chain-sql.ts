@@ -6,7 +6,7 @@
  * are told from weak ones only where the action depends on it.
  */
 import type { LinkKind } from "../../schemas/chain.ts";
-import { type ChainRule, canBeLast, type GroupKey, gates, type LinkPair } from "../rules/rule-set.ts";
+import { type ChainRule, canBeLast, type GroupKey, gates, isWeakGroup, type LinkPair } from "../rules/rule-set.ts";
 import { absenceSql } from "./absence-sql.ts";
 import { actorSql, groupTexts, isUriKey } from "./group-sql.ts";
 import type { Tables } from "./tables.ts";
@@ -157,7 +157,7 @@ function tieSql(t: Tables, { from, to }: LinkPair, kind: LinkKind, at: string, l
 
 /** No opaque step, every link by strong evidence, and a group that strong lineage agrees in too. */
 function strongSql(t: Tables, rule: ChainRule, at: string): string {
-  if (rule.groupBy.some((key) => key.kind === "field" && /^(address|clientaddress|trace)$/.test(key.name))) return "0";
+  if (isWeakGroup(rule)) return "0";
   const links = rule.links.map((pair) => {
     const ties = pair.by.filter((kind) => !weakKinds.has(kind)).map((kind) => tieSql(t, pair, kind, at, "1"));
     return ties.length === 0 ? "0" : `(${ties.join(" OR ")})`;

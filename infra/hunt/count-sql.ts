@@ -3,7 +3,7 @@
  * events of the group inside the window, and whether the condition holds of it.
  */
 import { limits } from "../../schemas/limits.ts";
-import { type ChainRule, type Count, canBeLast, gates } from "../rules/rule-set.ts";
+import { type ChainRule, type Count, canBeLast, gates, isWeakGroup } from "../rules/rule-set.ts";
 import { actorSql, groupTexts, isUriKey } from "./group-sql.ts";
 import type { Tables } from "./tables.ts";
 import { insideSql, quoted } from "./text.ts";
@@ -23,10 +23,6 @@ export function countSql(t: Tables, rule: ChainRule, count: Count): string {
       WHERE x.at <= e.at AND e.ms - x.ms <= ${rule.timespanMs} AND (${agrees})
       GROUP BY ${["e.at", ...keys.map((key) => `e.${key}`)].join(", ")})
     WHERE ${holdsSql(count)}`;
-}
-
-function isWeakGroup(rule: ChainRule): boolean {
-  return rule.groupBy.some((key) => key.kind === "field" && /^(address|clientaddress|trace)$/.test(key.name));
 }
 
 function weakFirings(t: Tables, rule: ChainRule): string[] {

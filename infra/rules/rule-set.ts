@@ -125,6 +125,14 @@ export interface RuleSet {
   readonly timespanMsMax: number;
 }
 
+/** Evidence by an address, a trace or content is weak (DETECTION §2.6), as a link or as a group, whatever the group calls it. */
+const weakFields: ReadonlySet<string> = new Set(["address", "clientaddress", "trace", "content"]);
+
+/** What one step is grouped by an address and another by its account ties the two by the address all the same. */
+export function isWeakGroup({ groupBy }: Pick<ChainRule, "groupBy">): boolean {
+  return groupBy.some((key) => key.kind === "field" && key.fields.some((field) => weakFields.has(field)));
+}
+
 /** What a firing of the rule does: an observed or ungated rule only tells. */
 export function actionOf(rule: ChainRule): "hold" | "block" | "alert" {
   return rule.mode === "enforce" && rule.gate !== null ? rule.gate.action : "alert";

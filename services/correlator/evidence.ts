@@ -1,6 +1,6 @@
 /** A found chain as people are shown it: steps, links with their evidence, one sentence. The same on every replica. */
 import { createHash } from "node:crypto";
-import { actionOf, type ChainRule, type GroupKey } from "../../infra/rules/rule-set.ts";
+import { actionOf, type ChainRule, type GroupKey, isWeakGroup } from "../../infra/rules/rule-set.ts";
 import type { ChainEvidence, ChainLink, ChainStep, LinkKind } from "../../schemas/chain.ts";
 import { linkKinds } from "../../schemas/chain.ts";
 import type { ResourceUri } from "../../schemas/command.ts";
@@ -77,11 +77,6 @@ function hasWeakFiring(ground: Ground, rule: ChainRule, found: readonly Step[]):
   return !found.every((step) =>
     rule.steps.some(({ firing, index }) => step.hits.includes(index) && fired(firing, step)),
   );
-}
-
-/** Evidence by address or trace is weak, as a link or as a group. */
-export function isWeakGroup(rule: ChainRule): boolean {
-  return rule.groupBy.some((key) => key.kind === "field" && /^(address|clientaddress|trace)$/.test(key.name));
 }
 
 function toStep(rule: ChainRule, step: Step, place: number | null): ChainStep {

@@ -2,9 +2,8 @@
  * Whether a correlation fired at an event, for the correlation around it (DETECTION §6): worked out when it is asked, from
  * what is known then, so that what was withdrawn since takes its firings with it.
  */
-import { type ChainRule, canBeLast, formsOf } from "../../infra/rules/rule-set.ts";
+import { type ChainRule, canBeLast, formsOf, isWeakGroup } from "../../infra/rules/rule-set.ts";
 import { findCount } from "./count.ts";
-import { isWeakGroup } from "./evidence.ts";
 import type { FiringsOf, Ground } from "./ground.ts";
 import { findChain } from "./match.ts";
 import type { Step } from "./step.ts";

@@ -134,8 +134,15 @@ function readEffects(line: Line, id: string, wrong: (what: string) => Throughlin
   const parts: Line[] = Array.isArray(line.effects)
     ? line.effects.filter((part): part is Line => typeof part === "object" && part !== null)
     : [line.operation ?? []].flat().map((operation) => ({ ...line, operation }));
-  return parts.map((part) => ({ effect: readEffect(part, wrong), of: id, approved: [], withdrawn: false, tags: [] }));
+  // An error withdraws the writes also of what it leaves: of a read, say, that has shown rows.
+  const gone = line.outcome === "error" ? withoutWrites : null;
+  return parts.map((part) => ({
+    ...{ of: id, approved: [], withdrawn: false, tags: [] },
+    effect: readEffect({ ...part, ...gone }, wrong),
+  }));
 }
+
+const withoutWrites: Line = { writes: [], ends: [], flows: null, renames: null };
 
 function readEffect(part: Line, wrong: (what: string) => ThroughlineError): Effect {
   const operation = operations.find((known) => known === part.operation);

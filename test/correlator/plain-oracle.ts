@@ -114,9 +114,10 @@ export class PlainOracle {
 
   #place(line: PlainLine): Placed {
     const kept = (line.rows ?? 0) > 0;
-    const live = (line.effects ?? []).filter(
-      ({ operation }) => line.outcome !== "error" || (!lasting.has(operation) && kept),
-    );
+    const isError = line.outcome === "error";
+    const live = (line.effects ?? [])
+      .filter(({ operation }) => !isError || (!lasting.has(operation) && kept))
+      .map((effect) => (isError ? { ...effect, writes: [], ends: [] } : effect));
     const at = this.#events.length;
     const found = touches(live).flatMap((name) => this.#in(name));
     const lineage = unique(found).filter((name) => this.#tagsOf(name).length > 0);

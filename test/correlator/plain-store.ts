@@ -98,7 +98,7 @@ function effectsOf(line: PlainLine): PlainEffect[] {
   const shown = typeof line.rows === "number" && line.rows > 0;
   return parts
     .filter(({ operation }) => !failed || (shown && !lasting.has(String(operation))))
-    .map((part) => effectOf(part, line.opaque === true));
+    .map((part) => effectOf(failed ? { ...part, writes: [], ends: [], renames: [] } : part, line.opaque === true));
 }
 
 function effectOf(part: PlainLine, opaque: boolean): PlainEffect {

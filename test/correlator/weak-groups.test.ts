@@ -68,3 +68,10 @@ test("a count that an unread command made up to the number holds, inside a chain
     assert.deepEqual(blocked(played, last("")), expected);
   }
 });
+
+test("whatever a group calls an address it is one, and so are values that were shown", () => {
+  const named = "group-by: [place], aliases: { place: { pii_read: clientaddress, destructive: clientaddress } }";
+  const ordered = play(chain(`type: temporal_ordered, rules: [pii_read, destructive], ${named}, timespan: 24h`));
+  ordered.run("0s eve read orders/public.customers address=10.0.0.1");
+  assert.deepEqual(blocked(ordered, last("address=10.0.0.1")), weak);
+});
