@@ -112,3 +112,26 @@ gate: { action: hold, approvers: [data-owners] }
   fold(played, "intended", "load", [remove(reporting)], false);
   assert.equal(answer(played).ruling, "hold", "only the second effect is a transform, of what the first had written");
 });
+
+test("what came by way of an opaque command stays weak, though a copy that was read came there later in the window", () => {
+  const rule = chainRule("links: [{ from: pii_read, to: destructive, by: [lineage] }]\ngate: { action: block }");
+  const times = [
+    ["1m", "10m", "23h45m", "23h50m"],
+    ["0s", "0s", "24h", "24h"],
+  ];
+  for (const [read, copied, swept, asked] of times) {
+    const played = play(rule.replace("pii_read, pii_transform", "pii_read"), {
+      limits: { sweepRecordsEvery: 1, flowsSettledEvery: 1 },
+    });
+    // At the end the window begins shortly before all that, and what is older is kept in short.
+    played.run(`
+      0s        x    transform ${customers} -> ${reporting} opaque=true
+      ${read}   one  read      ${reporting}
+      ${copied} etl  transform ${customers} -> ${reporting}
+      ${swept}  y    read      orders/public.elsewhere`);
+    const { ruling, enforced } = played.ask(`${asked} two delete ${reporting}`);
+    assert.deepEqual([ruling, enforced[0]?.strength], ["hold", "weak"], `asked at ${asked}`);
+    played.run(`24h one read ${reporting}`);
+    assert.equal(played.ask(`24h two delete ${reporting}`).ruling, "block", "it was read again since");
+  }
+});
