@@ -1,15 +1,17 @@
 /** Hard cases: each is bounded, and says so where it gives up. Nothing is timed: what is asserted is the outcome. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Entry } from "../../infra/log/entry.ts";
 import type { Seen } from "../../infra/rules/field.ts";
 import { loadRules } from "../../infra/rules/load.ts";
 import { Matcher } from "../../infra/rules/matcher.ts";
 import type { Effect, ResourceUri } from "../../schemas/command.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { limits } from "../../schemas/limits.ts";
+import { engineVersion } from "../../services/correlator/engine.ts";
 import { Lineage } from "../../services/correlator/lineage.ts";
 import { crowd } from "../bench/correlator-stream.ts";
-import { chainRule, play, steps, usual } from "./play.ts";
+import { catalog, chainRule, play, steps, usual } from "./play.ts";
 
 const detection = (name: string, selection: string) =>
   `title: ${name}\nname: ${name}\nlogsource: { product: throughline, category: command }\ndetection:\n  selection: ${selection}\n  condition: selection\n`;
@@ -277,4 +279,25 @@ test("a ROLLBACK of many moves looks again once at what came after them, and onl
   const { mock: looks } = context.mock.method(Lineage.prototype, "taggedAt");
   act("rollback", "etl", { operation: "execute" }, moves);
   assert.ok(looks.callCount() < 200, `${looks.callCount()} steps looked at again`);
+});
+
+test("what was evicted under other rules is missed under new ones, wherever these have that detection", () => {
+  const chain = chainRule("gate: { action: hold }", "group-by: [account]").replace(
+    "pii_read, pii_transform",
+    "pii_read",
+  );
+  const played = play(chain, { limits: { stepsKeptMax: 10 } });
+  const change = (id: string, more: Record<string, string>) => {
+    const files = { "rules/steps.yml": steps, "rules/z.yml": chain, "catalog.yaml": catalog, ...more };
+    const data = { digest: id, engine: engineVersion, files };
+    played.fold({ ...played.entries[0]!, id, atMs: 0, type: "policy.changed", data } as Entry);
+    assert.equal(played.correlator.refold, null);
+  };
+  change("more", { "rules/a.yml": detection("first", "{ operation: read, resource: orders/public.elsewhere }") });
+  const said = () => played.ask("60s eve delete orders/public.z").enforced[0]?.sentence ?? "";
+  played.run("0s eve read orders/public.customers");
+  for (let at = 1; at < 30; at += 1) played.run(`${at}s eve execute orders/public.f`);
+  assert.match(said(), /evicted/);
+  change("fewer", {});
+  assert.match(said(), /evicted/);
 });
