@@ -97,7 +97,12 @@ export class Links {
     const meant = ({ event, identities }: Linked) =>
       data.links.length > 0 ? data.links.includes(event) : identities.every((one) => about.has(one));
     const rejected = { by: data.by, reason: data.reason, atMs };
-    for (const link of this.#links.values()) if (link.rejected === null && meant(link)) link.rejected = rejected;
+    for (const link of this.#links.values())
+      if (link.rejected === null && meant(link)) {
+        link.rejected = rejected;
+        // Who acts for the other again says so anew.
+        if (link.from === "act") this.#acts.delete(link.identities.join("\n"));
+      }
     for (const key of this.#keys.reject(data.identities, data.links)) this.#shrink(key, rejected);
   }
 

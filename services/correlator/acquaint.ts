@@ -9,7 +9,7 @@ export function acquaint(entry: Entry, clusters: Clusters, tasks: Tasks): void {
     const { identity, task } = entry.data;
     const { clientaddress } = entry.subject;
     if (clientaddress !== undefined) clusters.addresses.meet(clientaddress, identity.key);
-    clusters.merge([identity.key, ...identity.onBehalfOf], entry.id);
+    clusters.merge([identity.key, ...identity.onBehalfOf], entry.id, true);
     const shown = shownKey(entry);
     if (shown !== null) clusters.hold(shown);
     tasks.learn(task.id, task.parent);

@@ -7,13 +7,14 @@ import { HeldKeys, type KeptKeys, type ShownKey } from "../../infra/policy/held-
 import { Addresses, type KeptAddresses } from "./addresses.ts";
 
 export interface Clusters {
-  /** @param event whose word it is */
-  merge(identities: readonly string[], event: string): void;
+  /** @param event whose word it is; @param act one acts for the others, as every session of theirs says again */
+  merge(identities: readonly string[], event: string, act?: boolean): void;
   tie(identities: readonly string[], event: string): void;
   /** Somebody has shown that they hold a private key. */
   hold(shown: ShownKey): void;
   /**
-   * Rejects evidence: that of these events, or all that there is between these identities when none are named.
+   * Rejects evidence: that of these events, or all that there is between these identities when none are named. Who rejects one
+   * event of an `act` chain means all that have said it so far.
    * @returns whether anything was known by it
    */
   split(identities: readonly string[], events: readonly string[]): boolean;
@@ -38,6 +39,7 @@ export interface Clusters {
 interface Link {
   readonly identities: readonly string[];
   readonly strong: boolean;
+  readonly act: boolean;
   /** Enough of those that said it to show; `said` counts all. */
   readonly events: string[];
   said: number;
@@ -58,6 +60,10 @@ export interface KeptClusters {
 /** Evidence kept by name of one link. What said the same beyond that is rejected with the link as a whole. */
 const eventsKept = 16;
 
+function keyOf({ strong, act, identities }: Pick<Link, "strong" | "act" | "identities">): string {
+  return JSON.stringify([strong, act, identities]);
+}
+
 export function createClusters(): Clusters {
   return new Links();
 }
@@ -70,8 +76,8 @@ class Links implements Clusters {
   /** Identity → its cluster: one shared list, sorted. Absent = alone. */
   readonly #clusters = new Map<string, readonly string[]>();
 
-  merge(identities: readonly string[], event: string): void {
-    const link = this.#learn(identities, event, true);
+  merge(identities: readonly string[], event: string, act = false): void {
+    const link = this.#learn(identities, event, true, act);
     if (link !== null) this.#unite(link.identities);
   }
 
@@ -91,16 +97,16 @@ class Links implements Clusters {
   }
 
   tie(identities: readonly string[], event: string): void {
-    this.#learn(identities, event, false);
+    this.#learn(identities, event, false, false);
   }
 
-  #learn(identities: readonly string[], event: string, strong: boolean): Link | null {
+  #learn(identities: readonly string[], event: string, strong: boolean, act: boolean): Link | null {
     const sorted = [...new Set(identities)].sort();
     if (sorted.length < 2) return null;
-    const key = JSON.stringify([strong, sorted]);
+    const key = keyOf({ strong, act, identities: sorted });
     let link = this.#links.get(key);
     if (link === undefined) {
-      link = { identities: sorted, strong, events: [], said: 0 };
+      link = { identities: sorted, strong, act, events: [], said: 0 };
       this.#links.set(key, link);
       for (const identity of sorted) {
         const links = this.#byIdentity.get(identity) ?? new Set();
@@ -136,6 +142,10 @@ class Links implements Clusters {
     const kept = link.events.filter((event) => !events.includes(event));
     const rejected = link.events.length - kept.length;
     if (rejected === 0) return false;
+    if (link.act) {
+      gone.push(link);
+      return true;
+    }
     link.events.splice(0, link.events.length, ...kept);
     link.said -= rejected;
     if (link.said === 0) gone.push(link);
@@ -143,7 +153,7 @@ class Links implements Clusters {
   }
 
   #forget(link: Link): void {
-    this.#links.delete(JSON.stringify([link.strong, link.identities]));
+    this.#links.delete(keyOf(link));
     for (const identity of link.identities) {
       const links = this.#byIdentity.get(identity);
       links?.delete(link);
@@ -241,12 +251,12 @@ class Links implements Clusters {
     this.#keys.restore(keys);
     for (const [key, holders] of keys.keys)
       if (!this.#keys.isCommon(key)) this.#unite(holders.map(([identity]) => identity));
-    for (const { identities, strong, events, said } of links) {
-      for (const event of events)
-        if (strong) this.merge(identities, event);
-        else this.tie(identities, event);
-      const link = this.#links.get(JSON.stringify([strong, identities]));
-      if (link !== undefined) link.said = said;
+    for (const one of links) {
+      for (const event of one.events)
+        if (one.strong) this.merge(one.identities, event, one.act);
+        else this.tie(one.identities, event);
+      const link = this.#links.get(keyOf(one));
+      if (link !== undefined) link.said = one.said;
     }
   }
 }

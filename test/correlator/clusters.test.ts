@@ -135,3 +135,17 @@ test("an insider's many agents at his address are one actor: they do not make it
   played.run(atOneDesk);
   assert.equal(played.ask("9m load delete orders/public.staging").ruling, "hold");
 });
+
+test("who rejects that one acts for the other means every session that said so, and a later one says it anew", () => {
+  const clusters = createClusters();
+  for (const event of ["grant g1", "session s1", "session s2"]) clusters.merge(["agent", "person"], event, true);
+  clusters.merge(["agent", "person"], "said by olga");
+  clusters.split(["agent", "person"], ["grant g1"]);
+  assert.deepEqual(clusters.evidence("agent", "person"), ["said by olga"], "what a person said is another matter");
+  clusters.split(["agent", "person"], ["said by olga"]);
+  assert.equal(clusters.rootOf("person"), "person");
+  const again = createClusters();
+  again.restore(clusters.kept());
+  again.merge(["agent", "person"], "session s3", true);
+  assert.equal(again.rootOf("person"), "agent");
+});
