@@ -4,6 +4,7 @@ import { limits } from "../../schemas/limits.ts";
 import { checker, findings, type TSchema } from "../../schemas/shape.ts";
 import { parseYaml, type YamlText } from "../yaml.ts";
 import { placeOf } from "./places.ts";
+import { inWords } from "./wording.ts";
 
 export interface RuleFile {
   readonly name: string;
@@ -16,8 +17,14 @@ type Path = readonly (string | number)[];
 export interface Source {
   readonly file: string;
   readonly value: unknown;
-  /** @returns an error that names file, line and key */
-  wrong(path: Path, message: string, code?: ErrorCode): ThroughlineError;
+  /** @param within a line of the text that stands there. @returns an error that names file, line and key */
+  wrong(path: Path, message: string, code?: ErrorCode, within?: TextLine): ThroughlineError;
+}
+
+/** Its place in a text, from 0, and what it says without the spaces around it. */
+export interface TextLine {
+  readonly at: number;
+  readonly text: string;
 }
 
 /** Splits at `---`; lines keep their numbers. @throws ThroughlineError `rule.invalid` */
@@ -67,11 +74,18 @@ function source(file: string, value: unknown, body: string, start: number): Sour
   return {
     file,
     value,
-    wrong: (path, message, code = "rule.invalid") => {
+    wrong: (path, message, code = "rule.invalid", within) => {
       const { line } = parseFrom(file, body, start).at(path);
-      return new ThroughlineError(code, `${file}:${line + start}: ${path.join(".") || "rule"}: ${message}`);
+      const place = within === undefined ? line : lineWithin(body, line, within);
+      return new ThroughlineError(code, `${file}:${place + start}: ${path.join(".") || "rule"}: ${message}`);
     },
   };
+}
+
+/** The lines of a block (`|`) stand below its key; of any other text the place is the key's. */
+function lineWithin(body: string, line: number, { at, text }: TextLine): number {
+  const below = line + 1 + at;
+  return body.split("\n")[below - 1]?.trim() === text ? below : line;
 }
 
 export interface Shape {
@@ -94,5 +108,5 @@ export function checkShape(document: Source, { schema, holds }: Shape): void {
   const isOfRule = path.every((key) => typeof key === "string") && path[0] !== "tests";
   const place = known.length > 0 && isOfRule ? placeOf(path.at(-1)) : null;
   const hint = place !== null ? `; it stands ${place}` : known.length > 0 ? `; known here: ${known.join(", ")}` : "";
-  throw document.wrong(path, `${first?.message ?? "is not a rule"}${hint}`);
+  throw document.wrong(path, `${inWords(path, first?.message ?? "is not a rule")}${hint}`);
 }

@@ -173,3 +173,20 @@ test("falsepositives of a correlation may be one text, as the published schema h
     [`${detection("r")}falsepositives: a nightly job\n`, /^r\.yml:7: falsepositives: must be array/],
   ]);
 });
+
+test("what the schema says as a pattern or a type is said with what to write", () => {
+  const head = (line: string): string => `${detection("r")}${line}\n`;
+  refused([
+    [head("date: 2026/01/31"), /^r\.yml:7: date: must be a date such as "2026-01-31"$/],
+    [head("id: seven"), /^r\.yml:7: id: must be a UUID, such as "0b9c/],
+    [head("tags: [T1485]"), /^r\.yml:7: tags\.0: must be namespace\.name in lower case, such as attack\.t1485$/],
+    [
+      chain("").replace("timespan: 1h", "timespan: 1 hour"),
+      /timespan: must be a number and s, m, h, d, w, M or y, such/,
+    ],
+    [chain("", "x-chain: { gate: { action: hold, wait: 15 } }\n"), /gate\.wait: must be a number and s, m, .* "90m"$/],
+    [chain(", group-by: account"), /group-by: must be a list, such as \[account\]$/],
+    [chain("").replace("rules: [r, d]", "rules: r"), /correlation\.rules: must be a list, such as \[first, second\]$/],
+    [chain(", condition: { gte: '2' }"), /condition\.gte: must be a number, without quotes$/],
+  ]);
+});
