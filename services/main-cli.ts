@@ -75,7 +75,7 @@ const offline: OfflineParts = {
       .map(({ rule, test, ok, expected, found, detail }) => ({
         name: `${rule}: ${test}`,
         ok,
-        finding: `expected ${expected}, found ${found}${detail ? `: ${detail}` : ""}`,
+        finding: found === null ? detail : `expected ${expected}, found ${found}${detail ? `: ${detail}` : ""}`,
       }));
   },
   async *runRules({ rules, catalog, pipelines, events, warn }) {

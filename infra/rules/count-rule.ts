@@ -37,6 +37,7 @@ export function buildCount(
   const bounds = boundsOf(condition);
   if (Object.keys(bounds).length === 0) throw complain(["condition"], "needs a number: gt, gte, lt, lte, eq or neq");
   const what = type === "value_percentile" && percentile === undefined ? "share" : (kinds[type] ?? "events");
+  refuseNever(what, bounds, (message) => complain(["condition"], message));
   return { what, fields: fields.map(fieldsOf), percentile: percentile ?? null, bounds, holds: within(bounds) };
 }
 
@@ -53,4 +54,39 @@ export function within({ gt, gte, lt, lte, eq, neq }: CountBounds): (number: num
     (lte === undefined || number <= lte) &&
     (eq === undefined || number === eq) &&
     (neq === undefined || number !== neq);
+}
+
+/** Least and most that can come out; the event that completes a count is one of those counted. */
+const ranges: Readonly<Record<Count["what"], readonly [number, number]>> = {
+  events: [1, Number.POSITIVE_INFINITY],
+  values: [0, Number.POSITIVE_INFINITY],
+  sum: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+  avg: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+  percentile: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+  share: [0, 100],
+};
+
+/** A count that nothing fulfils would make a rule that never fires, and nobody would see it. */
+function refuseNever(what: Count["what"], bounds: CountBounds, complain: (message: string) => Error): void {
+  const [least, most] = ranges[what];
+  const isWhole = what === "events" || what === "values";
+  const holds = within(bounds);
+  const fulfils = (number: number) =>
+    number >= least && number <= most && (!isWhole || Number.isInteger(number)) && holds(number);
+  if (candidates(bounds, least, most).some(fulfils)) return;
+  const said = Object.entries(bounds).map(([key, bound]) => `${key}: ${bound}`);
+  const own =
+    "the event that completes it counts itself: 1 is the least; what must not happen is absent, until or `not`";
+  throw complain(`no number fulfils { ${said.join(", ")} }${what === "events" && holds(0) ? ` (${own})` : ""}`);
+}
+
+/** Of every range that bounds leave open, one number that is not at its end; of whole numbers, the first two. */
+function candidates({ gt, gte, lt, lte, eq }: CountBounds, least: number, most: number): number[] {
+  if (eq !== undefined) return [eq];
+  const from = Math.max(least, gt ?? least, gte ?? least);
+  const to = Math.min(most, lt ?? most, lte ?? most);
+  const low = Number.isFinite(from) ? from : Number.isFinite(to) ? to - 3 : 0;
+  const high = Number.isFinite(to) ? to : low + 3;
+  const first = Math.ceil(low);
+  return [low, high, low + (high - low) / 2, low + (high - low) / 3, first, first + 1, first + 2];
 }

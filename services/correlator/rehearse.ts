@@ -1,25 +1,20 @@
 /**
- * `throughline rules test`: the inline tests of rule files, played through the same correlator as the log's records.
- *
- *     0s   extract    read       orders/public.customers  rows=500
- *     60s  transform  transform  orders/public.customers -> orders/public.staging
- *
- * time account operation [resources] [-> resources] [key=value …]; resources are joined by commas. Besides the operations:
- * `begin`, `commit`, `rollback`, and of an approval `ask`, `approve`, `refuse`. Keys: identity, onbehalfof, task, parent, session, address, role, statement, fingerprint,
- * trace, content (names for values that are shown, or that come back), rows, outcome, ends, destroys, opaque. The identity
- * is the account's name unless said otherwise; a session is an account's.
+ * `throughline rules test`: the inline tests of rule files, played through the same correlator as the log's records. Their
+ * notation is in schemas/RULES.md. A test that cannot be played has failed, with its place and what to write.
  */
 import type { Catalog } from "../../infra/catalog.ts";
 import { loadRules } from "../../infra/rules/load.ts";
-import type { ChainRule, RuleSet } from "../../infra/rules/rule-set.ts";
-import type { RuleFile } from "../../infra/rules/source.ts";
+import { actionOf, type ChainRule, formsOf, type RuleSet } from "../../infra/rules/rule-set.ts";
+import { type RuleFile, readDocuments, type Source } from "../../infra/rules/source.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { limits } from "../../schemas/limits.ts";
-import type { InlineTest } from "../../schemas/rule.ts";
+import type { CorrelationFile, InlineTest } from "../../schemas/rule.ts";
 import { createCorrelator } from "./correlator.ts";
 import type { Output } from "./outputs.ts";
-import { readScene } from "./scene.ts";
+import { checkAsked, checkOrder, readScene, type SceneLine, SceneMistake } from "./scene.ts";
 import { Stage } from "./stage.ts";
+
+type Expect = InlineTest["expect"];
 
 export interface TestResult {
   readonly rule: string;
@@ -27,10 +22,20 @@ export interface TestResult {
   /** Its name, or its number from 1. */
   readonly test: string;
   readonly ok: boolean;
-  readonly expected: InlineTest["expect"];
-  readonly found: InlineTest["expect"];
+  readonly expected: Expect;
+  /** Null where the test could not be played. */
+  readonly found: Expect | null;
   /** The sentence of the chain found, or what was wrong with the test. */
   readonly detail: string;
+}
+
+/** A test as it stands in its document. */
+interface Written {
+  readonly document: Source;
+  readonly rule: string;
+  readonly test: InlineTest;
+  /** From 0. */
+  readonly at: number;
 }
 
 /** Where neither the test nor the caller says what is tagged. */
@@ -43,50 +48,107 @@ const exampleCatalog: Catalog["entries"] = [{ resource: "*/public.customers", ta
  */
 export function testRules(files: readonly RuleFile[], catalog: Catalog["entries"] = exampleCatalog): TestResult[] {
   const all = loadRules(files);
-  return all.rules.flatMap((rule) =>
-    rule.tests.map((test, index) => rehearse(all, rule, test, test.name ?? String(index + 1), catalog)),
-  );
+  return files
+    .flatMap(readDocuments)
+    .flatMap(testsIn)
+    .map((written) => rehearse(all, written, catalog));
 }
 
-function rehearse(
-  all: RuleSet,
-  rule: ChainRule,
-  test: InlineTest,
-  name: string,
-  catalog: Catalog["entries"],
-): TestResult {
-  const result = { rule: rule.name, file: rule.file, test: name, expected: test.expect };
+/** Loading has checked the shape. */
+function testsIn(document: Source): Written[] {
+  const { name, id, title = "", tests = [] } = document.value as Partial<CorrelationFile>;
+  return tests.map((test, at) => ({ document, rule: name ?? id ?? title, test, at }));
+}
+
+function rehearse(all: RuleSet, written: Written, catalog: Catalog["entries"]): TestResult {
+  const { document, rule: name, test, at } = written;
+  const result = { rule: name, file: document.file, test: test.name ?? String(at + 1), expected: test.expect };
+  const path = ["tests", at];
   try {
-    const { found, detail } = play(all, rule, test, test.catalog ?? catalog);
+    const rule = all.rules.find((known) => known.name === name);
+    if (rule === undefined) throw document.wrong(path, neverAlone(all, written));
+    const never = neverSays(rule, test.expect);
+    if (never !== null) throw document.wrong([...path, "expect"], never);
+    const { given, when } = sceneOf(document, test, path);
+    const { found, detail } = play(all, rule, { given, when, catalog: test.catalog ?? catalog, test });
     return { ...result, found, ok: found === test.expect, detail };
   } catch (error) {
     if (!(error instanceof ThroughlineError)) throw error;
-    return { ...result, found: "allow", ok: false, detail: error.message };
+    return { ...result, found: null, ok: false, detail: error.message };
+  }
+}
+
+function neverAlone({ rules }: RuleSet, { rule: name, document }: Written): string {
+  const uses = ({ steps, absences }: ChainRule): boolean =>
+    [...steps, ...absences.map(({ detection }) => detection)].some(
+      (step) => step.name === name || (step.firing !== null && uses(step.firing)),
+    );
+  const outer = rules.filter((rule) => formsOf(rule).some(uses)).map((rule) => rule.name);
+  const isCorrelation = (document.value as Partial<CorrelationFile>).correlation !== undefined;
+  const home = isCorrelation ? "the rule that names it" : name;
+  return `cannot run: ${name} never fires by itself, it is a step of ${outer.join(", ")}. Write the test there, or \`generate: true\` into ${home}`;
+}
+
+/** A block may come out as a hold (weak), and either as an alert (another last step); never the other way round. */
+function neverSays(rule: ChainRule, expected: Expect): string | null {
+  const action = actionOf(rule);
+  const weight = { allow: 0, alert: 1, hold: 2, block: 3 };
+  if (weight[expected] <= weight[action]) return null;
+  const why =
+    rule.gate === null ? "has no gate" : rule.mode === "observe" ? "has mode: observe" : `says action: ${action}`;
+  return `never comes to ${expected}: ${rule.name} ${why}; write ${action}, or allow`;
+}
+
+interface Scene {
+  readonly given: readonly SceneLine[];
+  readonly when: SceneLine;
+}
+
+/** @throws ThroughlineError with the place of the line that is wrong */
+function sceneOf(document: Source, test: InlineTest, path: readonly (string | number)[]): Scene {
+  const given = placed(document, [...path, "given"], () => {
+    const lines = readScene(test.given ?? "");
+    checkOrder(lines);
+    return lines;
+  });
+  return placed(document, [...path, "when"], () => {
+    const lines = readScene(test.when);
+    const [when, second] = lines;
+    if (when === undefined) throw document.wrong([...path, "when"], "is empty: write the one command that is asked");
+    if (second !== undefined)
+      throw new SceneMistake(second, "when is one command: what happens before it stands under given");
+    checkAsked(when);
+    checkOrder([when], given);
+    return { given, when };
+  });
+}
+
+function placed<T>(document: Source, path: readonly (string | number)[], read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof SceneMistake ? document.wrong(path, error.message, error.code, error.line) : error;
   }
 }
 
 function play(
   all: RuleSet,
   rule: ChainRule,
-  test: InlineTest,
-  catalog: Catalog["entries"],
-): { found: InlineTest["expect"]; detail: string } {
+  { given, when, catalog, test }: Scene & { readonly catalog: Catalog["entries"]; readonly test: InlineTest },
+): { found: Expect; detail: string } {
   const drafts: Output[] = [];
   const correlator = createCorrelator({ emit: (draft) => drafts.push(draft), limits, load: () => all });
   correlator.goLive();
   const stage = new Stage((entry) => correlator.fold(entry));
   stage.load({ "catalog.yaml": JSON.stringify(catalog), "pipelines.yaml": JSON.stringify(test.pipelines ?? []) });
   if (correlator.problem !== null) throw new ThroughlineError("rule.invalid", correlator.problem);
-  const given = readScene(test.given ?? "");
-  const when = readScene(test.when)[0];
-  if (when === undefined) throw new ThroughlineError("rule.invalid", "when: is empty");
   for (const line of given) stage.run(line);
   drafts.length = 0;
   stage.ask(when);
   return verdictOf(rule, drafts);
 }
 
-function verdictOf(rule: ChainRule, drafts: readonly Output[]): { found: InlineTest["expect"]; detail: string } {
+function verdictOf(rule: ChainRule, drafts: readonly Output[]): { found: Expect; detail: string } {
   for (const draft of drafts) {
     if (draft.type !== "chain.completed" || draft.data.rule !== rule.name) continue;
     return { found: draft.data.chain.action, detail: draft.data.chain.sentence };

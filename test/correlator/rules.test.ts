@@ -42,7 +42,10 @@ test("an inline test that is wrong is told, not passed", () => {
     testRules(files("1s load delete orders/public.x")).map(({ ok, found }) => [ok, found]),
     [[false, "allow"]],
   );
-  assert.match(testRules(files("soon load delete orders/public.x"))[0]?.detail ?? "", /the time is written/);
+  assert.match(
+    testRules(files("soon load delete orders/public.x"))[0]?.detail ?? "",
+    /z\.yml:[0-9]+: tests\.0\.when: "soon load .*": soon: write the time since the start first/,
+  );
 });
 
 const wrong: readonly (readonly [string, string, RegExp])[] = [

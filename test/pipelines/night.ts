@@ -58,11 +58,25 @@ const here = "address=10.2.3.4";
 
 /** The declared commands; each may say more or otherwise behind. */
 export const extract = (at: string, more = "") =>
-  `${at} report read orders/public.customers identity=svc-report fingerprint=aaaa rows=500 ${here} ${more}`;
+  line(`${at} report read orders/public.customers`, `identity=svc-report fingerprint=aaaa rows=500 ${here} ${more}`);
 export const copy = (at: string, more = "") =>
-  `${at} report transform orders/public.customers -> orders/public.report identity=svc-report fingerprint=bbbb rows=500 ${here} ${more}`;
+  line(
+    `${at} report transform orders/public.customers -> orders/public.report`,
+    `identity=svc-report fingerprint=bbbb rows=500 ${here} ${more}`,
+  );
 export const clean = (at: string, more = "") =>
-  `${at} clean delete orders/public.report identity=svc-clean fingerprint=cccc ${here} ${more}`;
+  line(`${at} clean delete orders/public.report`, `identity=svc-clean fingerprint=cccc ${here} ${more}`);
+
+/** Of a key that is said twice, what is said last. */
+function line(does: string, keys: string): string {
+  const last = new Map(
+    keys
+      .trim()
+      .split(/\s+/)
+      .map((key) => [key.split("=")[0], key]),
+  );
+  return [does, ...last.values()].join(" ");
+}
 
 /** A correlator with the rule and these pipelines in force since midnight. */
 export function night(pipelines: readonly PipelineText[] = [report], text = rule()): Played {
