@@ -4,6 +4,7 @@ import { limits } from "../../schemas/limits.ts";
 import { checker, findings, type TSchema } from "../../schemas/shape.ts";
 import { parseYaml, type YamlText } from "../yaml.ts";
 import { placeOf } from "./places.ts";
+import { inWords } from "./wording.ts";
 
 export interface RuleFile {
   readonly name: string;
@@ -107,5 +108,5 @@ export function checkShape(document: Source, { schema, holds }: Shape): void {
   const isOfRule = path.every((key) => typeof key === "string") && path[0] !== "tests";
   const place = known.length > 0 && isOfRule ? placeOf(path.at(-1)) : null;
   const hint = place !== null ? `; it stands ${place}` : known.length > 0 ? `; known here: ${known.join(", ")}` : "";
-  throw document.wrong(path, `${first?.message ?? "is not a rule"}${hint}`);
+  throw document.wrong(path, `${inWords(path, first?.message ?? "is not a rule")}${hint}`);
 }
