@@ -72,12 +72,15 @@ export class Links {
     if (shown === null || !this.#keys.meet(shown)) return;
     const holders = this.#keys.holdersOf(shown.key);
     if (holders.size < 2) return;
-    const identities = [...holders.keys()].sort();
+    // The same opening may say that one acts for another.
+    const act = this.#links.get(entry.id);
+    const identities = [...new Set([...holders.keys(), ...(act?.identities ?? [])])].sort();
     const openings = [...holders.values()].map(({ event }) => event);
     const strength = this.#strengthOf(shown);
     for (const link of this.#links.values()) if (link.key === shown.key) link.strength = strength;
     const { certificate } = entry.data;
-    const reason = `the same client certificate (${certificate?.subject ?? ""}, key ${certificate?.key.slice(0, 16) ?? ""})`;
+    const same = `the same client certificate (${certificate?.subject ?? ""}, key ${certificate?.key.slice(0, 16) ?? ""})`;
+    const reason = act === undefined ? same : `${act.reason}; ${same}`;
     const about = { identities, strength, by: null, reason, atMs: entry.atMs, key: shown.key, openings };
     this.#keep({ event: entry.id, from: "certificate", ...about, rejected: null });
   }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { ChainEvidence } from "../../schemas/chain.ts";
 import type { LinkInfo } from "../../schemas/link-shapes.ts";
+import { Links } from "../../services/api/linked.ts";
 import { ask, identityOf, openSession } from "../store/night.ts";
 import { type House, openHouse } from "./house.ts";
 
@@ -111,5 +112,16 @@ describe("links between identities", () => {
     assert.deepEqual((await about("gero"))[0], [anew, "certificate", "gero hana ida", "strong", false]);
     for (let n = 0; n < 6; n += 1) open(`many${n}`);
     assert.deepEqual(new Set((await about("ida")).map(([, , , strength]) => strength)), new Set(["weak"]));
+  });
+
+  test("of an opening that says both, who acts for whom and who holds what, nothing is lost", () => {
+    const links = new Links();
+    const certificate = { key: "d7".repeat(32), subject: "CN=x", issuer: "", serial: "", notAfterMs: 0 };
+    const open = (id: string, key: string, ...onBehalfOf: string[]) =>
+      links.fold({ type: "session.opened", id, data: { identity: { key, onBehalfOf }, certificate } } as never);
+    open("first", "other");
+    open("both", "agent", "person");
+    assert.deepEqual(links.get("both")?.identities, ["agent", "other", "person"]);
+    assert.match(links.get("both")?.reason ?? "", /acts for the other; the same client certificate/);
   });
 });
