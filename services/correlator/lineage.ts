@@ -29,7 +29,7 @@ import {
 import { downstreamOf, isIntertwined, laneKey, meets, movesOf, newsOf, type Places } from "./moves.ts";
 import { Near } from "./near.ts";
 import { insert } from "./order.ts";
-import { marksOf, settle } from "./settle.ts";
+import { forgetBefore, marksOf, settle } from "./settle.ts";
 import type { Step } from "./step.ts";
 import { TagCache } from "./tag-cache.ts";
 import { anyIn, isAmong, merge, nothing, type Tagged, tagsOf } from "./tagged.ts";
@@ -347,20 +347,7 @@ export class Lineage implements Edges {
       this.settled.set(place, origins);
       if (origins.some(({ opaque }) => opaque)) this.isDark = true;
     }
-    for (const [to, lanes] of this.lanes) {
-      for (const [key, lane] of lanes) {
-        const isKept = ({ at, step, effect }: Flow) => !effect.withdrawn && (at >= before || step.finishedAt >= before);
-        lane.flows.splice(0, lane.flows.length, ...lane.flows.filter(isKept));
-        lane.until.length = 0;
-        if (lane.flows.length === 0) lanes.delete(key);
-      }
-      if (lanes.size === 0) this.lanes.delete(to);
-    }
-    for (const [resource, cuts] of this.cuts) {
-      const kept = cuts.filter(({ at }) => at >= before);
-      if (kept.length === 0) this.cuts.delete(resource);
-      else this.cuts.set(resource, kept);
-    }
+    forgetBefore(before, this.lanes, this.cuts);
     for (const step of this.#heard.keys()) if (step.finishedAt < before) this.#heard.delete(step);
     this.#reindex();
     this.#cache.clear();

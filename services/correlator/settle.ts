@@ -3,7 +3,7 @@
  * long as nothing older can still be withdrawn or end; what was open then stays a flow besides.
  */
 import { type Catalog, containersOf } from "../../infra/catalog.ts";
-import type { Edges, Settled } from "./edges.ts";
+import type { Cut, Edges, Flow, Lane, Settled } from "./edges.ts";
 import { type Arrival, arrivals } from "./walk.ts";
 
 /** @returns by place: everything that had come to it by a position and is there still */
@@ -72,6 +72,24 @@ function widened(origins: readonly Settled[]): Settled[] {
   }));
   put(found, wide, true);
   return [...(found.get("")?.values() ?? [])];
+}
+
+/** Takes out what was put in short: flows that were over by then, and ends. */
+export function forgetBefore(before: number, all: Map<string, Map<string, Lane>>, ends: Map<string, Cut[]>): void {
+  for (const [to, lanes] of all) {
+    for (const [key, lane] of lanes) {
+      const isKept = ({ at, step, effect }: Flow) => !effect.withdrawn && (at >= before || step.finishedAt >= before);
+      lane.flows.splice(0, lane.flows.length, ...lane.flows.filter(isKept));
+      lane.until.length = 0;
+      if (lane.flows.length === 0) lanes.delete(key);
+    }
+    if (lanes.size === 0) all.delete(to);
+  }
+  for (const [resource, cuts] of ends) {
+    const kept = cuts.filter(({ at }) => at >= before);
+    if (kept.length === 0) ends.delete(resource);
+    else ends.set(resource, kept);
+  }
 }
 
 /** Positions of what still cuts or mutes, by place and by what contains it. */
