@@ -9,6 +9,7 @@ import type { LinkKind } from "../../schemas/chain.ts";
 import { type ChainRule, canBeLast, type GroupKey, gates, isWeakGroup, type LinkPair } from "../rules/rule-set.ts";
 import { absenceSql } from "./absence-sql.ts";
 import { actorSql, groupTexts, isUriKey } from "./group-sql.ts";
+import { standsSql } from "./strength-sql.ts";
 import type { Tables } from "./tables.ts";
 import { meetSql, quoted, sharesSql } from "./text.ts";
 
@@ -155,19 +156,17 @@ function tieSql(t: Tables, { from, to }: LinkPair, kind: LinkKind, at: string, l
   }
 }
 
-/** No opaque step, every link by strong evidence, and a group that strong lineage agrees in too. */
+/** No opaque step, none by tags that one moved, every link by strong evidence, and a group that strong lineage agrees in too. */
 function strongSql(t: Tables, rule: ChainRule, at: string): string {
   if (isWeakGroup(rule)) return "0";
   const links = rule.links.map((pair) => {
     const ties = pair.by.filter((kind) => !weakKinds.has(kind)).map((kind) => tieSql(t, pair, kind, at, "1"));
     return ties.length === 0 ? "0" : `(${ties.join(" OR ")})`;
   });
-  const firings = rule.steps.flatMap(({ firing, index }, place) =>
-    firing === null ? [] : `a${place} IN (SELECT at FROM ${t.matched} WHERE detection = ${index} AND strong)`,
-  );
+  const standing = rule.steps.flatMap((detection, place) => standsSql(t, rule, `a${place}`, [detection]));
   return [
     ...rule.steps.map((_, place) => `NOT o${place}`),
-    ...firings,
+    ...standing,
     ...links,
     ...rule.groupBy.map((_, index) => `notEmpty(sg${index})`),
     ...rule.absences.map((absence) => absenceSql(t, rule, absence, at, "sg")),

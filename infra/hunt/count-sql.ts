@@ -5,32 +5,31 @@
 import { limits } from "../../schemas/limits.ts";
 import { type ChainRule, type Count, canBeLast, gates, isWeakGroup } from "../rules/rule-set.ts";
 import { actorSql, groupTexts, isUriKey } from "./group-sql.ts";
+import { standsSql } from "./strength-sql.ts";
 import type { Tables } from "./tables.ts";
-import { insideSql, quoted } from "./text.ts";
+import { insideSql, meetSql, quoted } from "./text.ts";
 
 /** @returns a SELECT as that of chainSql: one row per group that fires, events in log order */
 export function countSql(t: Tables, rule: ChainRule, count: Count): string {
   const places = rule.steps.map((_, place) => place);
   const keys = rule.groupBy.map((_, index) => `c${index}`);
-  const order = "arraySort(r -> r.1, groupArray(tuple(x.at, x.id, x.opaque, x.v)))";
+  const lineages = rule.groupBy.filter(({ kind }) => kind === "lineage").slice(0, 1);
+  const order = `arraySort(r -> r.1, groupArray(tuple(x.at, x.id, x.opaque, x.v${lineages.map(() => ", x.s")})))`;
   const agrees = places.map((place) => `(x.m${place} AND ${agreementSql(rule, place)})`).join(" OR ");
   const near = `SELECT *, floor(ms / ${Math.max(1, rule.timespanMs)}) + arrayJoin([0, 1]) AS bucket FROM (${eventsSql(t, rule, count)})`;
   const shown = `arraySlice(counted, -least(${limits.countedNamedMax}, toInt64(length(counted))))`;
-  const weak = [isWeakGroup(rule) ? "1" : "0", "arrayExists(r -> r.3 = 1, counted)", ...weakFirings(t, rule)];
-  return `SELECT at, class, NOT (${weak.join(" OR ")}) AS strong, strong AS blocks, arrayMap(r -> r.1, ${shown}) AS places, arrayMap(r -> r.2, ${shown}) AS ids
+  const strong = [
+    isWeakGroup(rule) ? "0" : "1",
+    "arrayAll(r -> r.3 = 0, counted)",
+    ...standsSql(t, rule, "r.1", rule.steps).map((stands) => `arrayAll(r -> ${stands}, counted)`),
+    ...lineages.map(() => `notEmpty(arrayFold((m, r) -> ${meetSql("m", "r.5", true)}, counted, counted[1].5))`),
+  ];
+  return `SELECT at, class, ${strong.join(" AND ")} AS strong, strong AS blocks, arrayMap(r -> r.1, ${shown}) AS places, arrayMap(r -> r.2, ${shown}) AS ids
     FROM (SELECT e.at AS at, max(e.held) AS class, any(e.v) AS own, ${order} AS counted
       FROM (${completingSql(t, rule, count)}) AS e INNER JOIN (${near}) AS x ON x.bucket = e.b
       WHERE x.at <= e.at AND e.ms - x.ms <= ${rule.timespanMs} AND (${agrees})
       GROUP BY ${["e.at", ...keys.map((key) => `e.${key}`)].join(", ")})
     WHERE ${holdsSql(count)}`;
-}
-
-function weakFirings(t: Tables, rule: ChainRule): string[] {
-  return rule.steps.flatMap(({ firing, index }) =>
-    firing === null
-      ? []
-      : `arrayExists(r -> r.1 IN (SELECT at FROM ${t.matched} WHERE detection = ${index} AND NOT strong), counted)`,
-  );
 }
 
 /** Every event of the rule once, with the places where it matches (m) and the values that are counted (v). */
@@ -49,7 +48,10 @@ function eventsSql(t: Tables, rule: ChainRule, { fields }: Count): string {
     }),
   );
   const any = rule.steps.map((_, place) => `m${place}`).join(" OR ");
-  return `SELECT at, ms, id, opaque, identity, ${[...matching, `${valuesSql(texts)} AS v`, ...groups].join(", ")}
+  const strong = rule.groupBy.flatMap((key) =>
+    key.kind === "lineage" ? `${groupTexts(rule, key, undefined, "", "slin")} AS s` : [],
+  );
+  return `SELECT at, ms, id, opaque, identity, ${[...matching, `${valuesSql(texts)} AS v`, ...groups, ...strong.slice(0, 1)].join(", ")}
     FROM ${t.steps} WHERE ${any}`;
 }
 

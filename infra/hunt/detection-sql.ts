@@ -13,6 +13,8 @@ import { quoted, quotedList } from "./text.ts";
 export interface Reading {
   /** What is known only when a command has finished is not known yet: as at an intent. */
   readonly beforeItRan: boolean;
+  /** Without the tags that opaque commands moved. */
+  readonly strongOnly?: true;
 }
 
 /** One field of an act. */
@@ -67,10 +69,11 @@ const derived: Readonly<Record<string, string>> = {
   tags: "tags",
 };
 
-function columnOf(written: string, { beforeItRan }: Reading): Column {
+function columnOf(written: string, { beforeItRan, strongOnly }: Reading): Column {
   const field = fieldNamed(written)?.name ?? written;
   const name = quoted(field);
-  const column = Object.hasOwn(derived, field) ? derived[field] : undefined;
+  const own = strongOnly && field === "tags" ? "stags" : derived[field];
+  const column = Object.hasOwn(derived, field) ? own : undefined;
   const further = `fields[${name}]`;
   if (column !== undefined) {
     const texts = `if(operation = '', ${further}, ${column})`;

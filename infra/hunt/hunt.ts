@@ -7,7 +7,15 @@
  */
 import { limits } from "../../schemas/limits.ts";
 import { type Catalog, containersOf } from "../catalog.ts";
-import { actionOf, type ChainRule, type Detection, formsOf, type LinkPair, type RuleSet } from "../rules/rule-set.ts";
+import {
+  actionOf,
+  type ChainRule,
+  type Detection,
+  formsOf,
+  type LinkPair,
+  type RuleSet,
+  readsTags,
+} from "../rules/rule-set.ts";
 import type { Engine } from "../store/engine.ts";
 import { chainSql } from "./chain-sql.ts";
 import { countSql } from "./count-sql.ts";
@@ -72,14 +80,17 @@ export async function hunt(engine: Engine, t: Tables, rules: RuleSet): Promise<F
   return found.sort((a, b) => a.at - b.at || a.index - b.index).map(({ index: _, ...one }) => one);
 }
 
-async function matchAll(engine: Engine, t: Tables, { index, tree, firing }: Detection): Promise<void> {
+async function matchAll(engine: Engine, t: Tables, detection: Detection): Promise<void> {
+  const { index, tree, firing } = detection;
   const now = detectionSql(tree, { beforeItRan: false });
+  const strongly = readsTags(detection) ? detectionSql(tree, { beforeItRan: false, strongOnly: true }) : "1";
   const fired = firing === null ? null : await huntRule(engine, t, firing, true);
   const among = (rows: readonly Row[]) => `at IN [${rows.map(({ at }) => at).join(", ")}]`;
   if (fired?.length === 0) return;
-  const strong = fired === null ? "1" : among(fired.filter((row) => row.strong === 1));
+  const strong =
+    fired === null ? "max(ifNull(now, 1) AND ifNull(strongly, 1))" : among(fired.filter((row) => row.strong === 1));
   await engine.command(
-    `INSERT INTO ${t.matched} SELECT ${index}, at, max(ifNull(now, 0)), ${strong} FROM (SELECT at, ${now} AS now FROM ${t.acts}
+    `INSERT INTO ${t.matched} SELECT ${index}, at, max(ifNull(now, 0)), ${strong} FROM (SELECT at, ${now} AS now, ${strongly} AS strongly FROM ${t.acts}
      ${fired === null ? "" : `WHERE ${among(fired)}`}) GROUP BY at HAVING max(ifNull(now, 1))`,
   );
 }

@@ -64,10 +64,10 @@ export function presentStatements(t: Tables): string[] {
 /** The rows that detections and chains are asked over. */
 export function stepStatements(t: Tables): string[] {
   return [
-    `INSERT INTO ${t.acts} SELECT e.at, e.part, c.opaque, c.unfinished, c.fields, c.numbers, e.operation, e.reads, e.writes, e.ends, e.destroys, p.tags
+    `INSERT INTO ${t.acts} SELECT e.at, e.part, c.opaque, c.unfinished, c.fields, c.numbers, e.operation, e.reads, e.writes, e.ends, e.destroys, p.tags, p.stags
      FROM ${t.effects} AS e INNER JOIN ${t.commands} AS c ON c.at = e.at
-     LEFT JOIN (SELECT p.at AS at, p.part AS part, groupUniqArrayArray(n.tags) AS tags FROM ${t.present} AS p
-       INNER JOIN ${t.names} AS n ON n.name = p.member WHERE p.strong = 0 GROUP BY p.at, p.part) AS p
+     LEFT JOIN (SELECT p.at AS at, p.part AS part, groupUniqArrayArrayIf(n.tags, p.strong = 0) AS tags, groupUniqArrayArrayIf(n.tags, p.strong = 1) AS stags FROM ${t.present} AS p
+       INNER JOIN ${t.names} AS n ON n.name = p.member GROUP BY p.at, p.part) AS p
      ON p.at = e.at AND p.part = e.part`,
     `INSERT INTO ${t.steps} SELECT c.at, c.ms, c.id, c.opaque, c.finished, c.fields['identity'],
        mapConcat(c.fields, mapFilter((k, v) -> notEmpty(v), if(c.opaque, map('tags', a.tags),

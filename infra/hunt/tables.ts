@@ -27,7 +27,7 @@ const columns = {
   labels: "member String, place String, at UInt64, until UInt64, strong UInt8, round UInt16",
   present: "at UInt64, part UInt16, member String, strong UInt8",
   acts: `at UInt64, part UInt16, opaque UInt8, unfinished UInt8, fields Map(String, Array(String)), numbers Map(String, Array(Float64)),
-    operation String, reads Array(String), writes Array(String), ends Array(String), destroys UInt8, tags Array(String)`,
+    operation String, reads Array(String), writes Array(String), ends Array(String), destroys UInt8, tags Array(String), stags Array(String)`,
   steps: `at UInt64, ms Float64, id String, opaque UInt8, finished UInt64, identity Array(String), keys Map(String, Array(String)),
     numbers Map(String, Array(Float64)), touches Array(String), writes Array(String), lin Array(String), slin Array(String)`,
   matched: "detection UInt32, at UInt64, sure UInt8, strong UInt8",

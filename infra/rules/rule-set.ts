@@ -1,5 +1,6 @@
 /** Rules as they are evaluated: references resolved to indexes, durations in milliseconds, conditions compiled. */
 import type { LinkKind } from "../../schemas/chain.ts";
+import { fieldNamed } from "../../schemas/fields.ts";
 import type { blockScopes, CorrelationFile, InlineTest } from "../../schemas/rule.ts";
 import type { CompiledDetection } from "./detection.ts";
 
@@ -131,6 +132,23 @@ const weakFields: ReadonlySet<string> = new Set(["address", "clientaddress", "tr
 /** What one step is grouped by an address and another by its account ties the two by the address all the same. */
 export function isWeakGroup({ groupBy }: Pick<ChainRule, "groupBy">): boolean {
   return groupBy.some((key) => key.kind === "field" && key.fields.some((field) => weakFields.has(field)));
+}
+
+const isTags = (field: string): boolean => fieldNamed(field)?.name === "tags";
+
+/** Whether tags decide what matches: those that an opaque command moved are weak evidence. */
+export function readsTags({ fields }: Pick<Detection, "fields">): boolean {
+  for (const field of fields) if (isTags(field)) return true;
+  return false;
+}
+
+/** Whether tags are what steps are grouped, told apart or counted by. */
+export function comparesTags({ groupBy, distinct, count }: ChainRule): boolean {
+  return (
+    groupBy.some((key) => key.kind === "field" && key.fields.some(isTags)) ||
+    (distinct !== null && isTags(distinct.field)) ||
+    (count?.fields.some((names) => names.some(isTags)) ?? false)
+  );
 }
 
 /** What a firing of the rule does: an observed or ungated rule only tells. */

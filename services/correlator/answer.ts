@@ -104,9 +104,8 @@ function heldBy(
   last: Step,
   gated: readonly number[],
 ): Completion | null {
-  const found = strongest(ground, rule, last, gated);
-  if (found !== null && wasApproved(asking, rule, last, found, gated)) return null;
-  if (found !== null) return { rule, found, chain: chainOf(ground, rule, found, last, true) };
+  const held = strongest(asking, ground, rule, last, gated);
+  if (held !== null) return wasApproved(asking, rule, last, held.found, gated) ? null : held;
   const lost = mayNeedLost(ground, rule, last, gated);
   if (!ground.budget.spent && !lost) return null;
   const why = lost ? "steps it needs were evicted under load" : "the search for it was cut short";
@@ -145,11 +144,20 @@ function chainOf(ground: Ground, rule: ChainRule, found: readonly Step[], last: 
   return { ...chain, sentence: `${chain.sentence}${told}`, deviations };
 }
 
-/** A block needs strong evidence: where there is a strong chain it is found first. Else the latest chain. */
-function strongest(ground: Ground, rule: ChainRule, last: Step, places: readonly number[]): readonly Step[] | null {
-  if (rule.gate?.action === "block" && rule.count === null) {
-    const strong = findChain(ground, { rule, last, places, strongOnly: true });
-    if (strong !== null) return strong;
-  }
-  return find(ground, rule, last, places);
+/** The latest chain; of one that blocks the latest strong one, if there is any: it is looked for with a budget of its own. */
+function strongest(
+  asking: Asking,
+  ground: Ground,
+  rule: ChainRule,
+  last: Step,
+  places: readonly number[],
+): Completion | null {
+  const found = find(ground, rule, last, places);
+  if (found === null) return null;
+  const chain = chainOf(ground, rule, found, last, true);
+  if (rule.gate?.action !== "block" || rule.count !== null || chain.strength === "strong")
+    return { rule, found, chain };
+  const own = { ...ground, budget: budgetOf(asking) };
+  const strong = findChain(own, { rule, last, places, strongOnly: true });
+  return { rule, found: strong ?? found, chain: strong === null ? chain : chainOf(own, rule, strong, last, true) };
 }

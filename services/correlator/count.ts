@@ -13,21 +13,21 @@ import { isLater } from "./later.ts";
 import { fieldTexts, type Step } from "./step.ts";
 import { type Counted, Tally } from "./tally.ts";
 
-/** @returns the steps counted (the latest of very many), in log order; null when no group fires */
+/** @returns the steps counted (the latest of very many), in log order; null when no group fires. @param isMeant which group counts */
 export function findCount(
   ground: Ground,
   rule: ChainRule,
   last: Step,
   places: readonly number[],
-  apart?: ReadonlySet<string>,
+  isMeant: (counted: readonly Step[]) => boolean = () => true,
 ): readonly Step[] | null {
   let best: readonly Step[] | null = null;
   const tests = ground.exempt.outsideOf(rule, last);
   const most = tests.length === 0 ? limits.countedNamedMax : Number.POSITIVE_INFINITY;
-  for (const whole of firingGroups(ground, rule, last, places, most, apart)) {
+  for (const whole of firingGroups(ground, rule, last, places, most)) {
     if (tests.some((isOutside) => !whole.some(isOutside))) continue;
     const counted = whole.slice(-limits.countedNamedMax);
-    if (best === null || isLater(counted, best)) best = counted;
+    if ((best === null || isLater(counted, best)) && isMeant(counted)) best = counted;
   }
   return best;
 }

@@ -1,15 +1,15 @@
 /** A found chain as people are shown it: steps, links with their evidence, one sentence. The same on every replica. */
 import { createHash } from "node:crypto";
-import { actionOf, type ChainRule, type GroupKey, isWeakGroup } from "../../infra/rules/rule-set.ts";
+import { actionOf, type ChainRule, type GroupKey } from "../../infra/rules/rule-set.ts";
 import type { ChainEvidence, ChainLink, ChainStep, LinkKind } from "../../schemas/chain.ts";
 import { linkKinds } from "../../schemas/chain.ts";
 import type { ResourceUri } from "../../schemas/command.ts";
 import type { IdentityKey, SessionId } from "../../schemas/identity.ts";
 import { tiedByWords } from "../../schemas/links.ts";
 import type { Ground } from "./ground.ts";
-import { type Agreement, bring, meet } from "./group.ts";
 import type { Links } from "./links.ts";
 import { operationsOf, resources, type Step } from "./step.ts";
+import { isSure } from "./strength.ts";
 
 /** Per step; an event has a size. */
 const resourcesShownMax = 5;
@@ -29,12 +29,7 @@ export function toChain(
   const counted = rule.count !== null;
   const shown = counted ? found.slice(-stepsShownMax) : found;
   const ties = counted ? [] : [...tiesOf(rule, found, links), ...tiesByGroup(rule, found, links)];
-  const weak =
-    found.some(({ opaque }) => opaque) ||
-    ties.some(({ strength }) => strength === "weak") ||
-    isWeakGroup(rule) ||
-    !agreeStrongly(ground, rule, found) ||
-    hasWeakFiring(ground, rule, found);
+  const weak = ties.some(({ strength }) => strength === "weak") || !isSure(ground, rule, found, last);
   const action = held ? actionOf(rule) : "alert";
   return {
     id: hash([rule.version, last.id, found.map(({ id }) => id)]),
@@ -51,32 +46,9 @@ export function toChain(
   };
 }
 
-/** Whether all steps share data that no opaque command has moved: neighbours may share some, and all together none. */
-function agreeStrongly({ clusters, links }: Ground, rule: ChainRule, found: readonly Step[]): boolean {
-  if (rule.count !== null || !rule.groupBy.some(({ kind }) => kind === "lineage")) return true;
-  let agreed: Agreement | null = null;
-  for (const [place, step] of found.entries()) {
-    const brought = bring(rule, place, step, clusters, links.strongLineage);
-    agreed = brought && agreed ? meet(rule, agreed, brought) : brought;
-    if (agreed === null) return false;
-  }
-  return true;
-}
-
 /** Deterministic ids: hex, of anything that JSON can say. */
 export function hash(value: unknown): string {
   return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 32);
-}
-
-/** A step that is a correlation is as strong as the strongest of its own chains. */
-function hasWeakFiring(ground: Ground, rule: ChainRule, found: readonly Step[]): boolean {
-  const fired = (inner: ChainRule | null, step: Step) =>
-    inner === null || ground.firings.fires(ground, inner, step, true);
-  if (rule.count === null) return rule.steps.some(({ firing }, place) => found[place] && !fired(firing, found[place]));
-  // One counted step may match several of the rules: one strong reason to count it is enough.
-  return !found.every((step) =>
-    rule.steps.some(({ firing, index }) => step.hits.includes(index) && fired(firing, step)),
-  );
 }
 
 function toStep(rule: ChainRule, step: Step, place: number | null): ChainStep {

@@ -7,6 +7,7 @@ import { findCount } from "./count.ts";
 import type { FiringsOf, Ground } from "./ground.ts";
 import { findChain } from "./match.ts";
 import type { Step } from "./step.ts";
+import { isSure } from "./strength.ts";
 
 export class Firings implements FiringsOf {
   readonly #known = new Map<ChainRule, WeakMap<Step, boolean>>();
@@ -36,6 +37,5 @@ export function firing(ground: Ground, form: ChainRule, step: Step, strongOnly: 
   );
   if (places.length === 0 || (strongOnly && isWeakGroup(form))) return null;
   if (form.count === null) return findChain(ground, { rule: form, last: step, places, strongOnly });
-  const counted = findCount(ground, form, step, places);
-  return strongOnly && counted?.some(({ opaque }) => opaque) ? null : counted;
+  return findCount(ground, form, step, places, (counted) => !strongOnly || isSure(ground, form, counted, step));
 }

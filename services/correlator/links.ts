@@ -3,11 +3,13 @@
  * goes through an opaque command (chosen, or on the way of the data), an address, a trace id, or identities that only weak evidence ties.
  */
 import { containersOf, overlaps } from "../../infra/catalog.ts";
+import { touches } from "../../infra/rules/field.ts";
 import type { LinkKind } from "../../schemas/chain.ts";
 import type { Clusters, Tasks } from "./cluster.ts";
 import type { Lineage } from "./lineage.ts";
-import { Places } from "./moves.ts";
+import { meets, movesOf, Places } from "./moves.ts";
 import { fieldTexts, resources, type Step, seenBy } from "./step.ts";
+import { merge, type Tagged } from "./tagged.ts";
 import { floorOf, type Reached } from "./walk.ts";
 
 export interface Tie {
@@ -15,6 +17,8 @@ export interface Tie {
   readonly strength: "strong" | "weak";
   readonly evidence: readonly string[];
 }
+
+type TagsByEffect = readonly (readonly string[])[];
 
 export interface Evidence {
   readonly lineage: Lineage;
@@ -32,7 +36,9 @@ const looksPerWalk = 256;
 export class Links {
   readonly #of: Evidence;
   readonly #reached = new Map<Step, readonly Reached[]>();
-  readonly #strongly = new Map<Step, { readonly reached: readonly Reached[]; readonly lineage: readonly string[] }>();
+  readonly #strongReached = new Map<Step, readonly Reached[]>();
+  readonly #strongLineage = new Map<Step, readonly string[]>();
+  readonly #strongTags = new Map<Step, TagsByEffect | null>();
   /** Walks so far: they are what costs. */
   walks = 0;
 
@@ -70,25 +76,42 @@ export class Links {
     if (kind === "flow" && this.reachedBy(b)[0]?.coarse) return true;
     if (!this.#of.lineage.isDark) return false;
     if (kind === "lineage") return shared(this.strongLineage(a), this.strongLineage(b)).length === 0;
-    return kind === "flow" && this.#flow(a, b, this.#strong(b).reached).length === 0;
+    return kind === "flow" && this.#flow(a, b, this.#strongReachedBy(b)).length === 0;
   }
 
   /** L(e) without what opaque commands moved. */
-  readonly strongLineage = (step: Step): readonly string[] =>
-    this.#of.lineage.isDark ? this.#strong(step).lineage : step.lineage;
+  readonly strongLineage = (step: Step): readonly string[] => {
+    const { lineage } = this.#of;
+    if (!lineage.isDark || step.lineage.length === 0) return step.lineage;
+    let members = this.#strongLineage.get(step);
+    if (members === undefined) {
+      members = this.#walk(() => lineage.taggedAt(resources(step, "touches"), seenBy(step), true).members);
+      this.#strongLineage.set(step, members);
+    }
+    return members;
+  };
 
-  #strong(step: Step): { readonly reached: readonly Reached[]; readonly lineage: readonly string[] } {
-    let strong = this.#strongly.get(step);
+  /** Tags by effect without what opaque commands moved; null where that makes no difference. */
+  strongTags(step: Step): TagsByEffect | null {
+    const { lineage } = this.#of;
+    if (!lineage.isDark || step.effects.every(({ tags }) => tags.length === 0)) return null;
+    let strong = this.#strongTags.get(step);
     if (strong === undefined) {
-      const touched = resources(step, "touches");
-      const { lineage } = this.#of;
-      strong = {
-        reached: this.#walk(() => lineage.reach(touched, seenBy(step), true)),
-        lineage: this.#walk(() => lineage.taggedAt(touched, seenBy(step), true).members),
-      };
-      this.#strongly.set(step, strong);
+      const tags = this.#walk(() => strongTagsOf(lineage, step));
+      const isSame = step.effects.every((effect, index) => effect.tags.every((tag) => tags[index]?.includes(tag)));
+      strong = isSame ? null : tags;
+      this.#strongTags.set(step, strong);
     }
     return strong;
+  }
+
+  #strongReachedBy(step: Step): readonly Reached[] {
+    let reached = this.#strongReached.get(step);
+    if (reached === undefined) {
+      reached = this.#walk(() => this.#of.lineage.reach(resources(step, "touches"), seenBy(step), true));
+      this.#strongReached.set(step, reached);
+    }
+    return reached;
   }
 
   #walk<T>(walk: () => T): T {
@@ -172,6 +195,26 @@ export class Links {
     }
     return [...found];
   }
+}
+
+/**
+ * As a step that counts sees them, from where it began until it was finished; one that does not count yet, or was over at once,
+ * has moved nothing that a walk would find: what its earlier effects bring is added.
+ */
+function strongTagsOf(lineage: Lineage, step: Step): TagsByEffect {
+  const own: { readonly to: readonly string[]; readonly tagged: Tagged }[] = [];
+  const several = step.effects.length > 1;
+  return step.effects.map((effect, index, { length }) => {
+    const look = (names: readonly string[]): Tagged => {
+      const there = lineage.taggedAt(names, seenBy(step), true, several ? step.at + index / length : undefined);
+      return merge([there, ...own.filter(({ to }) => meets(names, to)).map(({ tagged }) => tagged)]);
+    };
+    const { tags } = look(touches(effect.effect));
+    // Nothing comes after the last one.
+    const moves = effect.withdrawn || index === length - 1 ? [] : movesOf(step, effect);
+    own.push(...moves.map(({ to, from }) => ({ to, tagged: look(from) })));
+    return tags;
+  });
 }
 
 /** More are not compared one by one. */

@@ -16,7 +16,8 @@ import { isLater } from "./later.ts";
 import type { Listing } from "./listing.ts";
 import { choicesOf, type Outside } from "./outside.ts";
 import type { Plan } from "./plan.ts";
-import { fieldTexts, matchedBy, resources, type Step } from "./step.ts";
+import { fieldTexts, resources, type Step } from "./step.ts";
+import { matchesSurely, standsAlone } from "./strength.ts";
 
 export interface Question {
   readonly rule: ChainRule;
@@ -24,7 +25,7 @@ export interface Question {
   readonly last: Step;
   /** Places in the rule that it may take. */
   readonly places: readonly number[];
-  /** Only strong links, no opaque step. */
+  /** Only strong links, no opaque step, none that matches only by what an opaque command moved. */
   readonly strongOnly?: boolean;
   /** Nothing earlier counts; absent: the rule's timespan before the last. */
   readonly sinceMs?: number;
@@ -266,6 +267,7 @@ class Search {
     if (brought === null) return null;
     const agreement = agreed === null ? brought : meet(this.#rule, agreed, brought);
     if (agreement === null || !this.#differs(place, step)) return null;
+    if (strongOnly && !matchesSurely(this.#ground, this.#rule, place, step)) return null;
     return this.#tied(place, step) && this.#fired(place, step) ? agreement : null;
   }
 
@@ -318,10 +320,11 @@ class Search {
 
   #complete(agreed: Agreement | null): boolean {
     const chain = this.#chosen.map((step) => step ?? this.#question.last);
-    const { distinct, absences, steps } = this.#rule;
+    const { distinct, absences } = this.#rule;
+    const { strongOnly = false } = this.#question;
     if (distinct !== null && this.#values().length < distinct.min) return false;
     for (const [place, step] of chain.entries())
-      if (step.commit && !standsAlone(step, place, chain, steps)) return false;
+      if (step.commit && !standsAlone(this.#ground, this.#rule, place, chain, strongOnly)) return false;
     return absences.every((absence) => this.#isFree({ ...this.#question, absence, chain, agreed: agreed ?? [] }));
   }
 
@@ -363,12 +366,4 @@ class Search {
     for (const kind of ["trace", "address"] as const) if (kinds.has(kind)) parts.push(fieldTexts(step, kind).join(","));
     return parts.join(" ");
   }
-}
-
-/** A COMMIT is not a second step beside the very command that it makes lasting. */
-function standsAlone(commit: Step, place: number, chain: readonly Step[], steps: ChainRule["steps"]): boolean {
-  const detection = steps[place];
-  if (detection === undefined) return false;
-  const others = new Set(chain.filter((step) => step !== commit).map(({ command }) => command));
-  return matchedBy(commit, detection).some(({ of }) => !others.has(of));
 }

@@ -127,9 +127,16 @@ export function rematch(step: Step, matcher: Matcher): void {
   step.sure = found.sure;
 }
 
-/** The effects by which a step matches. */
-export function matchedBy(step: Step, detection: Detection): readonly StepEffect[] {
-  return step.effects.filter((effect) => answer(step, effect, detection) !== no);
+/** The effects by which a step matches. @param sure tags by effect with which it must match as well; null = none others */
+export function matchedBy(
+  step: Step,
+  detection: Detection,
+  sure: readonly (readonly string[])[] | null = null,
+): readonly StepEffect[] {
+  return step.effects.filter((effect, index) => {
+    if (answer(step, effect, detection) === no) return false;
+    return sure === null || answer(step, { ...effect, tags: sure[index] ?? [] }, detection) !== no;
+  });
 }
 
 /** Fields that are one text for the whole step: read without looking at its effects. */

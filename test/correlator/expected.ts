@@ -1,4 +1,5 @@
 /** What the brute-force definition expects of one answer: the chain that holds, and whom it keeps from approving. */
+import type { ChainEvidence } from "../../schemas/chain.ts";
 import type { CommittedEffect } from "../../schemas/event-data.ts";
 import { type Event, latestChain, type Part, type World } from "./oracle.ts";
 import { chainsOf, type Declared } from "./oracle-pipelines.ts";
@@ -20,6 +21,8 @@ export interface Question {
 
 export interface Expected {
   readonly chain: readonly Event[] | null;
+  /** Of the chain, if there is one: how strong it is, and its events. */
+  readonly said: readonly (readonly string[])[];
   readonly ruling: "allow" | "hold" | "block";
   /** Identities, sorted. */
   readonly excluded: readonly string[];
@@ -27,17 +30,25 @@ export interface Expected {
 
 const identities = ["i0", "i1", "i2"];
 
+/** The same of chains that an engine found. */
+export function saidOf(chains: readonly ChainEvidence[]): readonly (readonly string[])[] {
+  return chains.map(({ strength, steps }) => [strength, ...steps.map(({ event }) => event)]);
+}
+
 export function expectedOf(question: Question): Expected {
   const { world, rule, declared, asked, open } = question;
   const found = (strongOnly: boolean) => chainsOf(world, { ...rule.oracle, strongOnly }, asked, declared);
   const all = found(false);
-  const strong = rule.action === "block" ? found(true) : [];
-  const chain = latestChain(strong.length > 0 ? strong : all);
+  const strong = all.length > 0 ? found(true) : [];
+  const isBlocked = rule.action === "block" && strong.length > 0;
+  const chain = latestChain(isBlocked ? strong : all);
   if (chain === null || (asked.commit && open !== null && wasApproved(question, open, chain, all)))
-    return { chain: null, ruling: "allow", excluded: [] };
+    return { chain: null, said: [], ruling: "allow", excluded: [] };
+  const isStrong = strong.some((other) => other.every((event, place) => event === chain[place]));
+  const said = [[isStrong ? "strong" : "weak", ...chain.map(({ id }) => id)]];
   const people = new Set([asked, ...all.flat()].map(({ identity }) => world.clusterOf(identity)));
   const excluded = identities.filter((identity) => people.has(world.clusterOf(identity)));
-  return { chain, ruling: strong.length > 0 ? "block" : "hold", excluded };
+  return { chain, said, ruling: isBlocked ? "block" : "hold", excluded };
 }
 
 /** The chain found is the approved one, or would be but for what the very transaction that commits has done. */

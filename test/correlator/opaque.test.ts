@@ -135,3 +135,64 @@ test("what came by way of an opaque command stays weak, though a copy that was r
     assert.equal(played.ask(`24h two delete ${reporting}`).ruling, "block", "it was read again since");
   }
 });
+
+const look = (name: string | undefined): Loose => ({ ...copy(name, undefined), operation: "read", writes: [] });
+
+const correlation = (type: string, rules: string, more: string, action = "block") => `title: A chain
+name: ${action === "" ? "inner" : "chain"}
+correlation: { type: ${type}, rules: [${rules}], timespan: 24h, ${more} }
+${action === "" ? "" : `x-chain:\n  gate: { action: ${action} }\n`}`;
+
+/** Commands of one account after data was copied into staging, the last one asked. */
+function byOne(rules: string, dark: boolean, ...commands: readonly Loose[]) {
+  const played = play(rules);
+  fold(played, "decided", "etl", [copy(customers, staging)], dark);
+  for (const [at, command] of commands.entries())
+    fold(played, at === commands.length - 1 ? "intended" : "decided", "eve", [command], false);
+  const { ruling, enforced } = answer(played);
+  return [ruling, enforced[0]?.strength, enforced[0]?.steps.map(({ resources }) => resources.join())];
+}
+
+test("a step that matches only by a tag that came by way of an opaque command is weak, however it is tied", () => {
+  const rule = correlation("temporal_ordered", "pii_read, destructive", "group-by: [account]");
+  const ending = [look(staging), remove(reporting)];
+  assert.deepEqual(byOne(rule, false, ...ending), ["block", "strong", [staging, reporting]]);
+  assert.deepEqual(byOne(rule, true, ...ending), ["hold", "weak", [staging, reporting]]);
+  // The latest strong chain is what a block stands on.
+  assert.deepEqual(byOne(rule, true, look(customers), ...ending), ["block", "strong", [customers, reporting]]);
+  assert.deepEqual(byOne(rule, false, look(customers), ...ending), ["block", "strong", [staging, reporting]]);
+});
+
+test("so is one of several effects, and one that matches by what the earlier effects of its command bring", () => {
+  const rule = correlation("temporal_ordered", "pii_transform, destructive", "group-by: [account]");
+  const several = (dark: boolean, source: string | undefined) => {
+    const played = play(rule);
+    fold(played, "decided", "etl", [copy(customers, staging)], dark);
+    fold(played, "decided", "eve", [{ ...copy(source, "orders/public.other"), operation: "write" }], false);
+    const again = [
+      { ...copy("orders/public.other", reporting), operation: "write" },
+      copy(reporting, "orders/public.z"),
+    ];
+    fold(played, "decided", "eve", again, false);
+    fold(played, "intended", "eve", [remove("orders/public.y")], false);
+    return answer(played).ruling;
+  };
+  assert.deepEqual(
+    [several(false, staging), several(true, staging), several(true, customers)],
+    ["block", "hold", "block"],
+  );
+});
+
+test("so is a count of such steps, or of steps that share data only that way, and a chain around it", () => {
+  const count = (by: string, action?: string) =>
+    correlation("event_count", "pii_read", `group-by: [${by}], condition: { gte: 2 }`, action);
+  const reads = [look(staging), look(staging)];
+  for (const by of ["account", "chain.lineage"]) {
+    assert.deepEqual(byOne(count(by), false, ...reads).slice(0, 2), ["block", "strong"]);
+    assert.deepEqual(byOne(count(by), true, ...reads).slice(0, 2), ["hold", "weak"]);
+  }
+  const around = correlation("temporal_ordered", "inner, destructive", "group-by: [account]");
+  const chain = `${count("account", "")}---\n${around}`;
+  assert.deepEqual(byOne(chain, false, ...reads, remove(reporting)).slice(0, 2), ["block", "strong"]);
+  assert.deepEqual(byOne(chain, true, ...reads, remove(reporting)).slice(0, 2), ["hold", "weak"]);
+});

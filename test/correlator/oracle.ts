@@ -263,14 +263,14 @@ export function lineage(world: World, event: Event, strongOnly = false): string[
  * Tags of what an effect touches: of one that counts from where it began until it was finished; of one that is only asked about
  * as things are, with what the effects before it in its command will bring.
  */
-export function tagsAt(world: World, part: Part, event: Event): string[] {
+export function tagsAt(world: World, part: Part, event: Event, strongOnly = false): string[] {
   const index = event.parts.findIndex(({ effect }) => effect === part.effect);
-  return once(world, event, `tags ${index}`, () => tagsOfPart(world, part, index, event));
+  const story = storyOf(world, strongOnly, false);
+  return once(world, event, `tags ${index} ${strongOnly}`, () => tagsOfPart(world, story, part, index, event));
 }
 
-function tagsOfPart(world: World, { effect }: Part, index: number, event: Event): string[] {
+function tagsOfPart(world: World, story: Story, { effect }: Part, index: number, event: Event): string[] {
   const names = unique([...effect.reads, ...effect.writes]);
-  const story = storyOf(world, false, false);
   if (world.events.includes(event))
     return unique(inMeanwhile(story, event, names, { event, index }).flatMap((member) => tagsOf(world, member)));
   const own: [string, string[]][] = [];
@@ -283,9 +283,12 @@ function tagsOfPart(world: World, { effect }: Part, index: number, event: Event)
   return unique(names.flatMap(look).flatMap((member) => tagsOf(world, member)));
 }
 
-function matches(world: World, step: OracleStep, event: Event, only: (part: Part) => boolean = () => true): boolean {
+/** @param strongOnly without the tags that an opaque command moved as well */
+function matches(world: World, step: OracleStep, event: Event, strongOnly = false, isMeant = (_: Part) => true) {
+  const fits = (part: Part, strongly: boolean) =>
+    step.matches(part.effect, tagsAt(world, part, event, strongly), event);
   return event.parts.some(
-    (part) => !part.gone && only(part) && step.matches(part.effect, tagsAt(world, part, event), event),
+    (part) => !part.gone && isMeant(part) && fits(part, false) && (!strongOnly || fits(part, true)),
   );
 }
 
@@ -322,7 +325,8 @@ function isAdmissible(world: World, rule: OracleRule, chain: readonly Event[]): 
   if (rule.strongOnly && chain.some(({ opaque }) => opaque)) return false;
   for (const [place, event] of chain.entries()) {
     const others = new Set(chain.filter((other) => other !== event).map(({ command }) => command));
-    if (event.commit && !matches(world, rule.steps[place]!, event, ({ of }) => !others.has(of))) return false;
+    const isMeant = ({ of }: Part) => !others.has(of);
+    if (event.commit && !matches(world, rule.steps[place]!, event, rule.strongOnly, isMeant)) return false;
   }
   for (const { from, to, by } of rule.links)
     if (!by.some((kind) => linked(world, kind, chain[from]!, chain[to]!, rule.strongOnly ?? false))) return false;
@@ -367,7 +371,7 @@ function isFree(
 export function allChains(world: World, rule: OracleRule, last: Event): Event[][] {
   const events = [...world.events.filter(({ at: place }) => place < last.at), last];
   const fitting = rule.steps.map((step) =>
-    events.filter((event) => event.parts.some(({ gone }) => !gone) && matches(world, step, event)),
+    events.filter((event) => event.parts.some(({ gone }) => !gone) && matches(world, step, event, rule.strongOnly)),
   );
   const found: Event[][] = [];
   const extend = (chain: Event[]) => {

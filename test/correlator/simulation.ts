@@ -13,7 +13,7 @@ import { engineVersion } from "../../services/correlator/engine.ts";
 import type { Output } from "../../services/correlator/outputs.ts";
 import { isLasting } from "../../services/correlator/step.ts";
 import type { Dice } from "./dice.ts";
-import { type Expected, expectedOf, type OpenPart } from "./expected.ts";
+import { type Expected, expectedOf, type OpenPart, saidOf } from "./expected.ts";
 import type { Event, Untag, World } from "./oracle.ts";
 import type { Declared } from "./oracle-pipelines.ts";
 import { People } from "./people.ts";
@@ -190,7 +190,8 @@ export class Simulation {
   ): void {
     const dice = this.#dice;
     const command = `c${this.#count + 1}`;
-    const isOpaque = kind === "none" && dice(10) === 0;
+    // In some streams much is opaque: there most evidence is weak.
+    const isOpaque = kind === "none" && dice(this.#rule.text.length % 4 === 1 ? 3 : 10) === 0;
     const whole = ["t"] as ResourceUri[];
     const widened = (["read", "write"] as const).map((operation) => ({
       operation,
@@ -379,11 +380,8 @@ export class Simulation {
   #compare(asked: Event, intent: string, open: readonly OpenPart[]): readonly Event[] | null {
     const answer = this.outputs.findLast((output) => output.type === "command.answered");
     assert.ok(answer?.type === "command.answered" && answer.data.intent === intent);
-    const { chain, ruling, excluded } = this.#expect(asked, open);
-    assert.deepEqual(
-      answer.data.enforced.map(({ steps }) => steps.map(({ event }) => event)),
-      chain === null ? [] : [chain.map(({ id }) => id)],
-    );
+    const { chain, said, ruling, excluded } = this.#expect(asked, open);
+    assert.deepEqual(saidOf(answer.data.enforced), said);
     assert.equal(answer.data.ruling, ruling);
     if (chain !== null) assert.deepEqual(answer.data.excluded, excluded);
     return chain;
@@ -391,10 +389,7 @@ export class Simulation {
 
   #compareTold(made: Event, before: number): void {
     const told = this.outputs.slice(before).flatMap((output) => (output.type === "chain.completed" ? [output] : []));
-    const { chain } = this.#expect(made, null);
-    assert.deepEqual(
-      told.map(({ data }) => data.chain.steps.map(({ event }) => event)),
-      chain === null ? [] : [chain.map(({ id }) => id)],
-    );
+    const { said } = this.#expect(made, null);
+    assert.deepEqual(saidOf(told.map(({ data }) => data.chain)), said);
   }
 }
