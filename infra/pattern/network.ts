@@ -10,18 +10,30 @@ interface Network {
   readonly bits: number;
 }
 
+/** `::ffff:` */
+const wrapBits = 96;
+
 /** @throws Error with one sentence */
 export function parseNetwork(text: string): Network {
   const [address = "", prefix, ...rest] = text.split("/");
   const words = wordsOf(address);
   if (words === null || rest.length > 0) throw new Error("cidr takes a network such as 10.0.0.0/8 or 2001:db8::/32");
   const whole = words.length * 16;
-  const bits = prefix === undefined ? whole : Number(prefix);
-  if ((prefix !== undefined && !/^[0-9]{1,3}$/.test(prefix)) || bits > whole)
-    throw new Error(`cidr takes 0 to ${whole} bits after the /`);
+  // Of what IPv6 wraps, the bits before it are always the same.
+  const before = address.includes(":") && words.length === 2 ? wrapBits : 0;
+  const bits = prefix === undefined ? whole : Number(prefix) - before;
+  if ((prefix !== undefined && !/^[0-9]{1,3}$/.test(prefix)) || bits > whole || bits < 0)
+    throw new Error(`cidr takes ${before} to ${before + whole} bits after the /`);
   if (!words.every((word, at) => (word & ~mask(bits, at)) === 0))
-    throw new Error(`${text} has bits after the first ${bits}: write the network's first address`);
+    throw new Error(`${text} has bits after the first ${bits + before}: write the network's first address`);
   return { words, bits };
+}
+
+/** @returns the same network without the IPv6 that wraps it, for readers that know no such thing. @throws as above */
+export function unwrapped(text: string): string {
+  const { words, bits } = parseNetwork(text);
+  if (words.length > 2 || !text.includes(":")) return text;
+  return `${words.flatMap((word) => [word >> 8, word & 0xff]).join(".")}/${bits}`;
 }
 
 /** @returns whether an address, with a port behind it or not, lies in the network */

@@ -3,7 +3,7 @@
  * that cannot be meant is an error that says which would be. Nothing is ignored.
  */
 import { limits } from "../../schemas/limits.ts";
-import { parseNetwork } from "../pattern/network.ts";
+import { unwrapped } from "../pattern/network.ts";
 import { compilePattern } from "../pattern/re2.ts";
 import { type DatePart, DetectionError, dateParts, joined, type Match, type Predicate } from "./predicate.ts";
 import {
@@ -86,10 +86,7 @@ function readKind(main: string, value: unknown, modifiers: readonly string[]): M
   const placed = placements.filter((word) => modifiers.includes(word));
   if (placed.length > 1) throw new DetectionError([], `${placed.join(" and ")} cannot be combined`);
   if (main === "re") return readExpression(textOf(value), placed[0], modifiers);
-  if (main === "cidr") {
-    parseNetwork(textOf(value));
-    return { how: "cidr", network: textOf(value) };
-  }
+  if (main === "cidr") return { how: "cidr", network: unwrapped(textOf(value)) };
   if (main === "fieldref") {
     if (typeof value !== "string" || value === "") throw new DetectionError([], "fieldref takes the name of a field");
     return { how: "field", field: value, place: placed[0] ?? "equal", cased: modifiers.includes("cased") };

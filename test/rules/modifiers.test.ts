@@ -149,6 +149,19 @@ test("all wants every value of a list of two or more", () => {
   ]);
 });
 
+test("what only engines that step back can match is refused with what to write", () => {
+  refused([
+    ["{ a|re: '(?=x)y' }", /`\(\?=`: look-around is not linear .* two items under \|re\|all/],
+    ["{ a|re: '(?<!x)y' }", /look-around is not linear in time/],
+    ["{ a|re: '(a)\\1' }", /`\\1`: back references are not linear in time; write out what is to be repeated/],
+    ["{ a|re: '(?>a)b' }", /atomic groups .* write \(\?:…\)/],
+    ["{ a|re: 'a*+b' }", /leave out the last \+/],
+    ["{ a|re: 'a\\Z' }", /write \\z, or \$/],
+    ["{ a|re: 'a{1001}' }", /counts go up to 1000/],
+    ["{ a|re: '[a' }", /missing closing \]: `\[a`$/],
+  ]);
+});
+
 test("cased compares to the letter", () => {
   check([
     ["{ a|cased: Value }", { a: "Value" }, true],
@@ -244,11 +257,17 @@ test("cidr takes networks of version 4 and 6, with or without a port at the addr
     ["{ a|cidr: 'fe80::/10' }", { a: "fe80::1%eth0" }, true],
     ["{ a|cidr: 10.0.0.0/8 }", { a: "::ffff:10.1.2.3" }, true],
     ["{ a|cidr: '::/0' }", { a: "10.0.0.1" }, false],
+    ["{ a|cidr: '::ffff:10.0.0.0/104' }", { a: "10.1.2.3" }, true],
+    ["{ a|cidr: '::ffff:10.0.0.0/104' }", { a: "::ffff:10.1.2.3" }, true],
+    ["{ a|cidr: '::ffff:10.0.0.0/104' }", { a: "11.1.2.3" }, false],
+    ["{ a|cidr: '::ffff:10.0.0.1' }", { a: "10.0.0.1" }, true],
     ["{ a|cidr: 10.0.0.0/8 }", { a: 10 }, false],
     ["{ a|cidr|neq: 10.0.0.0/8 }", { a: "11.0.0.1" }, true],
   ]);
   refused([
     ["{ a|cidr: 10.0.0.0/33 }", /0 to 32 bits/],
+    ["{ a|cidr: '::ffff:10.0.0.0/8' }", /96 to 128 bits/],
+    ["{ a|cidr: '::ffff:10.0.0.1/104' }", /after the first 104: write the network's first address/],
     ["{ a|cidr: 10.0.0.1/8 }", /write the network's first address/],
     ["{ a|cidr: ten }", /cidr takes a network such as/],
     ["{ a|cidr: 10.0.0.0/8/8 }", /cidr takes a network such as/],
