@@ -28,7 +28,7 @@ export const errorCatalogue = {
   "rule.invalid": { kind: "fault", hint: "Correct the rule at the place named; `throughline rules test` tries it." },
   "rule.unsupported": {
     kind: "fault",
-    hint: "This version does not evaluate that key; take it out or wait for the release that does.",
+    hint: "What is named is not evaluated here; the message says what to write instead, or leave it out.",
   },
   "pipeline.invalid": {
     kind: "fault",

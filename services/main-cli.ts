@@ -25,6 +25,7 @@ export async function runCommandLine(words: readonly string[], version: string):
   const { env } = process;
   const interrupted = new AbortController();
   process.once("SIGINT", () => interrupted.abort());
+  process.stdout.on("error", endOfReader);
   const home = env.HOME ?? homedir();
   return await runCli(
     {
@@ -48,6 +49,12 @@ export async function runCommandLine(words: readonly string[], version: string):
     },
     words,
   );
+}
+
+/** `| head` has read enough. */
+function endOfReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
 }
 
 function openBrowser(url: string): void {

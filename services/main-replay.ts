@@ -9,7 +9,9 @@ import type { Entry } from "../infra/log/entry.ts";
 import { entryOf, foldedData, isReadable, subjectOf } from "../infra/log/fold.ts";
 import type { LogRecord } from "../infra/log/log.ts";
 import { loadRules } from "../infra/rules/load.ts";
+import type { Engine } from "../infra/store/engine.ts";
 import { withEngine } from "../infra/store/open.ts";
+import { ThroughlineError } from "../schemas/errors.ts";
 import { maySay } from "../schemas/event.ts";
 import type { RuleCompletion } from "./cli/parts.ts";
 import { Retrospect } from "./correlator/retrospect.ts";
@@ -35,6 +37,7 @@ export async function replayRules(options: ReplayOptions): Promise<number> {
   const own = Object.fromEntries(options.rules.map(({ name, text }, at) => [fileName(name, at), text]));
   const { "catalog.yaml": catalog = "", "pipelines.yaml": pipelines = "" } = texts;
   const inForce = options.rules.length === 0 ? texts : { "catalog.yaml": catalog, "pipelines.yaml": pipelines, ...own };
+  expectRules(inForce, config.rules);
   const log = await openLogOf(config, options);
   try {
     const past = new Retrospect(inForce, (completed) => {
@@ -63,8 +66,31 @@ export async function huntRules(options: ReplayOptions): Promise<number> {
   const rules = options.rules.length === 0 ? inForce.rules : loadRules(options.rules);
   const prefix = `hunt_${process.pid}_${options.now()}`;
   const job = { rules, catalog: inForce.catalog, sinceMs: options.sinceMs, prefix };
-  for (const found of await withEngine(config, (engine) => huntStore(engine, job))) options.tell(completionOf(found));
+  if (rules.rules.length === 0) throw noRules(config.rules);
+  const found = await withEngine(config, async (engine) => {
+    await expectFilled(engine);
+    return await huntStore(engine, job);
+  });
+  for (const one of found) options.tell(completionOf(one));
   return 0;
+}
+
+function expectRules(texts: Readonly<Record<string, string>>, folder: string): void {
+  if (!Object.keys(texts).some((name) => name.startsWith("rules/"))) throw noRules(folder);
+}
+
+function noRules(folder: string): ThroughlineError {
+  return new ThroughlineError("rule.invalid", `${folder} holds no rule: name the files to replay, before --since`);
+}
+
+/** A store that nobody has filled yet has no tables. */
+async function expectFilled(engine: Engine): Promise<void> {
+  const [there] = await engine.ask<{ result: number }>("EXISTS TABLE events");
+  if (Number(there?.result) !== 1)
+    throw new ThroughlineError(
+      "not.found",
+      "the store is empty: run `throughline store rebuild` first (projector and api stopped), or leave --sql out",
+    );
 }
 
 function completionOf({ rule, title, action, last, steps }: RetroFound): Parameters<ReplayOptions["tell"]>[0] {

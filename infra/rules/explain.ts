@@ -1,12 +1,21 @@
 /** A rule in words, from what was loaded: what it looks for, in which time, what must tie it, and what happens then. */
 import { linkWords } from "../../schemas/links.ts";
-import { actionOf, type ChainRule, type Count, type GroupKey } from "./rule-set.ts";
+import { actionOf, type ChainRule, type Count, type Detection, type GroupKey } from "./rule-set.ts";
+
+/** Longer ones are cut: they stand in the file. */
+const detectionLettersMax = 300;
 
 /** @returns lines of plain text */
 export function explainRule(rule: ChainRule): string[] {
-  const lines = [`${rule.name}: ${rule.title} (level ${rule.level}, ${rule.type})`];
+  const head = `${rule.name}: ${rule.title} (level ${rule.level}, ${rule.type})`;
+  return [head, ...bodyLines(rule), ...gateLines(rule)];
+}
+
+/** What it looks for; of a correlation inside it the same, further right. */
+function bodyLines(rule: ChainRule): string[] {
+  const lines: string[] = [];
   if (rule.count === null) lines.push(...stepLines(rule));
-  else lines.push(`  counts ${names(rule).join(" or ")} within ${spanOf(rule.timespanMs)}: ${countWords(rule.count)}`);
+  else lines.push(...countLines(rule, rule.count));
   for (const key of rule.groupBy)
     lines.push(`  all in one ${keyWords(key)}${rule.groupNull ? ", or without any" : ""}`);
   for (const { from, to, by } of rule.links)
@@ -19,24 +28,52 @@ export function explainRule(rule: ChainRule): string[] {
       scope === "window"
         ? `  and nobody does ${detection.name} in that time`
         : `  and nobody outside does ${detection.name} between ${between === null ? "the first and the last" : between.map((place) => `step ${place + 1}`).join(" and ")}`,
+      ...matchLines(detection),
     );
   for (const pipeline of rule.unless) lines.push(`  unless it is one run of the pipeline ${pipeline}`);
   for (const [at, form] of rule.variants.entries())
     lines.push(`  way ${at + 1} to fulfil its condition:`, ...stepLines(form).map((line) => `  ${line}`));
-  return [...lines, ...gateLines(rule)];
+  return lines;
 }
 
-function names({ steps }: ChainRule): string[] {
-  return [...new Set(steps.map(({ name }) => name))];
+function countLines({ steps, timespanMs }: ChainRule, count: Count): string[] {
+  const counted = [...new Map(steps.map((step) => [step.name, step])).values()];
+  const names = counted.map(({ name }) => name).join(" or ");
+  return [`  counts ${names} within ${spanOf(timespanMs)}: ${countWords(count)}`, ...counted.flatMap(matchLines)];
 }
 
 function stepLines({ steps, type, timespanMs }: ChainRule): string[] {
-  if (steps.length === 1) return [`  one event: ${steps[0]?.title}`];
+  const [only] = steps;
+  if (only !== undefined && steps.length === 1) return [`  one event: ${only.title}`, ...matchLines(only)];
   const order = type === "temporal_ordered" ? "in this order" : "in any order";
   return [
     `  ${steps.length} events ${order}, within ${spanOf(timespanMs)}:`,
-    ...steps.map(({ name, title }, place) => `  ${place + 1}. ${name}: ${title}`),
+    ...steps.flatMap((step, place) => [
+      `  ${place + 1}. ${step.name}: ${step.title}`,
+      // Of a step that must happen several times once is enough.
+      ...(steps[place - 1] === step ? [] : matchLines(step)),
+    ]),
   ];
+}
+
+/** What an event must be, as it is written. */
+function matchLines({ firing, said }: Detection): string[] {
+  if (firing !== null) return bodyLines(firing).map((line) => `     ${line}`);
+  const [, { condition, ...parts }] = JSON.parse(said) as [unknown, Readonly<Record<string, unknown>>];
+  const named = Object.entries(parts).map(([name, part]) =>
+    name === condition ? plain(part) : `${name} ${plain(part)}`,
+  );
+  const whole = [
+    ...named,
+    ...(typeof condition === "string" && condition in parts ? [] : [`condition ${plain(condition)}`]),
+  ];
+  const text = whole.join(", ");
+  return [`       ${text.length <= detectionLettersMax ? text : `${text.slice(0, detectionLettersMax - 1)}…`}`];
+}
+
+/** `{operation: read, tags: [pii, card]}` */
+function plain(value: unknown): string {
+  return (JSON.stringify(value) ?? "").replaceAll(/"([^",:{}[\]\\]+)"/g, "$1").replaceAll(/([:,])(?=\S)/g, "$1 ");
 }
 
 function gateLines(rule: ChainRule): string[] {

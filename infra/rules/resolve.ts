@@ -11,6 +11,7 @@ import { compileTree, type Logs } from "./detection.ts";
 import { joined } from "./predicate.ts";
 import { type ChainRule, type Detection, formsOf, type RuleSet } from "./rule-set.ts";
 import type { Source } from "./source.ts";
+import { nearest } from "./spelling.ts";
 
 /** One document. */
 export interface Named {
@@ -111,7 +112,11 @@ class Resolver {
 
   #step(reference: string, complain: Complain, depth: number): Detection {
     const found = this.#byName.get(reference);
-    if (found === undefined) throw complain(`no rule has the name or id "${reference}" in the files given`);
+    if (found === undefined) {
+      const meant = nearest(reference, [...this.#byName.keys()]);
+      const instead = meant === null ? "give the file that has it as well, or its folder" : `do you mean ${meant}?`;
+      throw complain(`no rule has the name or id "${reference}" in the files given: ${instead}`);
+    }
     if (this.#open.has(found)) {
       const way = [...this.#open].map(({ name }) => name);
       throw complain(`goes round in a circle: ${[...way.slice(way.indexOf(found.name)), found.name].join(" -> ")}`);

@@ -9,9 +9,15 @@ export function momentOf(text: string, nowMs: number): number {
   if (ago) return nowMs - Number(ago[1]) * (unitsMs[ago[2] ?? ""] ?? 0);
   if (/^\d{10,}$/.test(text)) return Number(text);
   const at = Date.parse(text);
-  if (Number.isNaN(at) || !/^\d{4}-\d{2}-\d{2}/.test(text))
+  if (Number.isNaN(at) || !isDay(text))
     throw misused(`"${text}" is no moment.`, "Write 15m, 2h, 3d, or 2026-01-31T03:00:00Z.");
   return at;
+}
+
+/** The clock's own reading goes on after a month's end: 31 February would be 3 March. */
+function isDay(text: string): boolean {
+  const day = /^\d{4}-\d{2}-\d{2}(?=$|[T ])/.exec(text)?.[0];
+  return day !== undefined && new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);
 }
 
 /** @throws CliFailure with exit code 2 unless the text is a whole number in the range. */

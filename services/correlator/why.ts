@@ -20,18 +20,15 @@ interface Try {
 
 /** @returns the rules in words; @throws ThroughlineError `rule.invalid`, `rule.unsupported` */
 export function explainRules(files: Run["rules"], name: string | null): string[] {
-  const { rules } = loadRules(files, { logs: "any" });
-  const wanted = rules.filter((rule) => name === null || rule.name === name);
-  if (wanted.length === 0) throw new ThroughlineError("rule.invalid", `no rule is called ${name}`);
+  const wanted = wantedOf(loadRules(files, { logs: "any" }), name);
   return wanted.flatMap((rule, at) => (at === 0 ? explainRule(rule) : ["", ...explainRule(rule)]));
 }
 
-/** @returns per rule what it makes of the event; @throws ThroughlineError `request.invalid` when the file has no such event */
+/** @returns per rule what it makes of the event; @throws ThroughlineError `not.found` when the files have no such event or rule */
 export async function explainEvent(run: Run, event: string, name: string | null): Promise<string[]> {
   const tags = run.catalog === null ? createCatalog([]) : parseCatalog(run.catalog.text, run.catalog.name);
   const all = loadRules(run.rules, { logs: "any" });
-  const wanted = all.rules.filter((rule) => name === null || rule.name === name);
-  if (wanted.length === 0) throw new ThroughlineError("rule.invalid", `no rule is called ${name}`);
+  const wanted = wantedOf(all, name);
   const tries = wanted.map((rule) => triesOf(rule));
   const played = numbered(all, [...wanted, ...tries.flat().map(({ rule }) => rule)]);
   const offline = new Offline(played, tags, declaredFor(all, run));
@@ -44,7 +41,18 @@ export async function explainEvent(run: Run, event: string, name: string | null)
     const fired = new Map(firings.map((firing) => [firing.rule, firing.chain]));
     return wanted.flatMap((rule, at) => said(rule, tries[at] ?? [], fired));
   }
-  throw new ThroughlineError("request.invalid", `no event has the id ${event}`);
+  throw new ThroughlineError("not.found", `no event of the ${number} lines has the id ${event}`);
+}
+
+/** @param name null = all of them */
+function wantedOf({ rules, forms, detections }: RuleSet, name: string | null): readonly ChainRule[] {
+  const wanted = rules.filter((rule) => name === null || rule.name === name);
+  if (wanted.length > 0) return wanted;
+  const steps = new Set([...detections, ...forms].map((step) => step.name));
+  const names = rules.map((rule) => rule.name);
+  if (name === null) throw new ThroughlineError("not.found", "these files hold no rule");
+  if (steps.has(name)) throw new ThroughlineError("not.found", `${name} is a step: ask about ${names.join(", ")}`);
+  throw new ThroughlineError("not.found", `no rule is called ${name}; rules here: ${names.join(", ")}`);
 }
 
 function numbered(all: RuleSet, rules: readonly ChainRule[]): RuleSet {

@@ -115,6 +115,21 @@ test("people read a sentence, and only what came since is told", async () => {
   assert.equal(later.stdout, "");
 });
 
+test("a store that nobody has filled, no rules at all and a day that does not exist are told with what to do", async () => {
+  const replay = (...words: string[]) => run("rules", "replay", ...words);
+  const rule = join(folder, "new.yml");
+  await assert.rejects(
+    replay(rule, "--since", "30d", "--sql"),
+    /store is empty: run `throughline store rebuild` first/,
+  );
+  for (const sql of [[], ["--sql"]])
+    await assert.rejects(replay("--since", "30d", ...sql), /\/rules holds no rule: name the files to replay/);
+  for (const since of ["2026-02-31T00:00:00Z", "2026-13-01", "2026-02-29"])
+    await assert.rejects(replay(rule, "--since", since), /request\.invalid: ".*" is no moment/);
+  for (const since of ["2028-02-29", "2028-02-29T12:00:00+02:00"])
+    assert.equal((await replay(rule, "--since", since)).stdout, "");
+});
+
 test("the store, asked by SQL, finds the same once it is filled", async () => {
   const words = ["rules", "replay", join(folder, "new.yml"), "--since", "30d"];
   await run("store", "rebuild");

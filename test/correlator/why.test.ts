@@ -35,11 +35,41 @@ const why = (event: string) => explainEvent({ rules, catalog, events: lines }, e
 
 test("a rule is told in words: steps, ties, and what happens then", () => {
   const text = explainRules(rules, "chain").join("\n");
-  assert.match(text, /3 events in this order, within 1 d:\n {2}1\. pii_read/);
+  assert.match(
+    text,
+    /3 events in this order, within 1 d:\n {2}1\. pii_read: pii_read\n +\{operation: read, tags: pii\}\n/,
+  );
   assert.match(text, /step 2 and step 3: the data went on to \(flow\), or both carry data of \(lineage\)/);
   assert.match(text, /at least 2 different values of account/);
-  assert.match(text, /nobody outside does announced between step 2 and step 3/);
+  assert.match(text, /nobody outside does announced between step 2 and step 3\n +\{operation: execute\}\n/);
   assert.match(text, /held before it runs: destructive/);
+});
+
+test("a step that is a correlation is told as well, and what selections stand for; a step by itself is no rule", () => {
+  const text = `title: parts
+name: parts
+logsource: { product: throughline, category: command }
+detection: { big: { "rows|gte": 5 }, not_mine: { account: [a, "b c"] }, condition: big and not not_mine }
+---
+title: many
+name: many
+correlation: { type: event_count, rules: [parts], group-by: [task], timespan: 1h, condition: { gte: 3 } }
+---
+title: outer
+name: outer
+correlation: { type: temporal, rules: [many, parts], timespan: 2h }
+`;
+  const file = [{ name: "r.yml", text }];
+  const parts = "big {rows|gte: 5}, not_mine {account: [a, b c]}, condition big and not not_mine";
+  assert.deepEqual(explainRules(file, "outer").slice(1, 7), [
+    "  2 events in any order, within 2 h:",
+    "  1. many: many",
+    "       counts parts within 1 h: how many ≥ 3",
+    `            ${parts}`,
+    "       all in one task",
+    "  2. parts: parts",
+  ]);
+  assert.throws(() => explainRules(file, "many"), { code: "not.found", message: "many is a step: ask about outer" });
 });
 
 test("an event is told why a rule fires at it, or which one demand it misses", async () => {
@@ -58,6 +88,6 @@ test("an event is told why a rule fires at it, or which one demand it misses", a
 });
 
 test("a name that no rule has, and an id that no event has, are errors", async () => {
-  assert.throws(() => explainRules(rules, "nothing"), /no rule is called nothing/);
-  await assert.rejects(why("e99"), /no event has the id e99/);
+  assert.throws(() => explainRules(rules, "nothing"), /no rule is called nothing; rules here: /);
+  await assert.rejects(why("e99"), /no event of the [0-9]+ lines has the id e99/);
 });
