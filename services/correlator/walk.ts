@@ -235,7 +235,7 @@ export function arrivals(edges: Edges, place: string, at: number, strongOnly: bo
   };
   for (const origin of edges.settled.get(place) ?? [])
     if (origin.until >= floor && !(strongOnly && origin.opaque))
-      put(origin, place, origin.until, origin.known, origin.by);
+      put(origin, place, origin.until, origin.known, origin.until >= at ? origin.by : undefined);
   // What is over came before every end and every untag that is still to come: when exactly makes no difference.
   const over: Reached[] = [];
   let overUntil = 0;
@@ -258,7 +258,7 @@ export function arrivals(edges: Edges, place: string, at: number, strongOnly: bo
       }
       if (!lane.renamed || depth >= renamesMax) {
         for (const one of walk(edges, lane.from, seen, strongOnly, own))
-          put({ ...one, renamed: false }, place, until, known, until > at ? own : undefined);
+          put({ ...one, renamed: false }, place, until, known, until >= at ? own : undefined);
         continue;
       }
       for (const from of lane.from) {

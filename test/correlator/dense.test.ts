@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createCatalog } from "../../infra/catalog.ts";
 import type { Effect, ResourceUri } from "../../schemas/command.ts";
+import { limits } from "../../schemas/limits.ts";
 import { makeStep } from "../../services/correlator/compact.ts";
 import { Lineage } from "../../services/correlator/lineage.ts";
 import { movesOf } from "../../services/correlator/moves.ts";
@@ -127,4 +128,26 @@ test("what a walk without order found ties weakly by lineage too: it holds, and 
   const links = "links:\n  - { from: pii_read, to: destructive, by: [lineage] }";
   assert.equal(answer(links, 100_000), "block");
   assert.equal(answer(links, 6), "hold");
+});
+
+test("an effect that moves data both ways sees nothing of its own, wherever history is cut", () => {
+  for (let horizon = 1; horizon <= 9; horizon += 1) {
+    const lineage = new Lineage(createCatalog([{ resource: "orders/public.a#x", tags: ["pii"] }]));
+    const [a, b] = ["orders/public.a", "orders/public.b"] as ResourceUri[];
+    const both = step(3, {
+      reads: [a!, b!],
+      writes: [a!, b!],
+      flows: [
+        [a!, b!],
+        [b!, a!],
+      ],
+    } as never);
+    both.finishedAt = 6;
+    lineage.add(both);
+    lineage.close(both);
+    const settled = { ...limits, flowsSettledEvery: 1 };
+    for (const at of [horizon, horizon + 2]) lineage.forget(at, at, settled);
+    assert.deepEqual(lineage.taggedNow([`${a}#y`]).members, [], `cut at ${horizon}`);
+    assert.deepEqual(lineage.taggedNow([b!]).tags, ["pii"]);
+  }
 });
