@@ -5,4 +5,4 @@
  *
  * `policy.changed` carries it, so a log says which engine made the records that follow (DETECTION §2.10).
  */
-export const engineVersion = "7";
+export const engineVersion = "8";
