@@ -78,7 +78,8 @@ function wasCountApproved(rule: ChainRule, last: Step, found: readonly Step[], p
     approved.some(({ rule: name, before }) => {
       const then = before.filter((id) => !own.has(id));
       const known = Math.min(now.length, then.length);
-      return name === rule.name && (known > 0 || now.length === 0) && sameIds(now.slice(-known), then.slice(-known));
+      // What has left the window since is no news; where nothing else is counted any more, there is none.
+      return name === rule.name && (now.length === 0 || sameIds(now.slice(-known), then.slice(-known)));
     }),
   );
 }

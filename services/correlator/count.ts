@@ -13,23 +13,36 @@ import { isLater } from "./later.ts";
 import { fieldTexts, type Step } from "./step.ts";
 import { type Counted, Tally } from "./tally.ts";
 
-/** @returns the steps counted (the latest of very many), in log order; null when no group fires. @param isMeant which group counts */
+/** @returns the steps counted (the latest of very many), in log order; null when no group fires. @param isMeant which group counts, by all of its steps */
 export function findCount(
   ground: Ground,
   rule: ChainRule,
   last: Step,
   places: readonly number[],
-  isMeant: (counted: readonly Step[]) => boolean = () => true,
+  isMeant: ((whole: readonly Step[]) => boolean) | null = null,
 ): readonly Step[] | null {
   let best: readonly Step[] | null = null;
   const tests = ground.exempt.outsideOf(rule, last);
-  const most = tests.length === 0 ? limits.countedNamedMax : Number.POSITIVE_INFINITY;
+  const most = tests.length === 0 && isMeant === null ? limits.countedNamedMax : Number.POSITIVE_INFINITY;
   for (const whole of firingGroups(ground, rule, last, places, most)) {
     if (tests.some((isOutside) => !whole.some(isOutside))) continue;
     const counted = whole.slice(-limits.countedNamedMax);
-    if ((best === null || isLater(counted, best)) && isMeant(counted)) best = counted;
+    if ((best === null || isLater(counted, best)) && isMeant?.(whole) !== false) best = counted;
   }
   return best;
+}
+
+/** @returns of steps that a count names, the groups that end with them, whole; none when that cannot be told any more */
+export function wholeGroups(
+  ground: Ground,
+  rule: ChainRule,
+  last: Step,
+  named: readonly Step[],
+): readonly (readonly Step[])[] {
+  if (rule.count === null || named.length < limits.countedNamedMax) return [named];
+  const ends = (whole: readonly Step[]) =>
+    named.every((step, index) => step === whole[whole.length - named.length + index]);
+  return [...firingGroups(ground, rule, last, [...rule.steps.keys()], Number.POSITIVE_INFINITY)].filter(ends);
 }
 
 /** @returns for each group that fires, its counted steps, at most the latest so many */

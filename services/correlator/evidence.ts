@@ -9,7 +9,7 @@ import { tiedByWords } from "../../schemas/links.ts";
 import type { Ground } from "./ground.ts";
 import type { Links } from "./links.ts";
 import { operationsOf, resources, type Step } from "./step.ts";
-import { isSure } from "./strength.ts";
+import { isStrong } from "./strength.ts";
 
 /** Per step; an event has a size. */
 const resourcesShownMax = 5;
@@ -29,7 +29,7 @@ export function toChain(
   const counted = rule.count !== null;
   const shown = counted ? found.slice(-stepsShownMax) : found;
   const ties = counted ? [] : [...tiesOf(rule, found, links), ...tiesByGroup(rule, found, links)];
-  const weak = ties.some(({ strength }) => strength === "weak") || !isSure(ground, rule, found, last);
+  const weak = ties.some(({ strength }) => strength === "weak") || !isStrong(ground, rule, found, last);
   const action = held ? actionOf(rule) : "alert";
   return {
     id: hash([rule.version, last.id, found.map(({ id }) => id)]),

@@ -37,5 +37,5 @@ export function firing(ground: Ground, form: ChainRule, step: Step, strongOnly: 
   );
   if (places.length === 0 || (strongOnly && isWeakGroup(form))) return null;
   if (form.count === null) return findChain(ground, { rule: form, last: step, places, strongOnly });
-  return findCount(ground, form, step, places, (counted) => !strongOnly || isSure(ground, form, counted, step));
+  return findCount(ground, form, step, places, strongOnly ? (whole) => isSure(ground, form, whole, step) : null);
 }

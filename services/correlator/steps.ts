@@ -13,7 +13,7 @@ import { lastUnder } from "./order.ts";
 import { identityOf, Owners } from "./owners.ts";
 import { Plans } from "./plan.ts";
 import { kindsAsked, Postings } from "./postings.ts";
-import { approvalKind, isLive, rematch, type Step } from "./step.ts";
+import { approvalKind, rematch, type Step } from "./step.ts";
 
 export type StepLimits = Pick<Limits, "stepsKeptMax" | "stepsWarmMax">;
 
@@ -239,7 +239,6 @@ export class Steps {
   }
 
   #loseOne(step: Step): void {
-    if (!isLive(step)) return;
     const identity = identityOf(step);
     for (const hit of this.mayComeToMatch(step) ? [anyDetection] : step.hits) {
       const lost = this.#lost.get(hit) ?? new Map<string, Lost>();

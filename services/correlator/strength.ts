@@ -4,19 +4,31 @@
  * a firing on such a step.
  */
 import { type ChainRule, comparesTags, isWeakGroup, readsTags } from "../../infra/rules/rule-set.ts";
+import { limits } from "../../schemas/limits.ts";
 import { isAbsent } from "./absent.ts";
 import { walkCost } from "./candidates.ts";
+import { wholeGroups } from "./count.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, bring, meet } from "./group.ts";
 import { matchedBy, type Step } from "./step.ts";
 
-/** @param found of a chain its steps by place, of a count all that were counted */
+/** @param found as people are shown it: of a count the latest that were counted, and all of them are asked */
+export function isStrong(ground: Ground, rule: ChainRule, found: readonly Step[], last: Step): boolean {
+  if (rule.count === null || found.length < limits.countedNamedMax) return isSure(ground, rule, found, last);
+  // What is looked at for that is not taken from other rules.
+  const own = { ...ground, budget: { ...ground.budget } };
+  const groups = wholeGroups(own, rule, last, found);
+  return groups.length > 0 && groups.every((whole) => isSure(own, rule, whole, last));
+}
+
+/** @param found of a chain its steps by place, of a count all that were counted. What cannot be looked at any more is not sure */
 export function isSure(ground: Ground, rule: ChainRule, found: readonly Step[], last: Step): boolean {
   if (isWeakGroup(rule) || found.some(({ opaque }) => opaque)) return false;
   // The latest first: what came of late is what most others lack.
   for (let place = found.length - 1; place >= 0; place -= 1) {
     const stands = rule.count === null ? standsSurely(ground, rule, place, found) : counts(ground, rule, found[place]);
-    if (!stands) return false;
+    ground.budget.spent ||= ground.budget.left < 0;
+    if (!stands || ground.budget.spent) return false;
   }
   return agreeSurely(ground, rule, found, last);
 }

@@ -82,7 +82,7 @@ test("--follow prints what comes once, and ends when it is told to", async () =>
 
 test("a session is replayed statement by statement with masks, refusals and results", async () => {
   const { out } = await desk.run("replay", "s-ana");
-  assert.match(out, /^Ana Silva as analyst on orders\ntask {5}Quarterly region report/);
+  assert.match(out, /^Ana Silva as analyst on orders\ntask +Quarterly region report/);
   assert.match(out, /1 {2}\d\d:\d\d:\d\d\.000 {5}\+6\.0 s {2}allow {3}SELECT region/);
   assert.match(out, /2 .* block {3}SELECT email FROM customers[\s\S]*no mask covers\.\n +never reached the target/);
   assert.match(out, /The session is still open\.$/);
