@@ -6,8 +6,11 @@ import { accessor, isEffectField, isLate, unknown } from "../../infra/rules/fiel
 import { readDocuments } from "../../infra/rules/source.ts";
 import { type Field, fields } from "../../schemas/fields.ts";
 import { checker } from "../../schemas/shape.ts";
+import { testRules } from "../../services/correlator/rehearse.ts";
+import { readScene } from "../../services/correlator/scene.ts";
 import { command } from "./ask.ts";
 import { pages } from "./pages.ts";
+import { example } from "./rules-page.ts";
 
 const folder = join(import.meta.dirname, "../../schemas");
 
@@ -49,4 +52,26 @@ test("the schema for editors accepts every shipped rule, and refuses what the lo
     { ...rule, logsource: 5 },
   ])
     assert.equal(accepts(wrong), false, JSON.stringify(wrong));
+});
+
+test("the example of the page passes its tests, and its lines are read", () => {
+  const page = pages["RULES.md"]?.() ?? "";
+  assert.ok(page.includes(example));
+  const results = testRules([{ name: "read-file-drop.yml", text: example }]);
+  assert.deepEqual(
+    results.map(({ expected, found }) => [expected, found]),
+    [
+      ["hold", "hold"],
+      ["allow", "allow"],
+      ["allow", "allow"],
+    ],
+  );
+  const lines = /time {2}account {2}operation.*\n\n((?:[0-9].*\n)+)/.exec(page)?.[1] ?? "";
+  assert.equal(readScene(lines).length, 3);
+});
+
+test("every key of a chain and of an inline test is described, for the page and for editors", () => {
+  const rows = (pages["RULES.md"]?.() ?? "").split("\n").filter((line) => line.startsWith("| `"));
+  assert.ok(rows.length > 50);
+  for (const row of rows) assert.doesNotMatch(row, /\| +\|$/, row);
 });
