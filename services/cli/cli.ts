@@ -31,6 +31,7 @@ import {
   replayRules,
   runRules,
   testRules,
+  testsHelp,
 } from "./rules.ts";
 import { addSources, initSources, type MemberOptions, retireSources, rotateKeys, showStanding } from "./sources.ts";
 import { rebuildStore } from "./store.ts";
@@ -350,6 +351,7 @@ function offlineCommands(program: Command, start: Start): void {
     .description(
       "run the tests that stand in rule files or folders (default: the shipped rules); rules that they name may stand in files beside them",
     )
+    .addHelpText("after", testsHelp)
     .action((files: string[]) => testRules(start(), files));
   rules
     .command("run <rules...>")

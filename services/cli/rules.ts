@@ -1,9 +1,28 @@
 /** `throughline rules test`, `rules run` and `rules replay`: rules tried without a running Throughline. The engine is given by main. */
+import { sceneKeys, sceneOperations } from "../../schemas/scene.ts";
 import type { Context } from "./context.ts";
 import { CliFailure, misused } from "./failure.ts";
 import { momentOf } from "./moment.ts";
 import { localTime, paint, shown } from "./paint.ts";
 import type { RuleCompletion } from "./parts.ts";
+
+/** Shown below --help. */
+export const testsHelp = `
+A test stands in the rule that is to fire:
+
+  tests:
+    - name: two accounts
+      given: |
+        0s   extract    read       orders/public.customers  rows=500
+        60s  transform  transform  orders/public.customers -> orders/public.staging  task=t1
+      when: 9m  load  delete  orders/public.staging
+      expect: hold                  # or block, alert, allow
+
+Each line is one command: time since the start, account, operation, resources, key=value.
+Operations: ${Object.keys(sceneOperations).join(" ")}
+Keys: ${Object.keys(sceneKeys).join(" ")}
+Without \`catalog:\` in the test, */public.customers is tagged pii. schemas/RULES.md explains all of it.
+`;
 
 export async function testRules(context: Context, files: readonly string[]): Promise<void> {
   const { terminal, offline } = context.parts;
@@ -21,7 +40,7 @@ export async function testRules(context: Context, files: readonly string[]): Pro
     throw new CliFailure(
       "rule.invalid",
       "These files hold no test.",
-      "Write `tests:` into the rule (DETECTION: inline tests).",
+      "Write `tests:` into the rule that is to fire; `throughline rules test --help` shows one.",
     );
   if (broken.length > 0)
     throw new CliFailure(
