@@ -13,6 +13,7 @@ import { createCorrelator } from "./correlator.ts";
 import type { Output } from "./outputs.ts";
 import { checkAsked, checkOrder, readScene, type SceneLine, SceneMistake } from "./scene.ts";
 import { Stage } from "./stage.ts";
+import { numbered, triesOf, whyNot } from "./why.ts";
 
 type Expect = InlineTest["expect"];
 
@@ -70,8 +71,10 @@ function rehearse(all: RuleSet, written: Written, catalog: Catalog["entries"]): 
     const never = neverSays(rule, test.expect);
     if (never !== null) throw document.wrong([...path, "expect"], never);
     const { given, when } = sceneOf(document, test, path);
-    const { found, detail } = play(all, rule, { given, when, catalog: test.catalog ?? catalog, test });
-    return { ...result, found, ok: found === test.expect, detail };
+    const scene = { given, when, catalog: test.catalog ?? catalog, pipelines: test.pipelines ?? [] };
+    const { found, detail } = verdictOf(rule, play(all, scene));
+    const ok = found === test.expect;
+    return { ...result, found, ok, detail: ok || found !== "allow" ? detail : whyNothing(all, rule, scene) };
   } catch (error) {
     if (!(error instanceof ThroughlineError)) throw error;
     return { ...result, found: null, ok: false, detail: error.message };
@@ -131,21 +134,33 @@ function placed<T>(document: Source, path: readonly (string | number)[], read: (
   }
 }
 
-function play(
-  all: RuleSet,
-  rule: ChainRule,
-  { given, when, catalog, test }: Scene & { readonly catalog: Catalog["entries"]; readonly test: InlineTest },
-): { found: Expect; detail: string } {
+interface Play extends Scene {
+  readonly catalog: Catalog["entries"];
+  readonly pipelines: NonNullable<InlineTest["pipelines"]>;
+}
+
+/** @returns what the correlator says of what is asked */
+function play(all: RuleSet, { given, when, catalog, pipelines }: Play): readonly Output[] {
   const drafts: Output[] = [];
   const correlator = createCorrelator({ emit: (draft) => drafts.push(draft), limits, load: () => all });
   correlator.goLive();
   const stage = new Stage((entry) => correlator.fold(entry));
-  stage.load({ "catalog.yaml": JSON.stringify(catalog), "pipelines.yaml": JSON.stringify(test.pipelines ?? []) });
+  stage.load({ "catalog.yaml": JSON.stringify(catalog), "pipelines.yaml": JSON.stringify(pipelines) });
   if (correlator.problem !== null) throw new ThroughlineError("rule.invalid", correlator.problem);
   for (const line of given) stage.run(line);
   drafts.length = 0;
   stage.ask(when);
-  return verdictOf(rule, drafts);
+  return drafts;
+}
+
+/** The same played with one demand less at a time: what then fires was missing that one. */
+function whyNothing(all: RuleSet, rule: ChainRule, scene: Play): string {
+  const tries = triesOf(rule);
+  const drafts = play(numbered(all, [rule, ...tries.map((one) => one.rule)]), scene);
+  const fired = drafts.flatMap((draft) => (draft.type === "chain.completed" ? [draft.data.rule] : []));
+  return whyNot(rule, tries, new Set(fired))
+    .map((line) => line.trim())
+    .join(" ");
 }
 
 function verdictOf(rule: ChainRule, drafts: readonly Output[]): { found: Expect; detail: string } {

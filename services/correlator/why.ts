@@ -12,7 +12,7 @@ import { declaredFor, Offline, type Run } from "./offline.ts";
 /** Long before any window: without a limit in time. */
 const anyTimeMs = 100 * 365 * 86_400_000;
 
-interface Try {
+export interface Try {
   readonly rule: ChainRule;
   /** What is said when this fires and the rule itself does not. */
   readonly lacks: string;
@@ -55,7 +55,8 @@ function wantedOf({ rules, forms, detections }: RuleSet, name: string | null): r
   throw new ThroughlineError("not.found", `no rule is called ${name}; rules here: ${names.join(", ")}`);
 }
 
-function numbered(all: RuleSet, rules: readonly ChainRule[]): RuleSet {
+/** @returns the same with these in place of its rules */
+export function numbered(all: RuleSet, rules: readonly ChainRule[]): RuleSet {
   const placed = rules.map((rule, index) => ({ ...rule, index }));
   const timespanMsMax = Math.max(all.timespanMsMax, ...placed.map(({ timespanMs }) => timespanMs));
   return { ...all, rules: placed, forms: [...all.forms, ...placed], timespanMsMax };
@@ -63,14 +64,20 @@ function numbered(all: RuleSet, rules: readonly ChainRule[]): RuleSet {
 
 function said(rule: ChainRule, tries: readonly Try[], fired: ReadonlyMap<string, readonly string[]>): string[] {
   const chain = fired.get(rule.name);
-  if (chain !== undefined) return [`${rule.name} fires: ${chain.join(" → ")}`];
+  return chain === undefined
+    ? whyNot(rule, tries, new Set(fired.keys()))
+    : [`${rule.name} fires: ${chain.join(" → ")}`];
+}
+
+/** @param fired names of what did, the rule not among them */
+export function whyNot(rule: ChainRule, tries: readonly Try[], fired: ReadonlySet<string>): string[] {
   const lacks = tries.flatMap((one) => (one.lacks !== "" && fired.has(one.rule.name) ? [one.lacks] : []));
   if (lacks.length > 0) return [`${rule.name} does not fire. It would,`, ...lacks.map((what) => `  ${what}`)];
   return [`${rule.name} does not fire: ${missing(rule, fired)}`];
 }
 
 /** Where leaving out one demand is not enough. */
-function missing(rule: ChainRule, fired: ReadonlyMap<string, readonly string[]>): string {
+function missing(rule: ChainRule, fired: ReadonlySet<string>): string {
   const isLast = [...rule.lasts].some((place) => fired.has(nameOf(rule, `last ${place}`)));
   const names = [...new Set([...rule.lasts].map((place) => rule.steps[place]?.name))];
   if (!isLast) return `the event is no ${names.join(" or ")}, which completes it`;
@@ -82,7 +89,7 @@ function missing(rule: ChainRule, fired: ReadonlyMap<string, readonly string[]>)
 const nameOf = (rule: ChainRule, what: string): string => `${rule.name}\u0000${what}`;
 
 /** The rule with one demand less, each under a name of its own. */
-function triesOf(rule: ChainRule): Try[] {
+export function triesOf(rule: ChainRule): Try[] {
   if (rule.variants.length > 0 || rule.count !== null) return lastsOf(rule);
   const made = (what: string, changes: Partial<ChainRule>, lacks: string): Try => ({
     rule: { ...rule, ...changes, name: nameOf(rule, what), gate: null, tests: [] },

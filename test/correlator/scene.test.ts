@@ -154,3 +154,25 @@ test("a correlation that is a step, by a condition or inside another, says where
   const [result] = testRules([{ name: "s.yml", text: `${steps}---\n${tested}---\n${outer}` }]);
   assert.match(result?.detail ?? "", /it is a step of outer\. .* `generate: true` into the rule that names it/);
 });
+
+test("a test that finds nothing says which one demand is missing", () => {
+  const found = (given: string, when?: string) => {
+    const [result] = results(scene(given, when));
+    assert.deepEqual([result?.ok, result?.found], [false, "allow"]);
+    return result?.detail;
+  };
+  const alone = copy.replace("transform transform", "load transform").replace("1m", "2m");
+  assert.equal(
+    found(`${read.replace("extract", "load")}\n${alone}`),
+    "chain does not fire. It would, with at least 2 different values of account",
+  );
+  assert.equal(found(read), "chain does not fire: a step before it was not seen");
+  assert.equal(
+    found(`${read}\n${copy}`, "9m load read orders/public.staging"),
+    "chain does not fire: the event is no destructive, which completes it",
+  );
+  assert.equal(
+    found(`${read}\n${copy}`, "25h load delete orders/public.staging"),
+    "chain does not fire. It would, inside its time",
+  );
+});
