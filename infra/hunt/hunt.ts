@@ -111,15 +111,16 @@ async function huntRule(engine: Engine, t: Tables, rule: ChainRule, inside: bool
   for (const form of formsOf(rule))
     for (const row of await huntForm(engine, t, form, inside)) {
       const other = best.get(row.at);
-      const better = other === undefined || isBetter(row, other) ? row : other;
+      const better = other === undefined || isBetter(rule, row, other) ? row : other;
       best.set(row.at, { ...better, strong: Math.max(row.strong, other?.strong ?? 0) });
     }
   return [...best.values()];
 }
 
-/** What is held before what is told; then the latest, compared from the last step backwards. */
-function isBetter(one: Row, other: Row): boolean {
+/** What is held before what is told; what blocks before what does not; then the latest, compared from the last step backwards. */
+function isBetter({ gate }: ChainRule, one: Row, other: Row): boolean {
   if (one.class !== other.class) return one.class > other.class;
+  if (gate?.action === "block" && one.class === 1 && one.blocks !== other.blocks) return one.blocks > other.blocks;
   for (let back = 1; back <= one.places.length || back <= other.places.length; back += 1) {
     const [left, right] = [one.places.at(-back) ?? -1, other.places.at(-back) ?? -1];
     if (left !== right) return left > right;

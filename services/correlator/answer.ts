@@ -15,6 +15,7 @@ import { findChain } from "./match.ts";
 import { mayNeedLost } from "./may-need.ts";
 import type { Shape } from "./shape.ts";
 import type { Step } from "./step.ts";
+import { isSure } from "./strength.ts";
 
 export interface Completion {
   /** Of a rule with a condition over rules, the chain that fulfils it. */
@@ -60,11 +61,17 @@ export function onePerRule(completions: readonly Completion[]): readonly Complet
   const best = new Map<number, Completion>();
   for (const completion of completions) {
     const other = best.get(completion.rule.index);
-    if (other === undefined || isLater(completion.found, other.found)) best.set(completion.rule.index, completion);
+    if (other === undefined || isRather(completion, other)) best.set(completion.rule.index, completion);
   }
   return [...best.values()]
     .map((found) => ({ ...found, others: completions.filter((other) => other !== found && isSame(other, found)) }))
     .sort((a, b) => a.rule.index - b.rule.index);
+}
+
+/** What blocks before what is held; of two alike the latest. */
+function isRather(one: Completion, other: Completion): boolean {
+  const [blocks, otherBlocks] = [one, other].map(({ chain }) => chain.action === "block");
+  return blocks === otherBlocks ? isLater(one.found, other.found) : blocks === true;
 }
 
 function isSame({ rule: one }: Completion, { rule: other }: Completion): boolean {
@@ -155,9 +162,11 @@ function strongest(
   const found = find(ground, rule, last, places);
   if (found === null) return null;
   const chain = chainOf(ground, rule, found, last, true);
-  if (rule.gate?.action !== "block" || rule.count !== null || chain.strength === "strong")
-    return { rule, found, chain };
+  if (rule.gate?.action !== "block" || chain.strength === "strong") return { rule, found, chain };
   const own = { ...ground, budget: budgetOf(asking) };
-  const strong = findChain(own, { rule, last, places, strongOnly: true });
+  const strong =
+    rule.count === null
+      ? findChain(own, { rule, last, places, strongOnly: true })
+      : findCount(own, rule, last, places, (counted) => isSure(own, rule, counted, last));
   return { rule, found: strong ?? found, chain: strong === null ? chain : chainOf(own, rule, strong, last, true) };
 }

@@ -196,3 +196,12 @@ test("so is a count of such steps, or of steps that share data only that way, an
   assert.deepEqual(byOne(chain, false, ...reads, remove(reporting)).slice(0, 2), ["block", "strong"]);
   assert.deepEqual(byOne(chain, true, ...reads, remove(reporting)).slice(0, 2), ["hold", "weak"]);
 });
+
+test("a rule that blocks stands on its strong chain, though by another of its ways a weak one came later", () => {
+  const ways = `condition: "(announced or pii_read) and destructive", group-by: [account]`;
+  const rule = correlation("temporal_ordered", "announced, pii_read, destructive", ways);
+  const called = { ...copy(reporting, undefined), operation: "execute", writes: [] };
+  const found = ["block", "strong", [reporting, reporting]];
+  assert.deepEqual(byOne(rule, true, called, look(staging), remove(reporting)), found);
+  assert.deepEqual(byOne(rule, false, called, look(staging), remove(reporting))[2], [staging, reporting]);
+});

@@ -2,30 +2,18 @@
  * The brute-force definition for plain events (DETECTION §6, §7): every sequence is enumerated, every set is written out.
  * Shares nothing with the engine. History only grows here, so what was true of an event at its place stays true of it.
  */
-export interface PlainEffect {
-  readonly operation: string;
-  readonly reads: readonly string[];
-  readonly writes: readonly string[];
-  readonly ends: readonly string[];
-  readonly destroys?: boolean;
-  readonly flows?: readonly (readonly [string, string])[];
-}
+import {
+  type Catalog,
+  isInside,
+  type Known,
+  overlap,
+  type PlainEffect,
+  type PlainLine,
+  PlainOrigins,
+  touches,
+} from "./plain-origins.ts";
 
-export interface PlainLine {
-  readonly id: string;
-  readonly time: number;
-  readonly identity: string;
-  readonly account?: string;
-  readonly task?: string;
-  readonly parentTask?: string;
-  readonly onBehalfOf?: readonly string[];
-  readonly opaque?: boolean;
-  readonly outcome?: string;
-  readonly rows?: number;
-  /** None: an event of another product. */
-  readonly effects?: readonly PlainEffect[];
-  readonly fields: Readonly<Record<string, string | number | readonly string[]>>;
-}
+export type { Catalog, PlainEffect, PlainLine } from "./plain-origins.ts";
 
 /** Whether one effect, or an event without effects (null), matches; `tags` of what the effect touches. */
 export type Matches = (effect: PlainEffect | null, event: PlainLine, tags: readonly string[]) => boolean;
@@ -38,7 +26,7 @@ export interface OracleStep {
 export interface OracleRule {
   readonly name: string;
   readonly kind: "ordered" | "any order" | "events" | "values" | "sum" | "avg" | "percentile" | "share";
-  readonly action: "hold" | "alert";
+  readonly action: "hold" | "block" | "alert";
   readonly steps: readonly OracleStep[];
   readonly runs: readonly number[];
   readonly timespanMs: number;
@@ -54,41 +42,44 @@ export interface OracleRule {
   readonly holds: (number: number) => boolean;
 }
 
-export type Catalog = readonly { readonly resource: string; readonly tags: readonly string[] }[];
-
-/** An event at its place, with all that §6 says of it there. */
+/** An event at its place, with all that §6 says of it there; and without what opaque events moved. */
 interface Placed extends PlainLine {
   readonly at: number;
   readonly live: readonly PlainEffect[];
-  readonly tags: readonly (readonly string[])[];
-  readonly lineage: readonly string[];
-  /** Earlier events whose data is where this one touches. */
-  readonly flowsFrom: ReadonlySet<number>;
+  readonly all: Known;
+  readonly sure: Known;
 }
 
 const unique = <T>(all: readonly T[]): T[] => [...new Set(all)];
-const isInside = (a: string, b: string) => a === b || (a.startsWith(b) && "/.#".includes(a[b.length] ?? " "));
-const overlap = (a: string, b: string) => isInside(a, b) || isInside(b, a);
 const narrower = (a: string, b: string) => (isInside(a, b) ? a : b);
 const meet = (as: readonly string[], bs: readonly string[]) =>
   unique(as.flatMap((a) => bs.filter((b) => overlap(a, b)).map((b) => narrower(a, b))));
 const lasting = new Set(["write", "transform", "delete", "define", "grant"]);
-const touches = (effects: readonly PlainEffect[]) =>
-  unique(effects.flatMap(({ reads, writes }) => [...reads, ...writes]));
+const weakKinds = ["trace", "address"];
+
+/** What is asked of each sequence. */
+interface Asked {
+  readonly rule: OracleRule;
+  readonly places: readonly number[];
+  readonly never: readonly number[];
+  readonly last: Placed;
+  /** Only by strong evidence. */
+  readonly sure: boolean;
+}
 
 export class PlainOracle {
   readonly #rules: readonly OracleRule[];
-  readonly #catalog: Catalog;
   readonly #events: Placed[] = [];
-  /** place → member of origins (a place, or `@` and the number of the event whose data it is) → who brought it. */
-  readonly #origins = new Map<string, Map<string, Set<number>>>();
+  readonly #origins: PlainOrigins;
+  readonly #sureOrigins: PlainOrigins;
   readonly #actors = new Map<string, string>();
   readonly #parents = new Map<string, string>();
-  readonly #fired = new Map<OracleRule, Map<number, boolean>>();
+  readonly #fired = new Map<OracleRule, Map<string, boolean>>();
 
   constructor(rules: readonly OracleRule[], catalog: Catalog) {
     this.#rules = rules;
-    this.#catalog = catalog;
+    this.#origins = new PlainOrigins(catalog);
+    this.#sureOrigins = new PlainOrigins(catalog);
   }
 
   /** @returns the lines that `rules run` prints for this event */
@@ -101,16 +92,15 @@ export class PlainOracle {
     this.#events.push(event);
     for (const rule of this.#rules) this.#settle(rule, event);
     const firings = this.#rules.flatMap((rule) => {
-      const chain = this.#fires(rule, event);
-      return chain === null
-        ? []
-        : [{ rule: rule.name, event: event.id, action: rule.action, chain: chain.map(({ id }) => id) }];
+      const strong = rule.action === "block" ? this.#fires(rule, event, true) : null;
+      const chain = strong ?? this.#fires(rule, event, false);
+      const action = rule.action === "block" && strong === null ? "hold" : rule.action;
+      return chain === null ? [] : [{ rule: rule.name, event: event.id, action, chain: chain.map(({ id }) => id) }];
     });
-    this.#flow(event);
+    this.#origins.flow(event);
+    if (!event.opaque) this.#sureOrigins.flow(event);
     return firings;
   }
-
-  // ---- What is known of an event at its place
 
   #place(line: PlainLine): Placed {
     const kept = (line.rows ?? 0) > 0;
@@ -118,72 +108,8 @@ export class PlainOracle {
     const live = (line.effects ?? [])
       .filter(({ operation }) => !isError || (!lasting.has(operation) && kept))
       .map((effect) => (isError ? { ...effect, writes: [], ends: [] } : effect));
-    const at = this.#events.length;
-    const found = touches(live).flatMap((name) => this.#in(name));
-    const lineage = unique(found).filter((name) => this.#tagsOf(name).length > 0);
-    const flowsFrom = new Set(found.filter((name) => name.startsWith("@")).map((name) => Number(name.slice(1))));
-    return { ...line, at, live, tags: this.#tagsInOrder(line, live), lineage, flowsFrom };
-  }
-
-  /** Tags by effect; a later effect sees what an earlier one of the same command brought. */
-  #tagsInOrder(line: PlainLine, live: readonly PlainEffect[]): string[][] {
-    const brought: [string, readonly string[]][] = [];
-    const look = (name: string) => [
-      ...this.#in(name),
-      ...brought.flatMap(([to, members]) => (overlap(to, name) ? members : [])),
-    ];
-    return live.map((effect) => {
-      const tags = unique(
-        touches([effect])
-          .flatMap(look)
-          .flatMap((member) => this.#tagsOf(member)),
-      );
-      brought.push(...this.#moves(line, effect).map(([from, to]): [string, string[]] => [to, look(from)]));
-      return tags;
-    });
-  }
-
-  #tagsOf(name: string): string[] {
-    const own = this.#catalog.flatMap(({ resource, tags }) =>
-      !name.startsWith("@") && overlap(resource, name) ? tags : [],
-    );
-    return unique(own.flatMap((tag) => tag.split(".").map((_, i, all) => all.slice(0, i + 1).join("."))));
-  }
-
-  #in(place: string): string[] {
-    const found = new Set([place]);
-    for (const [other, members] of this.#origins)
-      if (overlap(other, place)) for (const member of members.keys()) found.add(member);
-    return [...found];
-  }
-
-  #moves(line: PlainLine, effect: PlainEffect): readonly (readonly [string, string])[] {
-    if (effect.operation !== "write" && effect.operation !== "transform") return [];
-    if (line.opaque && touches([effect]).some((name) => !name.includes("/"))) return [];
-    if (effect.reads.length === 0 || effect.writes.length === 0) return [];
-    return effect.flows ?? effect.reads.flatMap((from) => effect.writes.map((to) => [from, to] as const));
-  }
-
-  #flow(event: Placed): void {
-    const bring = (place: string, member: string) => {
-      const members = this.#origins.get(place) ?? new Map<string, Set<number>>();
-      this.#origins.set(place, members);
-      members.set(member, (members.get(member) ?? new Set()).add(event.at));
-    };
-    for (const effect of event.live) {
-      const news = this.#moves(event, effect).map(([from, to]) => [to, this.#in(from)] as const);
-      for (const [to, members] of news) for (const member of members) bring(to, member);
-    }
-    for (const place of unique(event.live.flatMap(({ writes }) => writes))) bring(place, `@${event.at}`);
-    if (event.opaque) return;
-    const ended = event.live.flatMap(({ ends }) => ends);
-    for (const [place, members] of this.#origins) {
-      if (!ended.some((end) => isInside(place, end))) continue;
-      for (const [member, by] of members) {
-        for (const one of by) if (one < event.at) by.delete(one);
-        if (by.size === 0) members.delete(member);
-      }
-    }
+    const [all, sure] = [this.#origins.known(line, live), this.#sureOrigins.known(line, live)];
+    return { ...line, at: this.#events.length, live, all, sure };
   }
 
   #merge(one: string, other: string): void {
@@ -204,19 +130,23 @@ export class PlainOracle {
 
   // ---- Rules
 
-  /** `certain`: an opaque event only may match. */
-  #matches({ matches }: OracleStep, event: Placed): boolean {
-    if (typeof matches !== "function") return this.#hasFired(matches, event);
+  /** @param sure also without the tags that opaque events moved */
+  #matches({ matches }: OracleStep, event: Placed, sure: boolean): boolean {
+    if (typeof matches !== "function") return this.#hasFired(matches, event, sure);
     if (!event.effects) return matches(null, event, []);
-    return event.live.some((effect, index) => matches(effect, event, event.tags[index]!));
+    const fits = (effect: PlainEffect, index: number, { tags }: Known) => matches(effect, event, tags[index]!);
+    return event.live.some(
+      (effect, index) => fits(effect, index, event.all) && (!sure || fits(effect, index, event.sure)),
+    );
   }
 
   /** A firing is an event at its place: what is linked later changes nothing of it. */
-  #hasFired(rule: OracleRule, event: Placed): boolean {
-    const known = this.#fired.get(rule) ?? new Map<number, boolean>();
+  #hasFired(rule: OracleRule, event: Placed, sure: boolean): boolean {
+    const known = this.#fired.get(rule) ?? new Map<string, boolean>();
     this.#fired.set(rule, known);
-    const fired = known.get(event.at) ?? this.#fires(rule, event) !== null;
-    known.set(event.at, fired);
+    const key = `${event.at} ${sure}`;
+    const fired = known.get(key) ?? this.#fires(rule, event, sure) !== null;
+    known.set(key, fired);
     return fired;
   }
 
@@ -224,20 +154,21 @@ export class PlainOracle {
     for (const { matches } of [...steps, ...absent.map(({ step }) => step)]) {
       if (typeof matches === "function") continue;
       this.#settle(matches, event);
-      this.#hasFired(matches, event);
+      for (const sure of [false, true]) this.#hasFired(matches, event, sure);
     }
   }
 
-  #key(rule: OracleRule, key: number, step: number, event: Placed): string[] {
+  #key(rule: OracleRule, key: number, step: number, event: Placed, sure = false): string[] {
     const name = rule.groupBy[key]![step]!;
-    const found = name === "chain.lineage" ? [...event.lineage] : this.#field(name, event);
+    const { lineage } = sure ? event.sure : event.all;
+    const found = name === "chain.lineage" ? [...lineage] : this.#field(name, event);
     return found.length === 0 && rule.groupNull ? ["(none)"] : found;
   }
 
   #field(name: string, event: Placed): string[] {
     if (name === "chain.actor") return [this.#actorOf(event.identity)];
     if (name === "resource") return event.opaque ? [] : touches(event.live);
-    if (name === "tags") return unique(event.tags.flat());
+    if (name === "tags") return unique(event.all.tags.flat());
     if (name === "operation") return event.opaque ? [] : unique(event.live.map(({ operation }) => operation));
     const own = { identity: event.identity, account: event.account, task: event.task, rows: event.rows };
     const value = name in own ? own[name as keyof typeof own] : event.fields[name];
@@ -250,22 +181,23 @@ export class PlainOracle {
   }
 
   /** @returns the chain of §3 when the rule fires at an event */
-  #fires(rule: OracleRule, event: Placed): Placed[] | null {
-    const found =
-      rule.kind === "ordered" || rule.kind === "any order" ? this.#chains(rule, event) : this.#counts(rule, event);
+  #fires(rule: OracleRule, event: Placed, sure: boolean): Placed[] | null {
+    const isChain = rule.kind === "ordered" || rule.kind === "any order";
+    const found = isChain ? this.#chains(rule, event, sure) : this.#counts(rule, event, sure);
     return found.reduce<Placed[] | null>((best, chain) => (best && !isLater(chain, best) ? best : chain), null);
   }
 
-  #chains(rule: OracleRule, last: Placed): Placed[][] {
-    const before = this.#events.slice(0, last.at + 1).filter(({ time }) => last.time - time <= rule.timespanMs);
+  #chains(rule: OracleRule, last: Placed, sure: boolean): Placed[][] {
+    const isNear = ({ time, opaque }: Placed) => last.time - time <= rule.timespanMs && !(sure && opaque);
+    const before = this.#events.slice(0, last.at + 1).filter(isNear);
     return rule.ways.flatMap(({ happens, never }) => {
       const places = happens.flatMap((step) => Array<number>(rule.runs[step]!).fill(step));
-      const fitting = places.map((step) => before.filter((event) => this.#matches(rule.steps[step]!, event)));
+      const fitting = places.map((step) => before.filter((event) => this.#matches(rule.steps[step]!, event, sure)));
       const found: Placed[][] = [];
       const extend = (chain: Placed[]) => {
         const place = chain.length;
         if (place === places.length) {
-          if (this.#isAdmissible(rule, places, never, chain, last)) found.push(chain);
+          if (this.#isAdmissible({ rule, places, never, last, sure }, chain)) found.push(chain);
           return;
         }
         const sameRun = place > 0 && places[place] === places[place - 1];
@@ -278,13 +210,7 @@ export class PlainOracle {
     });
   }
 
-  #isAdmissible(
-    rule: OracleRule,
-    places: readonly number[],
-    never: readonly number[],
-    chain: readonly Placed[],
-    last: Placed,
-  ): boolean {
+  #isAdmissible({ rule, places, never, last, sure }: Asked, chain: readonly Placed[]): boolean {
     if (!chain.includes(last)) return false;
     const { distinct } = rule;
     if (distinct && unique(chain.flatMap((event) => this.#field(distinct.field, event))).length < distinct.min)
@@ -292,11 +218,11 @@ export class PlainOracle {
     for (const { from, to, by } of rule.links)
       for (const [i, one] of chain.entries())
         for (const [j, other] of chain.entries())
-          if (places[i] === from && places[j] === to && !by.some((kind) => this.#linked(kind, one, other)))
+          if (places[i] === from && places[j] === to && !by.some((kind) => this.#linked(kind, one, other, sure)))
             return false;
     const common = rule.groupBy.map((_, key) =>
       chain
-        .map((event, place) => this.#key(rule, key, places[place]!, event))
+        .map((event, place) => this.#key(rule, key, places[place]!, event, sure))
         .reduce((one, other) => this.#agree(rule, key, one, other)),
     );
     if (common.some((members) => members.length === 0)) return false;
@@ -308,7 +234,7 @@ export class PlainOracle {
           ),
         ),
       );
-    const certain = (step: OracleStep, event: Placed) => !event.opaque && this.#matches(step, event);
+    const certain = (step: OracleStep, event: Placed) => !event.opaque && this.#matches(step, event, false);
     const frame = this.#events.filter(({ at, time }) => at <= last.at && last.time - time <= rule.timespanMs);
     if (
       !never.every((step) =>
@@ -331,18 +257,28 @@ export class PlainOracle {
     });
   }
 
-  #linked(kind: string, x: Placed, y: Placed): boolean {
+  #linked(kind: string, x: Placed, y: Placed, sure: boolean): boolean {
     const [a, b] = x.at < y.at ? [x, y] : [y, x];
-    if (kind === "flow") return b.flowsFrom.has(a.at);
-    if (kind === "lineage") return meet(a.lineage, b.lineage).length > 0;
+    if (sure && weakKinds.includes(kind)) return false;
+    const [mine, theirs] = sure ? [a.sure, b.sure] : [a.all, b.all];
+    if (kind === "flow") return theirs.flowsFrom.has(a.at);
+    if (kind === "lineage") return meet(mine.lineage, theirs.lineage).length > 0;
     if (kind === "resource") return meet(touches(a.live), touches(b.live)).length > 0;
     if (kind === "actor") return this.#actorOf(a.identity) === this.#actorOf(b.identity);
     if (kind === "task") return !!a.task && !!b.task && (this.#above(a.task, b.task) || this.#above(b.task, a.task));
     return this.#field(kind, a).some((value) => this.#field(kind, b).includes(value));
   }
 
-  #counts(rule: OracleRule, last: Placed): Placed[][] {
-    const fitting = (event: Placed) => rule.steps.flatMap((step, place) => (this.#matches(step, event) ? [place] : []));
+  #counts(rule: OracleRule, last: Placed, sure: boolean): Placed[][] {
+    const fitting = (event: Placed, sure = false) =>
+      rule.steps.flatMap((step, place) => (this.#matches(step, event, sure) ? [place] : []));
+    const share = (counted: readonly Placed[], key: number) =>
+      counted
+        .map((event) => this.#key(rule, key, 0, event, true))
+        .reduce((one, other) => this.#agree(rule, key, one, other)).length > 0;
+    const isSure = (counted: readonly Placed[]) =>
+      counted.every((event) => !event.opaque && fitting(event, true).length > 0) &&
+      rule.groupBy.every(([name], key) => name !== "chain.lineage" || share(counted, key));
     const groups = fitting(last).flatMap((place) =>
       combine(rule.groupBy.map((_, key) => this.#key(rule, key, place, last))),
     );
@@ -353,7 +289,7 @@ export class PlainOracle {
           group.every((member, key) => this.#agree(rule, key, [member], this.#key(rule, key, place, event)).length > 0),
         ),
       );
-      return this.#holds(rule, counted, last) ? [counted] : [];
+      return this.#holds(rule, counted, last) && (!sure || isSure(counted)) ? [counted] : [];
     });
   }
 

@@ -87,7 +87,7 @@ export function randomRules(dice: Dice): RandomRules {
     if (dice(2) === 0) known.push({ name: made.rule.name, matches: made.rule });
   }
   const singles = known.flatMap((step) => (typeof step.matches === "function" ? [single(step)] : []));
-  const alone = ({ name, action }: OracleRule) => action === "hold" || !used.has(name) || generated.has(name);
+  const alone = ({ name, action }: OracleRule) => action !== "alert" || !used.has(name) || generated.has(name);
   return { text: documents.join("---\n"), rules: [...singles, ...rules].filter(alone) };
 }
 
@@ -136,6 +136,8 @@ function grouping(dice: Dice, steps: readonly OracleStep[]): { lines: string[]; 
 }
 
 const spans = ["1s", "3s", "10s", "1m"] as const;
+/** Which of the rules that hold block, nothing being thrown for it. */
+const heldFor = { "1s": "hold", "3s": "block", "10s": "block", "1m": "hold" } as const;
 const spanMs = { "1s": 1_000, "3s": 3_000, "10s": 10_000, "1m": 60_000 } as const;
 
 function chaining(dice: Dice, known: readonly OracleStep[], name: string): Made {
@@ -157,7 +159,7 @@ function chaining(dice: Dice, known: readonly OracleStep[], name: string): Made 
   const absent = dice(3) === 0 ? [{ step: offender, between }] : [];
   const runs = steps.map(() => (dice(8) === 0 ? 2 : 1));
   const { ways, condition } = waysOf(dice, steps);
-  const action = dice(2) === 0 ? ("hold" as const) : ("alert" as const);
+  const action = dice(2) === 0 ? heldFor[span] : ("alert" as const);
   const groupNull = groupBy.length > 0 && dice(6) === 0;
   const own = (index: number) => steps[index]!.name;
   const x = [
@@ -176,7 +178,7 @@ function chaining(dice: Dice, known: readonly OracleStep[], name: string): Made 
       ? [`runs: [${runs.flatMap((often, at) => (often === 2 ? [`{ rule: ${own(at)}, min: 2 }`] : [])).join(", ")}]`]
       : []),
     ...(groupNull ? ["group-by-null: true"] : []),
-    ...(action === "hold" ? ["gate: { action: hold }"] : []),
+    ...(action === "alert" ? [] : [`gate: { action: ${action} }`]),
   ];
   const type = kind === "ordered" ? "temporal_ordered" : "temporal";
   const head = [`type: ${type}`, `rules: [${steps.map((step) => step.name).join(", ")}]`, `timespan: ${span}`];
@@ -260,7 +262,7 @@ function counting(dice: Dice, known: readonly OracleStep[], name: string): Made 
     ...(kind === "percentile" ? [`percentile: ${percentile}`] : []),
     written,
   ];
-  const action = dice(2) === 0 ? ("hold" as const) : ("alert" as const);
+  const action = dice(2) === 0 ? heldFor[span] : ("alert" as const);
   const groupNull = groupBy.length > 0 && dice(6) === 0;
   const body = [
     `  type: ${type}`,
@@ -269,7 +271,10 @@ function counting(dice: Dice, known: readonly OracleStep[], name: string): Made 
     ...lines,
     `  condition: { ${parts.join(", ")} }`,
   ];
-  const x = [...(groupNull ? ["group-by-null: true"] : []), ...(action === "hold" ? ["gate: { action: hold }"] : [])];
+  const x = [
+    ...(groupNull ? ["group-by-null: true"] : []),
+    ...(action === "alert" ? [] : [`gate: { action: ${action} }`]),
+  ];
   const about = { name, kind, action, steps, groupBy, groupNull, field, percentile, holds: tests[how]! };
   return { text: document(name, body, x), rule: { ...plain, ...about, timespanMs: spanMs[span] }, refers: steps };
 }
