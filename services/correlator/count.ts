@@ -13,39 +13,40 @@ import { isLater } from "./later.ts";
 import { fieldTexts, type Step } from "./step.ts";
 import { type Counted, Tally } from "./tally.ts";
 
-/** @returns the steps counted (the latest of very many), in log order; null when no group fires. @param isMeant which group counts, by all of its steps */
+/** @returns the steps counted (the latest of very many), in log order; null when no group fires. @param isMeant which group counts; @param most of its steps, the latest, to tell that by */
 export function findCount(
   ground: Ground,
   rule: ChainRule,
   last: Step,
   places: readonly number[],
-  isMeant: ((whole: readonly Step[]) => boolean) | null = null,
+  isMeant: (counted: readonly Step[]) => boolean = () => true,
+  most: number = limits.countedNamedMax,
 ): readonly Step[] | null {
   let best: readonly Step[] | null = null;
   const tests = ground.exempt.outsideOf(rule, last);
-  const most = tests.length === 0 && isMeant === null ? limits.countedNamedMax : Number.POSITIVE_INFINITY;
-  for (const whole of firingGroups(ground, rule, last, places, most)) {
+  const enough = tests.length === 0 ? most : Number.POSITIVE_INFINITY;
+  for (const whole of firingGroups(ground, rule, last, places, enough)) {
     if (tests.some((isOutside) => !whole.some(isOutside))) continue;
     const counted = whole.slice(-limits.countedNamedMax);
-    if ((best === null || isLater(counted, best)) && isMeant?.(whole) !== false) best = counted;
+    if ((best === null || isLater(counted, best)) && isMeant(whole)) best = counted;
   }
   return best;
 }
 
-/** @returns of steps that a count names, the groups that end with them, whole; none when that cannot be told any more */
-export function wholeGroups(
+/** @returns of steps that a count names, the groups that end with them; none when that cannot be told any more */
+export function groupsNamed(
   ground: Ground,
   rule: ChainRule,
   last: Step,
   named: readonly Step[],
+  most: number,
 ): readonly (readonly Step[])[] {
-  if (rule.count === null || named.length < limits.countedNamedMax) return [named];
   const ends = (whole: readonly Step[]) =>
     named.every((step, index) => step === whole[whole.length - named.length + index]);
-  return [...firingGroups(ground, rule, last, [...rule.steps.keys()], Number.POSITIVE_INFINITY)].filter(ends);
+  return [...firingGroups(ground, rule, last, [...rule.steps.keys()], most)].filter(ends);
 }
 
-/** @returns for each group that fires, its counted steps, at most the latest so many */
+/** @returns for each group that fires, its counted steps, at most the latest so many, and an opaque one before them */
 export function* firingGroups(
   ground: Ground,
   rule: ChainRule,

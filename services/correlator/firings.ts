@@ -7,7 +7,7 @@ import { findCount } from "./count.ts";
 import type { FiringsOf, Ground } from "./ground.ts";
 import { findChain } from "./match.ts";
 import type { Step } from "./step.ts";
-import { isSure } from "./strength.ts";
+import { isSure, mostAsked } from "./strength.ts";
 
 export class Firings implements FiringsOf {
   readonly #known = new Map<ChainRule, WeakMap<Step, boolean>>();
@@ -37,5 +37,6 @@ export function firing(ground: Ground, form: ChainRule, step: Step, strongOnly: 
   );
   if (places.length === 0 || (strongOnly && isWeakGroup(form))) return null;
   if (form.count === null) return findChain(ground, { rule: form, last: step, places, strongOnly });
-  return findCount(ground, form, step, places, strongOnly ? (whole) => isSure(ground, form, whole, step) : null);
+  if (!strongOnly) return findCount(ground, form, step, places);
+  return findCount(ground, form, step, places, (group) => isSure(ground, form, group, step), mostAsked(ground, form));
 }

@@ -71,6 +71,11 @@ export class Links {
     return { by: kind, strength: "weak", evidence: this.#of.clusters.evidence(one, other).slice(0, evidenceMax) };
   }
 
+  /** Something was moved by an opaque command: what is strong may be less than what is known. */
+  get hasDark(): boolean {
+    return this.#of.lineage.isDark;
+  }
+
   /** Data ties them only by way of an opaque command. */
   #isDark(kind: LinkKind, a: Step, b: Step): boolean {
     if (kind === "flow" && this.reachedBy(b)[0]?.coarse) return true;

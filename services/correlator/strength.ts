@@ -7,7 +7,7 @@ import { type ChainRule, comparesTags, isWeakGroup, readsTags } from "../../infr
 import { limits } from "../../schemas/limits.ts";
 import { isAbsent } from "./absent.ts";
 import { walkCost } from "./candidates.ts";
-import { wholeGroups } from "./count.ts";
+import { groupsNamed } from "./count.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, bring, meet } from "./group.ts";
 import { matchedBy, type Step } from "./step.ts";
@@ -17,8 +17,16 @@ export function isStrong(ground: Ground, rule: ChainRule, found: readonly Step[]
   if (rule.count === null || found.length < limits.countedNamedMax) return isSure(ground, rule, found, last);
   // What is looked at for that is not taken from other rules.
   const own = { ...ground, budget: { ...ground.budget } };
-  const groups = wholeGroups(own, rule, last, found);
-  return groups.length > 0 && groups.every((whole) => isSure(own, rule, whole, last));
+  const groups = groupsNamed(own, rule, last, found, mostAsked(ground, rule));
+  return groups.length > 0 && groups.every((group) => isSure(own, rule, group, last));
+}
+
+/** How many of the steps that are counted decide how strong a count is: mostly those it names, and whether one is opaque. */
+export function mostAsked({ links }: Ground, rule: ChainRule): number {
+  const isByData = rule.groupBy.some(({ kind }) => kind === "lineage") || comparesTags(rule);
+  const isDark = links.hasDark && (isByData || rule.steps.some((step) => readsTags(step)));
+  const isOfEach = isDark || rule.steps.some(({ firing }) => firing !== null);
+  return isOfEach ? Number.POSITIVE_INFINITY : limits.countedNamedMax;
 }
 
 /** @param found of a chain its steps by place, of a count all that were counted. What cannot be looked at any more is not sure */

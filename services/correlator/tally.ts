@@ -23,26 +23,35 @@ export class Tally {
   #fractions = 0;
   #tooLarge = false;
   readonly #sorted: number[] = [];
+  /** The latest opaque steps that were counted: the last one, and the one before it in case that is taken back. */
+  readonly #opaque: Step[] = [];
 
   constructor(count: Count) {
     this.#count = count;
   }
 
-  /** The latest so many, in log order. */
+  /** The latest so many, in log order; and before them the latest opaque one, which makes all of them weak. */
   latest(most: number): readonly Step[] {
-    return this.#counted.slice(Math.max(this.#head, this.#counted.length - most)).map(({ step }) => step);
+    const from = Math.max(this.#head, this.#counted.length - most);
+    const named = this.#counted.slice(from).map(({ step }) => step);
+    const opaque = this.#opaque.at(-1);
+    const [first, eldest] = [this.#counted[from], this.#counted[this.#head]];
+    if (opaque === undefined || first === undefined || eldest === undefined) return named;
+    return eldest.step.at <= opaque.at && opaque.at < first.step.at ? [opaque, ...named] : named;
   }
 
   /** After all that were added before. */
   add(counted: Counted): void {
     this.#counted.push(counted);
     this.#change(counted, 1);
+    if (counted.step.opaque && this.#opaque.push(counted.step) > 2) this.#opaque.shift();
   }
 
-  /** Takes back the last one. */
+  /** Takes back the last one, once. */
   pop(): void {
     const counted = this.#counted.pop();
     if (counted !== undefined) this.#change(counted, -1);
+    if (counted?.step.opaque) this.#opaque.pop();
   }
 
   forgetBefore(atMs: number): void {

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { limits } from "../../schemas/limits.ts";
-import { play } from "./play.ts";
+import { runRules } from "../../services/correlator/offline.ts";
+import { Tally } from "../../services/correlator/tally.ts";
+import { catalog, play, steps } from "./play.ts";
 
 const block = "x-chain: { gate: { action: block, block: { scope: [identity], for: 1h } } }\n";
 const many = limits.countedNamedMax + 100;
@@ -36,3 +38,26 @@ for (const [what, rules, last] of [
       );
     }
   });
+
+test("of thousands that are counted no firing looks at more than it names", async (context) => {
+  const { latest } = Tally.prototype;
+  let most = 0;
+  context.mock.method(Tally.prototype, "latest", function noted(this: Tally, wanted: number) {
+    const found = latest.call(this, wanted);
+    most = Math.max(most, found.length);
+    return found;
+  });
+  const rule = count("much", block);
+  const events = Array.from({ length: many + 400 }, (_, at) =>
+    JSON.stringify({
+      ...{ id: `e${at}`, time: "2026-01-01T00:00:00Z", identity: "i", account: "a" },
+      ...{ operation: "read", reads: ["orders/public.customers"] },
+    }),
+  );
+  const rules = [{ name: "r.yml", text: `${steps}---\n${rule}` }];
+  let fired = 0;
+  for await (const { action } of runRules({ rules, catalog: { name: "catalog.yaml", text: catalog }, events }))
+    fired += action === "block" ? 1 : 0;
+  assert.equal(fired, 401);
+  assert.equal(most, limits.countedNamedMax);
+});
