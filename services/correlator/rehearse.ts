@@ -13,7 +13,7 @@ import { createCorrelator } from "./correlator.ts";
 import type { Output } from "./outputs.ts";
 import { checkAsked, checkOrder, readScene, type SceneLine, SceneMistake } from "./scene.ts";
 import { Stage } from "./stage.ts";
-import { numbered, triesOf, whyNot } from "./why.ts";
+import { numbered, stepsOf, triesOf, whyNot } from "./why.ts";
 
 type Expect = InlineTest["expect"];
 
@@ -139,28 +139,45 @@ interface Play extends Scene {
   readonly pipelines: NonNullable<InlineTest["pipelines"]>;
 }
 
-/** @returns what the correlator says of what is asked */
-function play(all: RuleSet, { given, when, catalog, pipelines }: Play): readonly Output[] {
+/** @param each hears what the correlator says of each line. @returns what it says of what is asked */
+function play(
+  all: RuleSet,
+  { given, when, catalog, pipelines }: Play,
+  each: (line: SceneLine, drafts: readonly Output[]) => void = () => {},
+): readonly Output[] {
   const drafts: Output[] = [];
   const correlator = createCorrelator({ emit: (draft) => drafts.push(draft), limits, load: () => all });
   correlator.goLive();
   const stage = new Stage((entry) => correlator.fold(entry));
   stage.load({ "catalog.yaml": JSON.stringify(catalog), "pipelines.yaml": JSON.stringify(pipelines) });
   if (correlator.problem !== null) throw new ThroughlineError("rule.invalid", correlator.problem);
-  for (const line of given) stage.run(line);
-  drafts.length = 0;
+  for (const line of given) {
+    stage.run(line);
+    each(line, drafts);
+    drafts.length = 0;
+  }
   stage.ask(when);
+  each(when, drafts);
   return drafts;
 }
 
-/** The same played with one demand less at a time: what then fires was missing that one. */
+/** The same played with one demand less at a time, and step by step: what then fires was missing that one. */
 function whyNothing(all: RuleSet, rule: ChainRule, scene: Play): string {
   const tries = triesOf(rule);
-  const drafts = play(numbered(all, [rule, ...tries.map((one) => one.rule)]), scene);
-  const fired = drafts.flatMap((draft) => (draft.type === "chain.completed" ? [draft.data.rule] : []));
-  return whyNot(rule, tries, new Set(fired))
-    .map((line) => line.trim())
-    .join(" ");
+  const steps = stepsOf(rule);
+  const seen = new Map([...steps.values()].map(({ name }) => [name, [] as string[]]));
+  const played = numbered(all, [rule, ...tries.map((one) => one.rule), ...steps.values()]);
+  const drafts = play(played, scene, (line, said) => {
+    for (const name of firedIn(said))
+      seen.get(name)?.push(line === scene.when ? "when" : `line ${line.at + 1} of given`);
+  });
+  const matches = [...steps].map(([step, { name }]) => `${step} matches ${seen.get(name)?.join(", ") || "nothing"}`);
+  const why = whyNot(rule, tries, firedIn(drafts)).map((line) => line.trim());
+  return `${why.join(" ")} (${matches.join("; ")})`;
+}
+
+function firedIn(drafts: readonly Output[]): ReadonlySet<string> {
+  return new Set(drafts.flatMap((draft) => (draft.type === "chain.completed" ? [draft.data.rule] : [])));
 }
 
 function verdictOf(rule: ChainRule, drafts: readonly Output[]): { found: Expect; detail: string } {

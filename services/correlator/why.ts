@@ -132,11 +132,20 @@ export function triesOf(rule: ChainRule): Try[] {
 
 /** The completing step alone. */
 function lastsOf(rule: ChainRule): Try[] {
+  return [...rule.lasts].flatMap((place) => alone(rule, place, `last ${place}`));
+}
+
+/** Every step alone, by its name: what of a scene it matches. */
+export function stepsOf(rule: ChainRule): ReadonlyMap<string, ChainRule> {
+  return new Map(
+    rule.steps.flatMap(({ name }, place) => alone(rule, place, `step ${name}`).map((one) => [name, one.rule] as const)),
+  );
+}
+
+function alone(rule: ChainRule, place: number, what: string): Try[] {
+  const step = rule.steps[place];
+  if (step === undefined) return [];
   const none = { links: [], distinct: null, absences: [], groupBy: [], unless: [], count: null, variants: [] };
-  return [...rule.lasts].flatMap((place) => {
-    const step = rule.steps[place];
-    if (step === undefined) return [];
-    const alone = { ...none, type: "single" as const, steps: [step], written: [0], lasts: new Set([0]), timespanMs: 0 };
-    return [{ rule: { ...rule, ...alone, name: nameOf(rule, `last ${place}`), gate: null, tests: [] }, lacks: "" }];
-  });
+  const one = { ...none, type: "single" as const, steps: [step], written: [0], lasts: new Set([0]), timespanMs: 0 };
+  return [{ rule: { ...rule, ...one, name: nameOf(rule, what), gate: null, tests: [] }, lacks: "" }];
 }

@@ -155,24 +155,27 @@ test("a correlation that is a step, by a condition or inside another, says where
   assert.match(result?.detail ?? "", /it is a step of outer\. .* `generate: true` into the rule that names it/);
 });
 
-test("a test that finds nothing says which one demand is missing", () => {
+test("a test that finds nothing says which one demand is missing, and what each step matches", () => {
   const found = (given: string, when?: string) => {
     const [result] = results(scene(given, when));
     assert.deepEqual([result?.ok, result?.found], [false, "allow"]);
     return result?.detail;
   };
-  const alone = copy.replace("transform transform", "load transform").replace("1m", "2m");
+  const matches = (first: string, second: string, last: string) =>
+    `(pii_read matches ${first}; pii_transform matches ${second}; destructive matches ${last})`;
+  const both = matches("line 1 of given", "line 2 of given", "when");
+  const alone = `${read.replace("extract", "load")}\n${copy.replace("transform transform", "load transform")}`;
+  assert.equal(found(alone), `chain does not fire. It would, with at least 2 different values of account ${both}`);
   assert.equal(
-    found(`${read.replace("extract", "load")}\n${alone}`),
-    "chain does not fire. It would, with at least 2 different values of account",
+    found(`# a comment\n${read}`),
+    `chain does not fire: a step before it was not seen ${matches("line 2 of given", "nothing", "when")}`,
   );
-  assert.equal(found(read), "chain does not fire: a step before it was not seen");
   assert.equal(
     found(`${read}\n${copy}`, "9m load read orders/public.staging"),
-    "chain does not fire: the event is no destructive, which completes it",
+    `chain does not fire: the event is no destructive, which completes it ${matches("line 1 of given, when", "line 2 of given", "nothing")}`,
   );
   assert.equal(
     found(`${read}\n${copy}`, "25h load delete orders/public.staging"),
-    "chain does not fire. It would, inside its time",
+    `chain does not fire. It would, inside its time ${both}`,
   );
 });
