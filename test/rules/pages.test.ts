@@ -6,11 +6,12 @@ import { accessor, isEffectField, isLate, unknown } from "../../infra/rules/fiel
 import { readDocuments } from "../../infra/rules/source.ts";
 import { type Field, fields } from "../../schemas/fields.ts";
 import { checker } from "../../schemas/shape.ts";
+import { runRules } from "../../services/correlator/offline.ts";
 import { testRules } from "../../services/correlator/rehearse.ts";
 import { readScene } from "../../services/correlator/scene.ts";
 import { command } from "./ask.ts";
 import { pages } from "./pages.ts";
-import { example } from "./rules-page.ts";
+import { catalogExample, eventsExample, example, firingExample } from "./rules-page.ts";
 
 const folder = join(import.meta.dirname, "../../schemas");
 
@@ -68,6 +69,17 @@ test("the example of the page passes its tests, and its lines are read", () => {
   );
   const lines = /time {2}account {2}operation.*\n\n((?:[0-9].*\n)+)/.exec(page)?.[1] ?? "";
   assert.equal(readScene(lines).length, 3);
+});
+
+test("the events of the page fire as it says", async () => {
+  const rules = [{ name: "read-file-drop.yml", text: example }];
+  const catalog = { name: "catalog.yaml", text: catalogExample };
+  const firings: string[] = [];
+  const events = eventsExample.split("\n");
+  const warn = (line: string) => assert.fail(line);
+  for await (const firing of runRules({ rules, catalog, pipelines: null, events, warn }))
+    firings.push(JSON.stringify(firing));
+  assert.deepEqual(firings, [firingExample]);
 });
 
 test("every key of a chain and of an inline test is described, for the page and for editors", () => {

@@ -59,6 +59,14 @@ tests:
     expect: allow
 `;
 
+export const catalogExample = `- { resource: "*/public.customers", tags: [pii] }
+`;
+export const eventsExample = `{"id":"e1","time":"2026-01-01T10:00:00Z","account":"analyst","operation":"read","reads":["orders/public.customers"],"rows":500}
+{"id":"e2","time":"2026-01-01T10:20:00Z","account":"backup","operation":"transfer","reads":["orders/public.customers"]}
+{"id":"e3","time":"2026-01-01T11:00:00Z","account":"cleaner","operation":"define","writes":["orders/public.customers"],"ends":["orders/public.customers"]}
+`;
+export const firingExample = `{"rule":"read_file_drop","event":"e3","action":"hold","chain":["e1","e2","e3"]}`;
+
 const links: Readonly<Record<LinkKind, string>> = {
   flow: "the later one touches what the earlier one wrote, or a place where that has gone since",
   lineage: "both touch data that comes from the same tagged place",
@@ -151,5 +159,18 @@ export function rulesPage(): string {
         ([key, { form, about }]) => `| \`${key}=\` | ${form === undefined ? "" : `${form.words}: `}${cell(about)} |`,
       ),
     ),
+    "## On events of your own",
+    "",
+    "`throughline rules run read-file-drop.yml --catalog catalog.yaml events.ndjson` asks the same rules about a file, one event a line in the order of time, with nothing running. `catalog.yaml`",
+    "says what is tagged (`*` stands for anything), of the events any [field](FIELDS.md) may be there; each was allowed and has finished.",
+    "",
+    "```yaml",
+    `${catalogExample}\`\`\``,
+    "",
+    "```json",
+    `${eventsExample}\`\`\``,
+    "",
+    `prints \`${firingExample}\`, and with \`rules explain read-file-drop.yml --catalog catalog.yaml --events events.ndjson --event e3\` why, or what an event misses.`,
+    "",
   ].join("\n");
 }
