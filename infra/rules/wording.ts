@@ -23,9 +23,22 @@ const words: Readonly<Partial<Record<string, readonly [RegExp, string]>>> = {
   neq: [/number/, number],
 };
 
+/** Of every key. */
+const usual: readonly (readonly [RegExp, string])[] = [
+  [/^must be array$/, "must be a list, such as [a, b]"],
+  [/^must be object$/, "must be keys with values, such as { key: value }"],
+  [/^must be string$/, "must be a text; put what looks like a number or a date in quotes"],
+  [/^must be boolean$/, "must be true or false, without quotes"],
+  [/^must be (?:number|integer)$/, number],
+  [/^must have required properties (.*)$/, "$1: is missing"],
+  [/^must not have fewer than ([0-9]+) items$/, "needs $1 or more entries"],
+];
+
 /** @param message of the schema */
 export function inWords(path: readonly (string | number)[], message: string): string {
   const key = path.findLast((part) => typeof part === "string");
   const [about, instead] = (typeof key === "string" ? words[key] : undefined) ?? [];
-  return about?.test(message) ? (instead ?? message) : message;
+  if (instead !== undefined && about?.test(message)) return instead;
+  const found = usual.find(([form]) => form.test(message));
+  return found === undefined ? message : message.replace(...found);
 }

@@ -53,6 +53,7 @@ const ofSql: Readonly<Record<string, string>> = {
   export: "transfer",
   dump: "transfer",
 };
+const timeForm = /^([0-9]+(ms|s|m|h|d))+$/;
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** @throws SceneMistake at the first line that is wrong by itself */
@@ -96,6 +97,9 @@ function readLine(line: TextLine): SceneLine {
   if (operation === undefined) throw new SceneMistake(line, unknownWord(word));
   if (account.includes("=") || account.includes("/"))
     throw new SceneMistake(line, `the account stands there, and ${account} is none`);
+  const second = rest.find((part) => timeForm.test(part));
+  if (second !== undefined)
+    throw new SceneMistake(line, `${second} begins a second command: write \`given: |\` and each on a line of its own`);
   const { sides, keys } = readRest(line, rest);
   checkKeys(line, operation, keys);
   const placed = { ...line, atMs, account, operation, keys, ...placesOf(line, operation, sides) };
@@ -206,7 +210,7 @@ function checkPlaces(line: SceneLine): void {
 
 /** `90s`, `1h30m`, `2d` */
 function timeMs(line: TextLine, text: string): number {
-  if (!/^([0-9]+(ms|s|m|h|d))+$/.test(text))
+  if (!timeForm.test(text))
     throw new SceneMistake(line, `${text}: write the time since the start first: 0s, 90s, 1h30m, 2d`);
   let sum = 0;
   for (const [, number, unit] of text.matchAll(/([0-9]+)(ms|s|m|h|d)/g))

@@ -56,7 +56,7 @@ const wrong: readonly (readonly [string, string, RegExp])[] = [
   ],
   [chainRule("unles: { pipeline: x }"), "rule.invalid", /x-chain\.unles: unknown key; known here: .*unless/],
   [chainRule("unless: { night: x }"), "rule.invalid", /^r\.yml:[0-9]+: x-chain\.unless/],
-  [chainRule("runs: 3"), "rule.invalid", /x-chain\.runs: must be array/],
+  [chainRule("runs: 3"), "rule.invalid", /x-chain\.runs: must be a list, such as \[a, b\]/],
   [chainRule("runs: [{ rule: pii_read, min: 51 }]"), "rule.invalid", /runs\.0\.min: at most 50; use event_count/],
   [
     chainRule("links: [{ from: pii_red, to: destructive, by: [flow] }]"),

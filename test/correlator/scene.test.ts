@@ -59,6 +59,7 @@ const mistakes: readonly (readonly [string, RegExp])[] = [
   ["1s a transform o/p.x", /transform reads one and writes another: write what is read -> what is written/],
   ["1s a transform o/p.x ->", /a resource is missing beside ->/],
   ["1s a transform o/p.x -> o/p.y -> o/p.z", /one -> only: a line is one command/],
+  ["1s a read o/p.x 2s b read o/p.y", /2s begins a second command: write `given: \|` and each on a line of its own/],
   ["1s a begin o/p.x", /begin has no resources/],
   ["1s a ask", /ask is about one approval: write its name/],
   ["1s a read o/p.x row=5", /row= is not known: write rows=$/],

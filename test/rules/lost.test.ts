@@ -170,7 +170,7 @@ test("falsepositives of a correlation may be one text, as the published schema h
   assert.equal(load(chain("", "falsepositives: a nightly job\n")).rules.length, 1);
   refused([
     [chain("", "falsepositives: x\n"), /^r\.yml:18: falsepositives: /],
-    [`${detection("r")}falsepositives: a nightly job\n`, /^r\.yml:7: falsepositives: must be array/],
+    [`${detection("r")}falsepositives: a nightly job\n`, /^r\.yml:7: falsepositives: must be a list/],
   ]);
 });
 
