@@ -15,7 +15,7 @@ import { findChain } from "./match.ts";
 import { mayNeedLost } from "./may-need.ts";
 import type { Shape } from "./shape.ts";
 import type { Step } from "./step.ts";
-import { isSure } from "./strength.ts";
+import { strongCount } from "./strength.ts";
 
 export interface Completion {
   /** Of a rule with a condition over rules, the chain that fulfils it. */
@@ -167,6 +167,6 @@ function strongest(
   const strong =
     rule.count === null
       ? findChain(own, { rule, last, places, strongOnly: true })
-      : findCount(own, rule, last, places, (counted) => isSure(own, rule, counted, last));
+      : strongCount(own, rule, last, places);
   return { rule, found: strong ?? found, chain: strong === null ? chain : chainOf(own, rule, strong, last, true) };
 }

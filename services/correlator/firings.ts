@@ -7,7 +7,7 @@ import { findCount } from "./count.ts";
 import type { FiringsOf, Ground } from "./ground.ts";
 import { findChain } from "./match.ts";
 import type { Step } from "./step.ts";
-import { isSure, mostAsked } from "./strength.ts";
+import { strongCount } from "./strength.ts";
 
 export class Firings implements FiringsOf {
   readonly #known = new Map<ChainRule, WeakMap<Step, boolean>>();
@@ -37,6 +37,5 @@ export function firing(ground: Ground, form: ChainRule, step: Step, strongOnly: 
   );
   if (places.length === 0 || (strongOnly && isWeakGroup(form))) return null;
   if (form.count === null) return findChain(ground, { rule: form, last: step, places, strongOnly });
-  if (!strongOnly) return findCount(ground, form, step, places);
-  return findCount(ground, form, step, places, (group) => isSure(ground, form, group, step), mostAsked(ground, form));
+  return strongOnly ? strongCount(ground, form, step, places) : findCount(ground, form, step, places);
 }

@@ -7,7 +7,7 @@ import { type ChainRule, comparesTags, isWeakGroup, readsTags } from "../../infr
 import { limits } from "../../schemas/limits.ts";
 import { isAbsent } from "./absent.ts";
 import { walkCost } from "./candidates.ts";
-import { groupsNamed } from "./count.ts";
+import { findCount, groupsNamed } from "./count.ts";
 import type { Ground } from "./ground.ts";
 import { type Agreement, bring, meet } from "./group.ts";
 import { matchedBy, type Step } from "./step.ts";
@@ -21,8 +21,19 @@ export function isStrong(ground: Ground, rule: ChainRule, found: readonly Step[]
   return groups.length > 0 && groups.every((group) => isSure(own, rule, group, last));
 }
 
+/** @returns of the groups that make a count fire the latest strong one, as findCount names it */
+export function strongCount(
+  ground: Ground,
+  rule: ChainRule,
+  last: Step,
+  places: readonly number[],
+): readonly Step[] | null {
+  const isMeant = (group: readonly Step[]) => isSure(ground, rule, group, last);
+  return findCount(ground, rule, last, places, isMeant, mostAsked(ground, rule));
+}
+
 /** How many of the steps that are counted decide how strong a count is: mostly those it names, and whether one is opaque. */
-export function mostAsked({ links }: Ground, rule: ChainRule): number {
+function mostAsked({ links }: Ground, rule: ChainRule): number {
   const isByData = rule.groupBy.some(({ kind }) => kind === "lineage") || comparesTags(rule);
   const isDark = links.hasDark && (isByData || rule.steps.some((step) => readsTags(step)));
   const isOfEach = isDark || rule.steps.some(({ firing }) => firing !== null);
@@ -30,7 +41,7 @@ export function mostAsked({ links }: Ground, rule: ChainRule): number {
 }
 
 /** @param found of a chain its steps by place, of a count all that were counted. What cannot be looked at any more is not sure */
-export function isSure(ground: Ground, rule: ChainRule, found: readonly Step[], last: Step): boolean {
+function isSure(ground: Ground, rule: ChainRule, found: readonly Step[], last: Step): boolean {
   if (isWeakGroup(rule) || found.some(({ opaque }) => opaque)) return false;
   // The latest first: what came of late is what most others lack.
   for (let place = found.length - 1; place >= 0; place -= 1) {
