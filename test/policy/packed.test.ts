@@ -11,7 +11,8 @@ import { isCode } from "../log/contract.ts";
 
 /** Texts that packing makes no smaller than a record. */
 const noise = Array.from({ length: 6_000 }, (_, n) => `# ${(Math.sin(n) * 1e16).toString(36)}`).join("\n");
-const large = { "catalog.yaml": "[]", "rules/steps.yml": steps, "rules/z.yml": `${noise}\n` };
+const more = steps.split("---\n")[0]?.replaceAll("pii_read", "another") ?? "";
+const large = { "catalog.yaml": "[]", "rules/steps.yml": steps, "rules/z.yml": `${noise}\n${more}` };
 
 function said(files: Record<string, string>, source = "gateway/g", digest = "d"): Entry[] {
   const entries: Entry[] = [];
