@@ -65,6 +65,8 @@ export class SocketLog implements Log {
   readonly #signer: Signer;
   readonly #nonces = new Map<string, string>();
   #socket: Socket | null = null;
+  /** The connection on which every source was accepted: before that the owner takes nothing else for an honest word. */
+  #connected: Socket | null = null;
   #retryMs: number;
   #retry: NodeJS.Timeout | null = null;
   #numbers = 0;
@@ -113,6 +115,7 @@ export class SocketLog implements Log {
   #lost(socket: Socket): void {
     if (socket !== this.#socket || this.#closed || this.#failed !== null) return;
     this.#socket = null;
+    this.#connected = null;
     this.#waiting.clear();
     for (const follow of this.#follows.values()) follow.interrupt();
     this.#retry = setTimeout(() => this.#connect(), this.#retryMs);
@@ -194,15 +197,12 @@ export class SocketLog implements Log {
 
   /** All sources are accepted: send again what was on its way, go on following. */
   #resume(): void {
+    this.#connected = this.#socket;
     this.#retryMs = this.#options.retryMs ?? retryMsMin;
     for (const outgoing of this.#outgoing.values()) this.#sendBatch(outgoing.again());
     for (const [number, follow] of this.#follows) this.#sendFollow(number, follow);
     this.#ready.resolve();
     this.#flush();
-  }
-
-  get #connected(): Socket | null {
-    return this.#waiting.size === 0 && this.#outgoing.size > 0 ? this.#socket : null;
   }
 
   #schedule(): void {
@@ -218,7 +218,7 @@ export class SocketLog implements Log {
   }
 
   #sendBatch(pieces: readonly Uint8Array[] | null): void {
-    if (pieces !== null && this.#socket !== null) sendBytes(this.#socket, batchKind, ...pieces);
+    if (pieces !== null && this.#connected !== null) sendBytes(this.#connected, batchKind, ...pieces);
   }
 
   #durable({ source, steps, events }: Said["durable"]): void {
@@ -235,9 +235,9 @@ export class SocketLog implements Log {
     const outgoing = this.#outgoing.get(source);
     if (outgoing === undefined) return;
     outgoing.full = true;
-    const socket = this.#socket;
+    const socket = this.#connected;
     // Only on the same connection: another one sends everything again anyway.
-    setTimeout(() => socket === this.#socket && this.#sendBatch(outgoing.again()), fullRetryMs).unref();
+    setTimeout(() => socket === this.#connected && this.#sendBatch(outgoing.again()), fullRetryMs).unref();
   }
 
   #fail(error: Error): void {

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { TimelinePage } from "../../schemas/api.ts";
-import { type Actor, connect, eventually, type Grant, granted, type Player, person, workload } from "../demo/cast.ts";
+import { type Actor, comesBack, connect, eventually, type Grant, granted, type Player, person, workload } from "../demo/cast.ts";
 import { direct, makeSchema } from "../demo/database.ts";
 import { recordedTexts } from "../demo/recorded.ts";
 import { startWorld, type World } from "../demo/world.ts";
@@ -157,7 +157,7 @@ test("a full disk: a new command is refused with 53100 in the client's protocol,
 
 test("with space again work goes on by itself; the shortage and what it refused are events; nothing acknowledged is lost", async () => {
   await disk.free();
-  const actor = await eventually("a session with space again", () => connect(grant, schema).catch(() => null));
+  const actor = await comesBack("a session with space again", () => connect(grant, schema));
   await actor.client.query("INSERT INTO marks VALUES ('c2-0')");
   received.push("c2-0");
   await actor.end();

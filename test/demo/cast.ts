@@ -94,6 +94,24 @@ export async function eventually<T>(
   }
 }
 
+/** Tries until it succeeds; the last refusal is the cause of the error when it never does. */
+export async function comesBack<T>(what: string, attempt: () => Promise<T>, waitMsMax = 60_000): Promise<T> {
+  let refused: unknown = null;
+  const tried = () =>
+    attempt().then(
+      (value) => ({ value }),
+      (error) => {
+        refused = error;
+        return null;
+      },
+    );
+  try {
+    return (await eventually(what, tried, waitMsMax)).value;
+  } catch (error) {
+    throw new Error(`${(error as Error).message}; last refused: ${refused}`, { cause: refused });
+  }
+}
+
 /** How often a text stands in PostgreSQL's own log (log_statement = all). */
 export async function seenByTarget(world: World, text: string): Promise<number> {
   const log = await readFile(world.postgres.log, "utf8");

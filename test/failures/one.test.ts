@@ -9,6 +9,7 @@ import { setTimeout as pass } from "node:timers/promises";
 import type { TimelinePage } from "../../schemas/api.ts";
 import {
   type Actor,
+  comesBack,
   connect,
   eventually,
   type Grant,
@@ -185,7 +186,7 @@ test("target away: its sessions end with 08006, new ones are refused with 08006,
   await ended;
   assert.equal((await refusalOf(enter(grant))).code, "08006");
   await house.target.start();
-  const again = await eventually("a session", () => enter(grant).catch(() => null));
+  const again = await comesBack("a session", () => enter(grant));
   assert.equal((await again.client.query("SELECT * FROM kept")).rowCount, 0);
   await isRecorded("/* interrupted */");
 });
@@ -218,7 +219,7 @@ test("object storage away: no new session, a text that must be put there ends it
   assert.equal(refused.code, "58030");
   assert.match(refused.message, /its key could not be made durable/);
   house.storage.fault = null;
-  await eventually("a session", () => enter(grant).catch(() => null));
+  await comesBack("a session", () => enter(grant));
   await isRecorded("/* no storage */");
   await eventually("the refusal as an event", async () =>
     (await timeline("type=session.refused&limit=50")).some(
@@ -254,7 +255,7 @@ test("disk fails a sync: the gateway's process ends with 70, nothing of it reach
   assert.equal(await seenByTarget("never_made"), 0);
   house.sabotage.mend();
   await house.start("gateway");
-  await eventually("a session", () => session("load").catch(() => null));
+  await comesBack("a session", () => session("load"));
   await isRecorded("/* before the disk */");
 });
 
@@ -262,7 +263,7 @@ test("approver absent: the hold ends in a refusal, and an approval that comes la
   await house.kill("gateway", "SIGTERM");
   await changeConfig(house, /waitSeconds: \d+/, "waitSeconds: 2");
   await house.start("gateway");
-  const load = await eventually("a session", () => session("load").catch(() => null));
+  const load = await comesBack("a session", () => session("load"));
   const sql = "DELETE FROM staging_customers /* nobody is there */";
   const { approval, running } = await chainUpTo(4, sql, load);
   const refused = await refusalOf(running);

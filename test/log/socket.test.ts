@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { createConnection, type Socket } from "node:net";
+import { createConnection, createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { Journal } from "../../infra/log/journal.ts";
 import { Lane, type Saying } from "../../infra/log/lane.ts";
@@ -323,6 +323,37 @@ describe("a second process", () => {
       seen.filter(({ type }) => type === "block.lifted").map(({ sequence }) => sequence),
       mine.map(({ sequence }) => sequence),
     );
+    await following.close();
+  });
+
+  it("says nothing on a new connection before it was greeted and has proven itself", async () => {
+    const log = await connect("api", "projector");
+    const api = await log.appender("api", "one");
+    await host.close();
+    // An owner that has just started: it listens, and is not yet at work.
+    let heard = 0;
+    const came = Promise.withResolvers<Socket>();
+    const busy = createServer((socket) => {
+      socket.on("data", (chunk) => {
+        heard += chunk.length;
+      });
+      came.resolve(socket);
+    });
+    await new Promise<void>((listening) => busy.listen(host.path, listening));
+    const socket = await came.promise;
+    const asked = assert.rejects(log.head(), isCode("log.lost_connection"));
+    const last = api.append(lifted("before the greeting"));
+    const following = log.follow({ after: null, streams: ["steps"] }, () => {});
+    await new Promise((done) => setTimeout(done, 20));
+    socket.destroy();
+    await asked;
+    assert.equal(heard, 0);
+    await new Promise((closed) => busy.close(closed));
+    host = await openSocketHost(journal, here.folder, Date.now);
+    here.defer(() => host.close());
+    await api.synced(last);
+    await following.caughtUp;
+    assert.notEqual(await log.head(), null);
     await following.close();
   });
 
