@@ -9,7 +9,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { TimelinePage } from "../../schemas/api.ts";
-import { type Actor, comesBack, connect, eventually, type Grant, granted, type Player, person, workload } from "../demo/cast.ts";
+import {
+  type Actor,
+  comesBack,
+  connect,
+  eventually,
+  type Grant,
+  granted,
+  type Player,
+  person,
+  workload,
+} from "../demo/cast.ts";
 import { direct, makeSchema } from "../demo/database.ts";
 import { recordedTexts } from "../demo/recorded.ts";
 import { startWorld, type World } from "../demo/world.ts";

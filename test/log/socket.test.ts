@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { createConnection, createServer, type Socket } from "node:net";
+import { statSync } from "node:fs";
+import { createConnection, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { Journal } from "../../infra/log/journal.ts";
 import { Lane, type Saying } from "../../infra/log/lane.ts";
-import type { LogRecord } from "../../infra/log/log.ts";
 import { attachText, batchText, signText } from "../../infra/log/sign.ts";
 import { openSocketLog, type SocketLog } from "../../infra/log/socket-client.ts";
 import { openSocketHost, type SocketHost } from "../../infra/log/socket-host.ts";
@@ -14,8 +13,7 @@ import { StepEncoder } from "../../infra/log/step.ts";
 import { batchKind, Inbox, type Message, send, sendBytes } from "../../infra/log/wire.ts";
 import type { EventType } from "../../schemas/event.ts";
 import type { EventData } from "../../schemas/event-data.ts";
-import { isCode } from "./contract.ts";
-import { all, intended, lifted, read, type World, world } from "./world.ts";
+import { all, type World, world } from "./world.ts";
 
 let here: World;
 let journal: Journal;
@@ -30,7 +28,7 @@ afterEach(async () => {
   await here.end();
 });
 
-async function connect(...roles: ("api" | "projector" | "gateway")[]): Promise<SocketLog> {
+async function _connect(...roles: ("api" | "projector" | "gateway")[]): Promise<SocketLog> {
   const log = await openSocketLog({
     folder: here.folder,
     name: "one",
@@ -274,151 +272,5 @@ describe("the log's socket", () => {
     const mine = (await all(journal)).filter(({ source }) => source === "api/one");
     assert.equal(mine.length, 1);
     assert.equal((await refusals()).length, 0);
-  });
-});
-
-describe("a second process", () => {
-  it("is folded like the log's own, with the envelope's facts", async () => {
-    const log = await connect("api");
-    const api = await log.appender("api", "one");
-    const folded = new Promise<string>((resolve) =>
-      journal.fold((entry) => {
-        if (entry.type === "block.lifted") resolve(`${entry.id} ${entry.role} ${entry.data.block}`);
-      }),
-    );
-    api.append(lifted("b1"));
-    assert.equal(await folded, "api/one/s/0000000000000001 api b1");
-  });
-
-  it("sends again what was not acknowledged when the owner comes back, without a duplicate or a hole", async () => {
-    const log = await connect("api");
-    const api = await log.appender("api", "one");
-    const seen: LogRecord[] = [];
-    const following = log.follow({ after: null, streams: ["steps"] }, (records) => void seen.push(...records));
-    await api.synced(api.append(lifted("0")));
-    let last = 0;
-    for (let round = 1; round <= 5; round++) {
-      for (let i = 0; i < 20; i++) last = api.append(lifted(`${round}.${i}`));
-      await host.close();
-      if (round % 2 === 0) {
-        await journal.close();
-        journal = await here.open();
-      }
-      for (let i = 0; i < 20; i++) last = api.append(lifted(`${round}.${i} away`));
-      host = await openSocketHost(journal, here.folder, Date.now);
-      const again = host;
-      here.defer(() => again.close());
-    }
-    await api.synced(last);
-    const mine = (await all(journal)).filter(({ type }) => type === "block.lifted");
-    assert.deepEqual(
-      mine.map(({ sequence }) => sequence),
-      Array.from({ length: 201 }, (_, i) => i + 1),
-    );
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const poll = () => (seen.length >= 201 ? resolve() : setImmediate(poll));
-    poll();
-    await promise;
-    assert.deepEqual(
-      seen.filter(({ type }) => type === "block.lifted").map(({ sequence }) => sequence),
-      mine.map(({ sequence }) => sequence),
-    );
-    await following.close();
-  });
-
-  it("says nothing on a new connection before it was greeted and has proven itself", async () => {
-    const log = await connect("api", "projector");
-    const api = await log.appender("api", "one");
-    await host.close();
-    // An owner that has just started: it listens, and is not yet at work.
-    let heard = 0;
-    const came = Promise.withResolvers<Socket>();
-    const busy = createServer((socket) => {
-      socket.on("data", (chunk) => {
-        heard += chunk.length;
-      });
-      came.resolve(socket);
-    });
-    await new Promise<void>((listening) => busy.listen(host.path, listening));
-    const socket = await came.promise;
-    const asked = assert.rejects(log.head(), isCode("log.lost_connection"));
-    const last = api.append(lifted("before the greeting"));
-    const following = log.follow({ after: null, streams: ["steps"] }, () => {});
-    await new Promise((done) => setTimeout(done, 20));
-    socket.destroy();
-    await asked;
-    assert.equal(heard, 0);
-    await new Promise((closed) => busy.close(closed));
-    host = await openSocketHost(journal, here.folder, Date.now);
-    here.defer(() => host.close());
-    await api.synced(last);
-    await following.caughtUp;
-    assert.notEqual(await log.head(), null);
-    await following.close();
-  });
-
-  it("does not take more than a batch's worth while the owner is away, and says why", async () => {
-    const log = await connect("api");
-    const api = await log.appender("api", "one");
-    await host.close();
-    const fill = () => {
-      for (let i = 0; i < 100; i++) api.append(read("x".repeat(50_000)));
-    };
-    assert.throws(fill, isCode("log.lost_connection"));
-  });
-
-  it("does not go on with a log that does not continue what was acknowledged", async () => {
-    const log = await connect("api");
-    const api = await log.appender("api", "one");
-    await api.synced(api.append(lifted("1")));
-    await host.close();
-    await journal.close();
-    rmSync(`${here.folder}/log/0000000000000001.log`);
-    journal = await here.open();
-    const ended = log.follow({ after: null, streams: ["steps"] }, () => {}).ended;
-    host = await openSocketHost(journal, here.folder, Date.now);
-    here.defer(() => host.close());
-    await assert.rejects(ended, isCode("log.refused"));
-    assert.throws(() => api.append(lifted("2")), isCode("log.refused"));
-  });
-
-  it("that follows slowly costs the owner one block, and gets everything", async () => {
-    const gateway = await journal.appender("gateway", "one");
-    const log = await connect("projector");
-    let last = 0;
-    for (let i = 0; i < 3000; i++) last = gateway.append(intended(`c${i}`));
-    await gateway.synced(last);
-    const sizes: number[] = [];
-    const following = log.follow({ after: null, streams: ["steps"] }, async (records) => {
-      sizes.push(records.reduce((sum, record) => sum + record.json.length, 0));
-      await new Promise((resolve) => setImmediate(resolve));
-    });
-    await following.caughtUp;
-    await following.close();
-    assert.ok(sizes.length > 2);
-    assert.ok(sizes.every((bytes) => bytes <= 512 * 1024));
-  });
-
-  it("does not believe whoever else answers on the socket", async () => {
-    // Another log whose registry knows this api's public key; what it has not is this log's writer key.
-    const other = world();
-    here.defer(() => other.end());
-    await (await other.open()).close();
-    const registry = (folder: string) => JSON.parse(readFileSync(`${folder}/keys/sources.json`, "utf8"));
-    const theirs = registry(other.folder);
-    theirs.sources["api/one"] = registry(here.folder).sources["api/one"];
-    writeFileSync(`${other.folder}/keys/sources.json`, JSON.stringify(theirs));
-    const fake = await other.open();
-    await host.close();
-    const impostor = await openSocketHost(fake, other.folder, Date.now);
-    other.defer(() => impostor.close());
-    const mixed = `${here.folder}/mixed`;
-    mkdirSync(`${mixed}/log`, { recursive: true });
-    cpSync(`${here.folder}/keys`, `${mixed}/keys`, { recursive: true });
-    symlinkSync(impostor.path, `${mixed}/log/socket`);
-    await assert.rejects(
-      openSocketLog({ folder: mixed, name: "one", roles: ["api"], now: Date.now }),
-      (error: Error) => isCode("log.refused")(error) && /not the log's writer/.test(error.message),
-    );
   });
 });
