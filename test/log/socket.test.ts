@@ -5,7 +5,6 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import type { Journal } from "../../infra/log/journal.ts";
 import { Lane, type Saying } from "../../infra/log/lane.ts";
 import { attachText, batchText, signText } from "../../infra/log/sign.ts";
-import { openSocketLog, type SocketLog } from "../../infra/log/socket-client.ts";
 import { openSocketHost, type SocketHost } from "../../infra/log/socket-host.ts";
 import { restOf } from "../../infra/log/source-appender.ts";
 import { readSources } from "../../infra/log/sources.ts";
@@ -27,19 +26,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await here.end();
 });
-
-async function _connect(...roles: ("api" | "projector" | "gateway")[]): Promise<SocketLog> {
-  const log = await openSocketLog({
-    folder: here.folder,
-    name: "one",
-    roles,
-    now: Date.now,
-    retryMs: 5,
-    closeWaitMs: 50,
-  });
-  here.defer(() => log.close().catch(() => {}));
-  return log;
-}
 
 /** Speaks the socket's language by hand, as somebody would who has read the code. */
 class Intruder {
