@@ -13,7 +13,11 @@ import { isLater } from "./later.ts";
 import { fieldTexts, type Step } from "./step.ts";
 import { type Counted, Tally } from "./tally.ts";
 
-/** @returns the steps counted (the latest of very many), in log order; null when no group fires. @param isMeant which group counts; @param most of its steps, the latest, to tell that by */
+/**
+ * @returns the steps counted (the latest of very many), in log order; null when no group fires
+ * @param isMeant which group counts
+ * @param most of its steps, the latest, to tell that by
+ */
 export function findCount(
   ground: Ground,
   rule: ChainRule,
