@@ -117,6 +117,8 @@ export interface AlarmParts {
   readonly encode: (position: Position) => string;
 }
 
+const passing: ReadonlySet<string> = new Set(["log.full", "log.lost_connection"]);
+
 /** Raises what is due, and hands what stands in the log to the couriers. */
 export class Alarm {
   readonly #parts: AlarmParts;
@@ -150,7 +152,12 @@ export class Alarm {
       this.#begun = true;
       for (const courier of couriers) courier.begin(position === null ? "0" : encode(position));
     }
-    for (const { alert, subject } of raised.takeDue()) appender.append({ type: "alert.raised", subject, data: alert });
+    try {
+      raised.raiseDue(({ alert, subject }) => void appender.append({ type: "alert.raised", subject, data: alert }));
+    } catch (error) {
+      // A log that takes nothing now, as after a full disk: what is due stays due, and the next batch rings again.
+      if (!(error instanceof ThroughlineError) || !passing.has(error.code)) throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -158,10 +165,18 @@ export class Alarm {
   }
 }
 
-/** Alerts of the log behind a position (its text), in order, at most so many. */
-export async function alertsAfter(log: Log, position: string, max: number): Promise<readonly Message[]> {
+/** Alerts of the log behind a position (its text), in order, at most so many; when the signal says so, what is found by then. */
+export async function alertsAfter(
+  log: Log,
+  position: string,
+  max: number,
+  signal: AbortSignal,
+): Promise<readonly Message[]> {
   const found: Message[] = [];
   const full = Promise.withResolvers<void>();
+  // While the log's owner is away nothing comes, and nothing ends.
+  signal.addEventListener("abort", () => full.resolve(), { once: true });
+  if (signal.aborted) full.resolve();
   const after = position === "" || position === "0" ? null : log.decodePosition(position);
   const following = log.follow({ after, streams: ["events"] }, (records) => {
     for (const record of records) {

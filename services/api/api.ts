@@ -45,6 +45,7 @@ import type { Route } from "./route.ts";
 import { ruleRoutes } from "./rules.ts";
 import { State } from "./state.ts";
 import { timelineRoutes } from "./timeline.ts";
+import { WholeLog } from "./whole-log.ts";
 
 export interface ApiParts {
   readonly config: Config;
@@ -94,7 +95,8 @@ const hourMs = 3_600_000;
 
 export async function createApi(parts: ApiParts): Promise<Api> {
   const { config, now } = parts;
-  const couriers = parts.receivers.map((receiver) => courierTo(receiver, parts));
+  const refill = oneByOne();
+  const couriers = parts.receivers.map((receiver) => courierTo(receiver, parts, refill));
   const state: State = new State(parts.log, parts.appender, (entry, position) => {
     alarm.hear(entry, position);
     parts.hear?.(entry);
@@ -163,6 +165,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
 function routesOf(desk: Desk, parts: ApiParts, couriers: readonly Courier[]): Route[] {
   const { config, store, keys, log } = parts;
   const from = { log, tenant: config.tenant, writer: log.writer };
+  const whole = new WholeLog();
   return [
     ...meRoutes(desk),
     ...grantRoutes(desk, { config, keys: parts.grantKeys, gateway: gatewayOf(config) }),
@@ -174,8 +177,8 @@ function routesOf(desk: Desk, parts: ApiParts, couriers: readonly Courier[]): Ro
     ...linkRoutes(desk),
     ...pipelineRoutes(desk),
     ...alertRoutes(desk, couriers),
-    ...exportRoutes(desk, { from, keys, store }),
-    ...lineageRoutes(desk, { from, version: parts.version, targets: config.targets }),
+    ...exportRoutes(desk, { from, keys, store, whole }),
+    ...lineageRoutes(desk, { from, whole, version: parts.version, targets: config.targets }),
   ];
 }
 
@@ -221,7 +224,23 @@ function kept<T>(open: () => Promise<T>): () => Promise<T> {
   };
 }
 
-function courierTo(receiver: WebhookReceiver, { config, log, appender, now, wait, onFault }: ApiParts): Courier {
+type OneByOne = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** Each begins when the one before has ended: however many receivers are behind, the log is followed once for them. */
+function oneByOne(): OneByOne {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const next = last.then(work);
+    last = next.catch(() => undefined);
+    return next;
+  };
+}
+
+function courierTo(
+  receiver: WebhookReceiver,
+  { config, log, appender, now, wait, onFault }: ApiParts,
+  refill: OneByOne,
+): Courier {
   const url = (alert: Alert): string => {
     const page = pageOf(alert.kind);
     return `${config.api.url.replace(/\/$/, "")}/${page}/${encodeURIComponent(alert.about)}`;
@@ -233,7 +252,7 @@ function courierTo(receiver: WebhookReceiver, { config, log, appender, now, wait
       return sendWebhook(receiver, { id: alert.alert, type: `throughline.${alert.kind}`, atMs, data }, now());
     },
     cursor: openCursor(config.data, receiver.name),
-    readAfter: (position, max) => alertsAfter(log, position, max),
+    readAfter: (position, max, signal) => refill(() => alertsAfter(log, position, max, signal)),
     appender,
     now,
     wait,

@@ -24,18 +24,20 @@ export interface CourierParts {
   /** @throws ThroughlineError `alert.undelivered` */
   readonly send: (message: Message) => Promise<void>;
   readonly cursor: { readonly position: string | null; move(position: string): void };
-  /** Alerts of the log behind a position, in order, at most so many. */
-  readonly readAfter: (position: string, max: number) => Promise<readonly Message[]>;
+  /** Alerts of the log behind a position, in order, at most so many; fewer when the signal says so. */
+  readonly readAfter: (position: string, max: number, signal: AbortSignal) => Promise<readonly Message[]>;
   readonly appender: Appender;
   readonly now: () => number;
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** What the operator must see: a cursor that cannot be written, a defect. It is tried again with the next alert. */
+  /** What the operator must see: a cursor that cannot be written, a defect. It is tried again after a pause. */
   readonly fault: (error: unknown) => void;
   readonly waitingMax?: number;
 }
 
 /** Pauses between tries; the last one again and again. */
 const retryMs = [500, 2_000, 8_000, 30_000, 120_000, 600_000] as const;
+/** A disk that takes no cursor, a log that cannot be read. */
+const againMs = 10_000;
 /** Failed tries after which it is an event: a receiver that restarts is not. */
 const triesUntilSaid = 4;
 const waitingKeptMax = 10_000;
@@ -64,6 +66,8 @@ export class Courier {
   readonly #givenUp = new Set<string>();
   /** Ends the pause of the message that is being tried. */
   #hurry: AbortController | null = null;
+  /** It arrived, or need not; its cursor may not have moved yet. */
+  #settled: Message | null = null;
   /** Position of the last one that was taken. */
   #taken: string;
   /** Some are in the log and not in memory. */
@@ -126,9 +130,14 @@ export class Courier {
     await this.#running;
   }
 
+  /** On a disk that takes no cursor it counts in memory; the next message moves the cursor again. */
   #settle(position: string): void {
-    this.#parts.cursor.move(position);
     this.#taken = position;
+    try {
+      this.#parts.cursor.move(position);
+    } catch (error) {
+      this.#parts.fault(error);
+    }
   }
 
   #run(): void {
@@ -140,10 +149,8 @@ export class Courier {
   async #deliver(): Promise<void> {
     try {
       while (!this.#stopping.signal.aborted) {
-        const [message] = this.#waiting;
-        if (message !== undefined) await this.#next(message);
-        else if (this.#behind) await this.#refill();
-        else return;
+        if (this.#waiting.length === 0 && !this.#behind) return;
+        await this.#step();
       }
     } finally {
       // In the same turn as the last look: what is taken after it starts anew.
@@ -151,11 +158,24 @@ export class Courier {
     }
   }
 
+  /** What fails here is nobody's refusal: what waits is tried again, whether or not there is ever another alert. */
+  async #step(): Promise<void> {
+    try {
+      const [message] = this.#waiting;
+      await (message === undefined ? this.#refill() : this.#next(message));
+    } catch (error) {
+      this.#parts.fault(error);
+      await this.#parts.wait(againMs, this.#stopping.signal);
+    }
+  }
+
   async #next(message: Message): Promise<void> {
     const { alert } = message.alert;
-    const settled = this.#givenUp.has(alert) || (await this.#bring(message)) || this.#givenUp.has(alert);
-    if (!settled) return;
+    const isSettled = () => this.#settled === message || this.#givenUp.has(alert);
+    if (!isSettled() && !(await this.#bring(message)) && !isSettled()) return;
+    this.#settled = message;
     this.#parts.cursor.move(message.position);
+    this.#settled = null;
     this.#waiting.shift();
     this.#givenUp.delete(alert);
   }
@@ -205,13 +225,20 @@ export class Courier {
 
   /** Those that did not fit into memory; what is raised meanwhile is read the next time. */
   async #refill(): Promise<void> {
-    this.#behind = false;
     this.#reading = true;
     const max = this.#parts.waitingMax ?? waitingKeptMax;
-    const found = await this.#parts.readAfter(this.#taken, max);
-    this.#reading = false;
-    if (found.length >= max) this.#behind = true;
-    this.#waiting.push(...found);
-    this.#taken = found.at(-1)?.position ?? this.#taken;
+    try {
+      // Still behind where this fails; what is raised while it reads makes it so again.
+      this.#behind = false;
+      const found = await this.#parts.readAfter(this.#taken, max, this.#stopping.signal);
+      if (found.length >= max) this.#behind = true;
+      this.#waiting.push(...found);
+      this.#taken = found.at(-1)?.position ?? this.#taken;
+    } catch (error) {
+      this.#behind = true;
+      throw error;
+    } finally {
+      this.#reading = false;
+    }
   }
 }

@@ -14,11 +14,13 @@ import { exportQuerySchema } from "../../schemas/exports.ts";
 import { type Desk, subjectOfCaller } from "./desk.ts";
 import { filterWords } from "./reads.ts";
 import { type Caller, type Route, streamRoute } from "./route.ts";
+import type { WholeLog } from "./whole-log.ts";
 
 export interface ExportParts {
   readonly from: Exported;
   readonly keys: Pick<Keys, "get">;
   readonly store: Pick<Store, "timeline">;
+  readonly whole: WholeLog;
 }
 
 export function exportRoutes(desk: Desk, parts: ExportParts): Route[] {
@@ -27,15 +29,17 @@ export function exportRoutes(desk: Desk, parts: ExportParts): Route[] {
       "/api/export",
       "The exact records of the log as NDJSON, with a manifest",
       exportQuerySchema,
-      async ({ caller, query }) => {
+      async ({ caller, query, gone }) => {
         desk.permits.expect(caller, "export");
         const withText = query.withText === true;
         if (withText) desk.permits.expect(caller, "investigate");
         const range = rangeOf(query.since, query.until);
         const filter = filterWords(query);
         const data = { what: "export", filter, rows: 0 };
-        await desk.state.said({ type: "audit.read", subject: subjectOfCaller(caller), data });
-        const text = exported(desk, parts, { caller, range, withText, filter });
+        const text = await parts.whole.stream(gone, async () => {
+          await desk.state.said({ type: "audit.read", subject: subjectOfCaller(caller), data });
+          return exported(desk, parts, { caller, range, withText, filter });
+        });
         return { type: "application/x-ndjson", headers: { "cache-control": "no-store, no-transform" }, text };
       },
     ),

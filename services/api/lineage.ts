@@ -11,9 +11,11 @@ import { rangeOf } from "./export.ts";
 import { type LineageContext, LineageRuns } from "./openlineage.ts";
 import { filterWords } from "./reads.ts";
 import { type Route, streamRoute } from "./route.ts";
+import type { WholeLog } from "./whole-log.ts";
 
 export interface LineageParts extends LineageContext {
   readonly from: Exported;
+  readonly whole: WholeLog;
 }
 
 interface Filter {
@@ -27,16 +29,17 @@ export function lineageRoutes(desk: Desk, parts: LineageParts): Route[] {
       "/api/lineage",
       "What commands moved, column by column, as OpenLineage run events (NDJSON)",
       lineageQuerySchema,
-      async ({ caller, query }) => {
+      async ({ caller, query, gone }) => {
         desk.permits.expect(caller, "export");
         const range = rangeOf(query.since, query.until);
         const filter = filterWords(query);
         const subject = subjectOfCaller(caller);
-        await desk.state.said({ type: "audit.read", subject, data: { what: "lineage", filter, rows: 0 } });
         const given = (records: number, manifest: string): Promise<string> =>
           desk.state.said({ type: "audit.exported", subject, data: { filter, records, withText: false, manifest } });
-        const lines = exportLog(parts.from, range).lines;
-        const text = told(lines, new LineageRuns(parts), query, given);
+        const text = await parts.whole.stream(gone, async () => {
+          await desk.state.said({ type: "audit.read", subject, data: { what: "lineage", filter, rows: 0 } });
+          return told(exportLog(parts.from, range).lines, new LineageRuns(parts), query, given);
+        });
         return { type: "application/x-ndjson", headers: { "cache-control": "no-store, no-transform" }, text };
       },
     ),

@@ -81,12 +81,13 @@ export class Raised {
       this.#due.set(alert.alert, { alert, subject: entry.subject });
   }
 
-  /** Takes what has to be raised now. */
-  takeDue(): readonly DueAlert[] {
-    const due = [...this.#due.values()];
-    for (const { alert } of due) this.#raised.add(alert.alert);
-    this.#due.clear();
-    return due;
+  /** Raises what has to be raised now. What `raise` throws for, and what comes after it, stays due. */
+  raiseDue(raise: (due: DueAlert) => void): void {
+    for (const due of [...this.#due.values()]) {
+      raise(due);
+      this.#raised.add(due.alert.alert);
+      this.#due.delete(due.alert.alert);
+    }
   }
 
   /** Newest first, at most so many. */

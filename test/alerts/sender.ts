@@ -20,7 +20,7 @@ const courier = new Courier({
   send: ({ alert, atMs }) =>
     sendWebhook({ name: "soc", url, secret }, { id: alert.alert, type: alert.kind, atMs, data: alert }, Date.now()),
   cursor: openCursor(folder, "soc"),
-  readAfter: (position, max) => alertsAfter(log, position, max),
+  readAfter: (position, max, signal) => alertsAfter(log, position, max, signal),
   appender,
   now: Date.now,
   wait: (ms, signal) => sleep(Math.min(ms, 20), undefined, { signal }).catch(() => undefined),

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +9,9 @@ import { type Journal, openJournal } from "../../infra/log/journal.ts";
 import type { Appender } from "../../infra/log/log.ts";
 import { readSources } from "../../infra/log/sources.ts";
 import { verifyExport } from "../../infra/log/verify-export.ts";
-import { type House, openHouse } from "./house.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
+import { WholeLog } from "../../services/api/whole-log.ts";
+import { type House, logIn, openHouse, origin } from "./house.ts";
 
 describe("exports", () => {
   let folder: string;
@@ -79,5 +82,69 @@ describe("exports", () => {
     const ivan = await house.as("ivan");
     assert.equal((await ivan("GET /api/export?since=yesterday")).status, 400);
     assert.equal((await ivan("GET /api/export?since=2&until=1")).status, 400);
+  });
+
+  test("and lineage are a few at a time: each follows the log, which its owner allows a connection only so often", async () => {
+    for (let n = 0; n < 500; n += 1)
+      gateway.append({ type: "grant.expired", subject: { session: "s9" }, data: { grant: `more${n}` } });
+    const cookie = await logIn(house.api, "ivan", "ivan's secret");
+    const begun = async (path: string) => {
+      const ask = { method: "GET", url: `/api/${path}`, headers: { cookie, origin }, payloadAsStream: true } as const;
+      const answer = await house.api.inject(ask);
+      return { status: answer.statusCode, stream: answer.stream() };
+    };
+    const running = [await begun("export"), await begun("export"), await begun("export"), await begun("export")];
+    assert.deepEqual(
+      running.map(({ status }) => status),
+      [200, 200, 200, 200],
+    );
+    assert.equal((await begun("lineage")).status, 429);
+    assert.equal((await begun("export")).status, 429);
+    for (const { stream } of running) {
+      stream.resume();
+      await once(stream, "end");
+    }
+    const after = await begun("export");
+    assert.equal(after.status, 200);
+    after.stream.resume();
+    await once(after.stream, "end");
+  });
+});
+
+describe("answers that read the whole log", () => {
+  async function* text(): AsyncGenerator<string> {
+    yield "a";
+    yield "b";
+  }
+  const begin = async () => text();
+  const full = (whole: WholeLog) =>
+    assert.rejects(
+      whole.stream(new AbortController().signal, begin),
+      (error) => error instanceof ThroughlineError && error.code === "request.rate",
+    );
+
+  test("give their place back at their end, when broken off, when nobody began to read, and when they never began", async () => {
+    const whole = new WholeLog();
+    const gone = new AbortController();
+    const running = await Promise.all([1, 2, 3, 4].map(() => whole.stream(gone.signal, begin)));
+    await full(whole);
+    const [first, second] = running.map((one) => one[Symbol.asyncIterator]());
+    while (!(await first?.next())?.done);
+    await whole.stream(new AbortController().signal, begin);
+    await full(whole);
+    await second?.next();
+    await second?.return?.();
+    await assert.rejects(
+      whole.stream(gone.signal, () => Promise.reject(new Error("the log is away"))),
+      /away/,
+    );
+    await whole.stream(new AbortController().signal, begin);
+    await full(whole);
+    // Two were never read, and their clients went away.
+    gone.abort();
+    await whole.stream(gone.signal, begin);
+    await whole.stream(new AbortController().signal, begin);
+    await whole.stream(new AbortController().signal, begin);
+    await full(whole);
   });
 });
