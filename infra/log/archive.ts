@@ -37,6 +37,8 @@ interface Lane {
   readonly stream: Stream;
   /** The next offset to read. */
   next: number;
+  /** Where to begin again, because what was missing there has come. */
+  back: number | null;
   tail: Tail | null;
 }
 
@@ -64,7 +66,7 @@ export class Archive {
     const { topics, file } = options;
     const known = placesIn(file);
     const lane = (topic: string, partition: number, stream: Stream): Lane => {
-      return { topic, partition, stream, next: known[`${topic}/${partition}`] ?? 0, tail: null };
+      return { topic, partition, stream, next: known[`${topic}/${partition}`] ?? 0, back: null, tail: null };
     };
     const events = Array.from({ length: topics.eventPartitions }, (_, index) => lane(topics.events, index, "events"));
     this.#lanes = [lane(topics.steps, 0, "steps"), ...events];
@@ -75,22 +77,18 @@ export class Archive {
   /** Follows one partition until the archive is closed; begins again further back where a hole has ended. */
   async #follow(lane: Lane): Promise<void> {
     while (!this.#stopping.signal.aborted) {
-      const back = { to: null as number | null };
+      lane.back = null;
       const tail = this.#options.bus.tail(lane.topic, lane.partition, lane.next, async (messages) => {
-        for (const message of messages) {
-          if (back.to === null && !this.#stopping.signal.aborted) back.to = await this.#take(lane, message);
-        }
+        for (const message of messages)
+          if (lane.back === null && !this.#stopping.signal.aborted) await this.#take(lane, message);
         this.#settle();
-        if (back.to !== null) void lane.tail?.close();
       });
       lane.tail = tail;
       await tail.ended;
-      if (back.to !== null) lane.next = back.to;
     }
   }
 
-  /** @returns the offset to begin again at, when a hole has just ended; null to go on */
-  async #take(lane: Lane, message: Inbound): Promise<number | null> {
+  async #take(lane: Lane, message: Inbound): Promise<void> {
     const { journal, refusals, setClock } = this.#options;
     if (lane.stream === "steps") setClock(message.atMs);
     const reading = {
@@ -101,16 +99,16 @@ export class Archive {
       refused: (source: string, type: string, reason: string) => refusals.record(source, type, reason),
     };
     const fresh = freshOf(reading, message);
-    let again: number | null = null;
     if (fresh?.hole) this.#missing(fresh.hole, lane, message.offset);
     else if (fresh !== null) {
       for (const batch of fresh.batches) if (!(await this.#hear(fresh, batch))) break;
-      again = this.#mended(fresh);
+      // Whoever was closing took no more of it: the next start must read it again.
+      if (this.#stopping.signal.aborted) return;
+      this.#mended(fresh);
     }
     // Not before it was heard: somebody else may write down meanwhile how far this lane has got.
-    lane.next = message.offset + 1;
+    lane.next = lane.back ?? message.offset + 1;
     this.#remember();
-    return again;
   }
 
   /** Written down once per hole. */
@@ -121,14 +119,18 @@ export class Archive {
     this.#options.journal.miss(hole, "they never came to the shared log; what follows them waits");
   }
 
-  #mended({ pack }: Fresh): number | null {
+  /** Reading begins again at the hole that has just ended. */
+  #mended({ pack }: Fresh): void {
     const name = `${pack.source.source}\n${pack.stream}`;
     const open = this.#holes.get(name);
     // What ends it must have been taken, not only have come: a refused pack would send this round and round.
     const { sequence } = this.#options.journal.lanesOf(pack.source.source)[pack.stream];
-    if (open === undefined || sequence < open.hole.until) return null;
+    if (open === undefined || sequence < open.hole.until) return;
     this.#holes.delete(name);
-    return open.offset;
+    // At once: as long as its place stood further on, it would be written down, and lost by a process that dies.
+    const { lane, offset } = open;
+    lane.back = lane.next = Math.min(offset, lane.back ?? offset);
+    void lane.tail?.close();
   }
 
   /**
