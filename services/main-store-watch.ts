@@ -81,8 +81,14 @@ function watchParts({ config, operating: { health, metrics }, log, store, inForc
   health.part("policy", true, () => (inForce.problem === null ? fine : { ok: false, reason: inForce.problem }));
   metrics.gauge("projector_lag_records", "Records of the log that the store has not", async () => {
     if (!storeProbe.state().ok) return null;
-    const [head, written] = [await log.head(), await store.writtenUpTo()];
-    return head === null ? 0 : Math.max(0, Number(log.encodePosition(head)) - Number(written ?? 0));
+    try {
+      const [head, written] = [await log.head(), await store.writtenUpTo()];
+      return head === null ? 0 : Math.max(0, Number(log.encodePosition(head)) - Number(written ?? 0));
+    } catch (error) {
+      // One of them is away: this figure is not known now, and the others are.
+      if (error instanceof ThroughlineError) return null;
+      throw error;
+    }
   });
 }
 
