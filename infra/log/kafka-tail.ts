@@ -91,8 +91,7 @@ export class KafkaTail implements Tail {
 
   /** One session from its first word to its end. */
   async #read(signal: AbortSignal): Promise<void> {
-    await this.#check();
-    if (signal.aborted) return;
+    if (!(await this.#check()) || signal.aborted) return;
     const me = Symbol("session");
     const broken = Promise.withResolvers<void>();
     broken.promise.catch(() => {});
@@ -146,23 +145,26 @@ export class KafkaTail implements Tail {
   async #handOn({ first, last, messages }: Fetched): Promise<void> {
     // The session was told to read from `next`: it starts lower only after the brokers said that `next` does not exist.
     if (first < this.#next) throw this.#gone("the partition was cut behind what was already read");
-    if (hasHole(this.#next, last, messages)) await this.#check();
+    if (hasHole(this.#next, last, messages) && !(await this.#check())) return;
     if (messages.length > 0) await this.#deliver(messages);
     this.#next = last + 1;
   }
 
-  /** What should be next must still be there, or be the very next to come. */
-  async #check(): Promise<void> {
+  /** What should be next must still be there, or be the very next to come. @returns false when it was closed meanwhile */
+  async #check(): Promise<boolean> {
+    const { signal } = this.#stopping;
     for (let doubts = 0; ; doubts++) {
-      const { first, end } = await unlessAborted(this.#source.bounds(), this.#stopping.signal);
-      if (first <= this.#next && this.#next <= end) return;
+      const bounds = await unlessAborted(this.#source.bounds(), signal);
+      if (bounds === null) return false;
+      const { first, end } = bounds;
+      if (first <= this.#next && this.#next <= end) return true;
       // A broker that has just taken over may for a moment not know how far its predecessor was.
       if (doubts === 3) {
         const error = this.#gone(`it has ${first} to ${end}`);
         this.#fatal = { error };
         throw error;
       }
-      await sleep(doubtMs, null, { signal: this.#stopping.signal });
+      await sleep(doubtMs, null, { signal }).catch(() => {});
     }
   }
 
@@ -171,15 +173,15 @@ export class KafkaTail implements Tail {
   }
 }
 
-/** Brokers that are away are asked for ever; whoever closes does not wait for them. */
-async function unlessAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
+/** Brokers that are away are asked for ever; whoever closes does not wait for them. @returns null then */
+async function unlessAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  const aborted = Promise.withResolvers<null>();
+  const abort = (): void => aborted.resolve(null);
   if (signal.aborted) abort();
   signal.addEventListener("abort", abort);
   asked.catch(() => {});
   try {
-    return await Promise.race([asked, aborted.promise]);
+    return await Promise.race([aborted.promise, asked]);
   } finally {
     signal.removeEventListener("abort", abort);
   }

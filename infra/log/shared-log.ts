@@ -198,6 +198,7 @@ export async function openArchivedLog(options: SharedLogOptions): Promise<Archiv
     now,
   });
   archive.ended.catch(fatal);
+  let closing: Promise<void> | null = null;
   archive
     .caughtUp()
     .then(() => {
@@ -207,9 +208,9 @@ export async function openArchivedLog(options: SharedLogOptions): Promise<Archiv
           [...sources.known.keys()].map((source) => [source, journal.lanesOf(source)[stream].sequence] as const),
         );
     })
-    .catch(fatal);
+    // Who closes while brokers are away hears only that the bus was closed.
+    .catch((error: Error) => closing === null && fatal(error));
   const followings = new Set<Following>();
-  let closing: Promise<void> | null = null;
   return {
     writer: journal.writer,
     shared,

@@ -15,7 +15,10 @@ async function until(is: () => boolean): Promise<void> {
 type Deliver = (messages: readonly Inbound[]) => void | Promise<void>;
 
 /** A bus whose deliveries pass through the test. */
-function through(bus: MemoryBus, pass: (topic: string, messages: readonly Inbound[], deliver: Deliver) => unknown): Bus {
+function through(
+  bus: MemoryBus,
+  pass: (topic: string, messages: readonly Inbound[], deliver: Deliver) => unknown,
+): Bus {
   return {
     prepare: (topics) => bus.prepare(topics),
     send: (messages) => bus.send(messages),
@@ -125,5 +128,24 @@ it("goes back in the partition where something was missing, wherever that came i
   await until(() => reader.archive.holes.length === 0);
   await reader.archive.caughtUp();
   assert.equal(await saidBy(reader, "api/one", "audit.read"), 3);
+  assert.deepEqual(here.fatal, []);
+});
+
+it("is closed in peace while the brokers are away since its start", async (t) => {
+  const here = sharedWorld(["two"]);
+  t.after(here.end);
+  const memory = new MemoryBrokers(Date.now).connect();
+  const bus: Bus = {
+    ...through(memory, (_, messages, deliver) => deliver(messages)),
+    async prepare(topics) {
+      await memory.prepare(topics);
+      memory.cut();
+    },
+  };
+  const reader = await here.archive(here.machine("two"), bus);
+  // That what it said itself did not get out is another matter.
+  await reader.close().catch(() => {});
+  await bus.close();
+  await sleep(0);
   assert.deepEqual(here.fatal, []);
 });

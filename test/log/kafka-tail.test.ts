@@ -120,3 +120,15 @@ test("close does not wait for a broker that answers nothing", async () => {
   const tail = new KafkaTail({ ...stage().source, bounds: () => Promise.reject(new Error("away")) }, 0, () => {});
   await tail.close();
 });
+
+test("closed while it asks about a hole, it ends without an error", async () => {
+  const answers = [Promise.resolve({ first: 0, end: 100 })];
+  const { source, session } = stage({ bounds: () => answers.shift() ?? new Promise(() => {}) });
+  const heard: number[] = [];
+  const tail = new KafkaTail(source, 0, (batch) => void heard.push(...batch.map(({ offset }) => offset)));
+  const taking = (await session(0)).events.take(fetched(2, 4));
+  await tail.close();
+  await taking;
+  await tail.ended;
+  assert.deepEqual(heard, []);
+});
