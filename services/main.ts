@@ -24,6 +24,7 @@ const together = {
   many: ["gateway", "correlator", "projector api"],
 } as const;
 const roleWords = ["gateway", "correlator", "projector", "api"];
+const stopSignals = ["SIGTERM", "SIGINT"] as const;
 
 const words = process.argv.slice(2);
 if (roleWords.includes(words[0] ?? "")) await runRoles();
@@ -33,6 +34,7 @@ else {
 }
 
 async function runRoles(): Promise<void> {
+  const early = whileStarting();
   const at = words.findIndex((word) => word.startsWith("--"));
   const roles = words.slice(0, at > 0 ? at : undefined).join(" ");
   try {
@@ -51,7 +53,7 @@ async function runRoles(): Promise<void> {
       await running.close("it could not start");
       throw error;
     }
-    serve(running, operating);
+    serve(running, operating, early);
   } catch (error) {
     // Why it did not start is for the person who started it, whatever form its notes have.
     console.error(complaint(error));
@@ -83,7 +85,33 @@ async function start(roles: string, config: Config, operating: Operating): Promi
   return (await import("./main-store.ts")).runStore(config, around, operating);
 }
 
-function serve(running: Process, operating: Operating): void {
+interface Early {
+  /** The roles serve, and hear for themselves. @returns whether they were asked to read their files again meanwhile */
+  over(): boolean;
+}
+
+/**
+ * A start may take long: it waits for the log's owner, or folds years. Asked to stop, the process ends at once, also as
+ * the first of a container, which ends by no signal that it does not hear; asked to read its files again, it does it then.
+ */
+function whileStarting(): Early {
+  let isReloadAsked = false;
+  const stop = () => process.exit(0);
+  const reload = () => {
+    isReloadAsked = true;
+  };
+  for (const signal of stopSignals) process.on(signal, stop);
+  process.on("SIGHUP", reload);
+  return {
+    over() {
+      for (const signal of stopSignals) process.off(signal, stop);
+      process.off("SIGHUP", reload);
+      return isReloadAsked;
+    },
+  };
+}
+
+function serve(running: Process, operating: Operating, early: Early): void {
   const { notes, health } = operating;
   const hurry = new AbortController();
   let stopping = false;
@@ -95,11 +123,13 @@ function serve(running: Process, operating: Operating): void {
     notes.info("stopping", { signal });
     ended(running.close("the service is shutting down", hurry.signal), operating);
   };
-  for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, stop);
-  process.on("SIGHUP", () => {
+  const reload = () => {
     if (running.reload) void running.reload(load);
     else notes.info("policy, catalog and rules are read again by gateways");
-  });
+  };
+  for (const signal of stopSignals) process.on(signal, stop);
+  process.on("SIGHUP", reload);
+  if (early.over()) reload();
   notes.info(`throughline ${version}: ready`);
   // A parent that waits for readiness hears it; one that dies takes nothing down with it but this channel.
   process.send?.("ready");
