@@ -49,22 +49,22 @@ function started(...roles: string[]): ChildProcess & { readonly printed: () => s
   return Object.assign(child, { printed: () => text });
 }
 
-async function lives(port: number): Promise<void> {
-  while (
-    !(await fetch(`http://127.0.0.1:${port}/livez`).then(
+async function lives(child: ChildProcess, port: number): Promise<void> {
+  const answers = () =>
+    fetch(`http://127.0.0.1:${port}/livez`).then(
       ({ ok }) => ok,
       () => false,
-    ))
-  );
+    );
+  while (!(await answers())) assert.equal(child.exitCode ?? child.signalCode, null, "it has ended");
 }
 
 test("while it waits for the log's owner: SIGHUP does not end it, SIGTERM does, as the first process of a container too", async () => {
   const child = started("projector", "api");
   const gone = once(child, "exit");
-  await lives(ports.apiOperations);
+  await lives(child, ports.apiOperations);
   // Of the two the kernel delivers the first of these first.
   child.kill("SIGHUP");
-  await lives(ports.apiOperations);
+  await lives(child, ports.apiOperations);
   child.kill("SIGTERM");
   // By itself, and not because nobody heard it: the kernel ends no first process that way.
   assert.deepEqual(await gone, [0, null]);
@@ -77,9 +77,9 @@ test("SIGHUP while it reads its files: they are read again when it has started",
   execFileSync("mkfifo", ["-m", "600", policy]);
   const child = started("gateway", "correlator");
   const ready = Promise.race([once(child, "message"), once(child, "exit")]);
-  await lives(ports.operations);
+  await lives(child, ports.operations);
   child.kill("SIGHUP");
-  await lives(ports.operations);
+  await lives(child, ports.operations);
   await writeFile(policy, text);
   assert.deepEqual(await ready, ["ready", undefined]);
   await writeFile(policy, `${text}\n// changed while it started\n`);
