@@ -30,7 +30,7 @@ const stateQuery = closed({ state: Type.Optional(Type.Union([Type.Literal("open"
 const listedMax = 500;
 
 export function approvalRoutes(desk: Desk, parts: ApprovalParts): Route[] {
-  /** Two answers of one human at the same instant: the second waits for nothing, it is refused. */
+  /** Two answers of one human before the log has the first: the second waits for nothing, it is refused. */
   const answering = new Set<string>();
   return [
     route(
@@ -62,15 +62,19 @@ export function approvalRoutes(desk: Desk, parts: ApprovalParts): Route[] {
         const objection = objectionTo(desk, approval, caller);
         if (objection) await refuse(desk, approval, caller, objection.reason);
         if (objection) throw new ThroughlineError(objection.code, objection.reason);
-        if (answering.has(key)) throw new ThroughlineError("request.conflict", "You are answering this already");
+        if (answering.has(key)) throw new ThroughlineError("request.conflict", "Your answer waits for the log already");
         answering.add(key);
+        let isLate = false;
         try {
           const { asked, subject } = approval;
           const { key: by, name: byName, kind, groups } = caller.identity;
           const data = { approval: id, binding: asked.binding, ...body, by, byName, kind, groups: [...groups] };
-          await desk.state.said({ type: "approval.answered", subject: about(caller, subject), data });
+          await desk.state.said({ type: "approval.answered", subject: about(caller, subject), data }, () => {
+            isLate = true;
+          });
         } finally {
-          answering.delete(key);
+          // It is on its way: another one would come behind it, and the first counts.
+          if (!isLate) answering.delete(key);
         }
         return detail(desk, parts, caller, id);
       },

@@ -108,7 +108,11 @@ async function issue(desk: Desk, parts: GrantParts, caller: Caller, body: Static
   const { identity } = caller;
   const subject = subjectOfCaller(caller, { account, target, task: task.id, grantid: grant });
   const data = { grant, identity, account, target, task, issuedAtMs, expiresAtMs };
-  await desk.state.said({ type: "grant.issued", subject, data });
+  await desk.state.said({ type: "grant.issued", subject, data }, (append) => {
+    // The secret does not leave: what is still recorded is nobody's, and must not count as a Grant that is held.
+    const reason = "its secret was given to nobody: the log did not confirm it in time";
+    append({ type: "grant.revoked", subject, data: { grant, by: identity.key, reason } });
+  });
   const place = { ...parts.gateway, database: target };
   return { grant, user: `${account}~${grant}`, secret, ...place, task: task.id, expiresAtMs };
 }

@@ -115,15 +115,25 @@ export class State {
 
   /**
    * Appends, waits until it is durable and folded here. @returns the event's id
+   * @param whenLate called when it does not come back in time; what is appended there stands behind it
    * @throws ThroughlineError `log.lost_connection` when it does not come back in time: then it may still be recorded
    */
-  async said<T extends EventType>(draft: Draft<T>): Promise<string> {
+  async said<T extends EventType>(
+    draft: Draft<T>,
+    whenLate: (append: <L extends EventType>(draft: Draft<L>) => void) => void = () => {},
+  ): Promise<string> {
     const id = this.#appender.nextId(catalogue[draft.type].stream);
     const back = Promise.withResolvers<void>();
     this.#waiting.set(id, back.resolve);
     const late = setTimeout(() => {
-      const what = `${draft.type} has not come back from the log in ${comesBackMsMax / 1_000} s`;
-      back.reject(new ThroughlineError("log.lost_connection", what));
+      const what = `${draft.type} has not come back from the log in ${comesBackMsMax / 1_000} s; it may still be recorded`;
+      const error = new ThroughlineError("log.lost_connection", what);
+      try {
+        whenLate((behind) => void this.#appender.append(behind));
+        back.reject(error);
+      } catch (cause) {
+        back.reject(cause);
+      }
     }, comesBackMsMax);
     try {
       this.#appender.append(draft);
