@@ -59,12 +59,18 @@ export class GroupWriter {
     if (this.broken !== null) throw this.broken;
     if (!this.#options.shelf.full) return;
     if (!needed) throw new ThroughlineError("log.full", "The disk of the log is full: nothing new is recorded");
-    if (!this.fits(bytes)) throw new ThroughlineError("log.full", "The reserve of the log is used up");
+    if (!this.#holds(bytes)) throw new ThroughlineError("log.full", "The reserve of the log is used up");
   }
 
-  /** Whether the log works and has room for `bytes` beside what it has accepted, taking from the reserve if it must. */
+  /**
+   * Whether the log works and takes `bytes` more in small records, from the reserve if it must. Each of them is admitted as
+   * if it were the largest: who asks here must not be refused then, because nobody hears a refusal in a timer.
+   */
   fits(bytes: number): boolean {
-    if (this.broken !== null) return false;
+    return this.broken === null && this.#holds(bytes + limits.eventBytesMax);
+  }
+
+  #holds(bytes: number): boolean {
     const { shelf } = this.#options;
     return !shelf.full || shelf.reserveLeft >= this.#group.used + bytes + limits.eventBytesMax;
   }

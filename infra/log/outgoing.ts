@@ -25,6 +25,9 @@ interface Batch extends Standing {
   readonly last: number;
 }
 
+/** One record, however large. */
+const recordBytes = 64 * 1024;
+
 export class Outgoing {
   readonly appender: SourceAppender;
   /** The writer's disk is full. */
@@ -56,7 +59,7 @@ export class Outgoing {
     if (this.#failed !== null) throw this.#failed;
     if (this.full && !isNeeded(saying.type))
       throw new ThroughlineError("log.full", "The disk of the log is full: nothing new is recorded");
-    if (!this.fits(64 * 1024))
+    if (!this.fits(0))
       throw new ThroughlineError("log.lost_connection", "Too much waits for the process that owns the log");
     const start = lane.say(saying, this.#encoder, this.#now());
     const end = lane.pending.used;
@@ -65,8 +68,12 @@ export class Outgoing {
     this.#wake(saying.type === "log.checkpoint");
   }
 
+  /**
+   * Whether `bytes` more are taken in small records. Each is taken only where the largest would be: who asks here must not
+   * be refused then, because nobody hears a refusal in a timer.
+   */
   fits(bytes: number): boolean {
-    return this.#failed === null && this.#gathered + bytes < batchBytesMax - 1024;
+    return this.#failed === null && this.#gathered + bytes + recordBytes < batchBytesMax - 1024;
   }
 
   get idle(): boolean {

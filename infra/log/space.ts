@@ -34,6 +34,7 @@ export class SpaceWatch {
   readonly #log: { readonly position: number; fits(bytes: number): boolean };
   #since: number | null = null;
   #timer: NodeJS.Timeout | null = null;
+  #closed = false;
 
   constructor(shelf: Shelf, own: SourceAppender, log: { readonly position: number; fits(bytes: number): boolean }) {
     this.#shelf = shelf;
@@ -41,18 +42,26 @@ export class SpaceWatch {
     this.#log = log;
   }
 
-  /** Called at every sync: once per shortage it records it and begins to look for space. */
+  /** Called at every sync: while there is no space it looks for some, and records the shortage once, if that still fits. */
   look(): void {
-    if (!this.#shelf.full || this.#since !== null || !this.#log.fits(1024)) return;
+    if (!this.#shelf.full || this.#closed) return;
+    // Whatever fits: with nothing left to write, no sync comes that would look again.
+    if (this.#timer === null) {
+      this.#timer = setInterval(() => this.#retry(), lookMs);
+      this.#timer.unref();
+    }
+    if (this.#since === null && this.#log.fits(1024)) this.#note();
+  }
+
+  #note(): void {
     this.#since = this.#log.position;
-    this.#timer = setInterval(() => this.#retry(), lookMs);
-    this.#timer.unref();
     const reason = "The disk is full: new commands are refused, nothing recorded is lost";
     this.#own.append({ type: "sink.failed", subject: {}, data: { sink: "log", reason } });
   }
 
   #retry(): void {
     if (!this.#shelf.refill()) return;
+    if (this.#since === null) this.#note();
     const data = {
       sink: "log",
       from: paddedSequence(this.#since ?? 0),
@@ -61,12 +70,17 @@ export class SpaceWatch {
     };
     this.#since = null;
     this.refused = 0;
-    this.close();
+    this.#stop();
     this.#own.append({ type: "sink.recovered", subject: {}, data });
   }
 
-  close(): void {
+  #stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#stop();
   }
 }

@@ -262,6 +262,37 @@ describe("a full disk", () => {
   });
 });
 
+describe("a reserve that is nearly used up", () => {
+  // What is left of it after the first write: less than two of the largest records need.
+  for (const reservedBytes of [70, 100, 130].map((kib) => kib * 1024))
+    it(`ends nothing, and is whole again when there is space: ${reservedBytes} bytes`, {
+      timeout: 20_000,
+    }, async () => {
+      const disk = smallDisk(1_000_000);
+      const journal = await here.open({ disk, limits: { reservedBytes } });
+      const gateway = await journal.appender("gateway", "one");
+      await gateway.synced(gateway.append(intended("before")));
+      disk.room = 0;
+      const write = disk.write;
+      const last = gateway.append(intended("the last"));
+      // One write takes from the reserve; then there is space again, and only the log does not know it yet.
+      disk.write = (...parameters) => {
+        disk.write = realDisk.write;
+        return write(...parameters);
+      };
+      await gateway.synced(last);
+      assert.equal(journal.figures.full, true);
+      while (journal.figures.full) await new Promise((resolve) => setTimeout(resolve, 20));
+      await gateway.synced(gateway.append(intended("again")));
+      const told = (await all(journal)).filter(({ type }) => type.startsWith("sink."));
+      assert.deepEqual(
+        told.map(({ type }) => type),
+        ["sink.failed", "sink.recovered"],
+      );
+      assert.deepEqual(here.fatal, []);
+    });
+});
+
 describe("a copy of the folder", () => {
   it("opens beside the first: nothing in it is bound to its path", async () => {
     await write(2);

@@ -7,6 +7,7 @@ import type { Journal } from "../../infra/log/journal.ts";
 import type { LogRecord } from "../../infra/log/log.ts";
 import { openSocketLog, type SocketLog } from "../../infra/log/socket-client.ts";
 import { openSocketHost, type SocketHost } from "../../infra/log/socket-host.ts";
+import { limits } from "../../schemas/limits.ts";
 import { isCode } from "./contract.ts";
 import { all, intended, lifted, read, type World, world } from "./world.ts";
 
@@ -124,6 +125,27 @@ describe("a second process", () => {
       for (let i = 0; i < 100; i++) api.append(read("x".repeat(50_000)));
     };
     assert.throws(fill, isCode("log.lost_connection"));
+  });
+
+  it("lives on when a signed head is due while the owner is away and nothing more is taken", async (t) => {
+    const log = await connect("api");
+    const api = await log.appender("api", "one");
+    const heard = Promise.withResolvers<void>();
+    journal.fold(({ type }) => type === "audit.read" && heard.resolve());
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    try {
+      api.append(read("on its way"));
+      await heard.promise;
+      await host.close();
+      const fill = () => {
+        for (;;) api.append(read("x"));
+      };
+      assert.throws(fill, isCode("log.lost_connection"));
+      // The signer's timer: what it throws, nobody catches.
+      t.mock.timers.tick(limits.checkpointMsMax);
+    } finally {
+      t.mock.timers.reset();
+    }
   });
 
   it("does not go on with a log that does not continue what was acknowledged", async () => {
