@@ -5,6 +5,7 @@
  *
  * Cannot see what other sessions have not committed, nor which temporary schema belongs to whom.
  */
+import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { ThroughlineError } from "../../../schemas/errors.ts";
 import type {
@@ -40,6 +41,8 @@ const catalogWaitMsMax = 15_000;
 const lockWaitMsMax = 1_000;
 const statementMsMax = 10_000;
 const loadsMax = 3;
+/** For a goodbye. */
+const goodbyeMsMax = 1_000;
 const lockNotAvailable = "55P03";
 
 /** @param target name of the configured target, the first part of every URI */
@@ -52,8 +55,13 @@ export function createCatalogLoader(target: string, account: CatalogAccount): Ca
       // The next load connects again and says what is wrong.
       if (client === made) client = null;
     });
-    await made.connect();
-    await made.query("SELECT pg_catalog.set_config('search_path', '', false)");
+    try {
+      await made.connect();
+      await made.query("SELECT pg_catalog.set_config('search_path', '', false)");
+    } catch (error) {
+      await ended(made);
+      throw error;
+    }
     client = made;
     return made;
   };
@@ -64,16 +72,22 @@ export function createCatalogLoader(target: string, account: CatalogAccount): Ca
       } catch (error) {
         const broken = client;
         client = null;
-        await broken?.end().catch(() => undefined);
+        if (broken !== null) await ended(broken);
         throw failure(target, error);
       }
     },
     async close() {
       const open = client;
       client = null;
-      await open?.end();
+      if (open !== null) await ended(open);
     },
   };
+}
+
+/** Says goodbye; a target that has gone without a word is waited for a moment, not for as long as the network tries. */
+async function ended(client: pg.Client): Promise<void> {
+  const goodbye = client.end().catch(() => undefined);
+  await Promise.race([goodbye, pause(goodbyeMsMax, undefined, { ref: false })]);
 }
 
 function connect(account: CatalogAccount): pg.Client {
