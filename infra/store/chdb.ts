@@ -38,11 +38,12 @@ export async function openChdb(folder: string): Promise<StoreConnection> {
     inserted += 1;
     const file = join(inserts, `${inserted}`);
     const { values, ...rest } = params;
-    await writeFile(file, values, { mode: 0o600 });
     try {
+      await writeFile(file, values, { mode: 0o600 });
       return await exec({ ...rest, query: fromFile(params.query, file) });
     } finally {
-      await rm(file);
+      // Half a file too: each try would leave another, and a full disk would never be anything else.
+      await rm(file, { force: true });
     }
   };
   return connection;
