@@ -18,6 +18,8 @@ export class SharedAppender implements Appender {
   readonly #lanes: Lanes;
   readonly #tickets = new Tickets();
   readonly #stop: () => void;
+  /** Where the streams stood before: what an earlier run shipped, nobody acknowledges in this one. */
+  readonly #before: { readonly steps: number; readonly events: number };
   #marks: Mark[] = [];
 
   /** @param lanes of the spool, to know which sequences a ticket stands for */
@@ -26,6 +28,7 @@ export class SharedAppender implements Appender {
     this.role = spool.role;
     this.#spool = spool;
     this.#lanes = lanes;
+    this.#before = { steps: lanes.steps.sequence, events: lanes.events.sequence };
     const acknowledged = shipper.acknowledged(spool.source);
     this.#stop = shipper.onAcknowledged(() => {
       let last = 0;
@@ -49,9 +52,14 @@ export class SharedAppender implements Appender {
 
   #mark(ticket: Ticket): Ticket {
     this.#tickets.last = ticket;
-    const { steps, events } = this.#lanes;
-    this.#marks.push({ ticket, steps: steps.sequence, events: events.sequence });
+    this.#marks.push({ ticket, steps: this.#said("steps"), events: this.#said("events") });
     return ticket;
+  }
+
+  /** The last sequence that was said here, 0 before the first. */
+  #said(stream: Stream): number {
+    const { sequence } = this.#lanes[stream];
+    return sequence > this.#before[stream] ? sequence : 0;
   }
 
   nextId(stream: Stream): string {

@@ -94,6 +94,21 @@ describe("the shared log", () => {
     );
   });
 
+  it("has after a restart what is said in one stream, though nothing is said in the other", {
+    timeout: 10_000,
+  }, async (t) => {
+    const here = sharedWorld(["one"]);
+    t.after(here.end);
+    const brokers = new MemoryBrokers(Date.now);
+    const machine = here.machine("one");
+    for (const draft of [lifted("before"), read("after")]) {
+      const shared = await here.share(machine, brokers.connect());
+      const appender = await shared.sharedAppender("api", "one");
+      await appender.synced(appender.append(draft));
+      await shared.close();
+    }
+  });
+
   it("writes an outage down, and the archive's writer signs the order of the steps", async (t) => {
     const here = sharedWorld(["one", "two"]);
     t.after(here.end);
