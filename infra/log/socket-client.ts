@@ -203,6 +203,7 @@ export class SocketLog implements Log {
     for (const [number, follow] of this.#follows) this.#sendFollow(number, follow);
     this.#ready.resolve();
     this.#flush();
+    this.#settle();
   }
 
   #schedule(): void {
@@ -224,6 +225,11 @@ export class SocketLog implements Log {
   #durable({ source, steps, events }: Said["durable"]): void {
     this.#outgoing.get(source)?.acknowledge(steps, events);
     this.#flush();
+    this.#settle();
+  }
+
+  /** Whoever closes hears that nothing is on its way any more. */
+  #settle(): void {
     if (this.#isIdle) for (const resolve of this.#idle.splice(0)) resolve();
   }
 

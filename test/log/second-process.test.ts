@@ -24,14 +24,20 @@ afterEach(async () => {
   await here.end();
 });
 
+const patient = 60_000;
+
 async function connect(...roles: ("api" | "projector" | "gateway")[]): Promise<SocketLog> {
+  return connectFor(50, ...roles);
+}
+
+async function connectFor(closeWaitMs: number, ...roles: ("api" | "projector" | "gateway")[]): Promise<SocketLog> {
   const log = await openSocketLog({
     folder: here.folder,
     name: "one",
     roles,
     now: Date.now,
     retryMs: 5,
-    closeWaitMs: 50,
+    closeWaitMs,
   });
   here.defer(() => log.close().catch(() => {}));
   return log;
@@ -125,6 +131,24 @@ describe("a second process", () => {
       for (let i = 0; i < 100; i++) api.append(read("x".repeat(50_000)));
     };
     assert.throws(fill, isCode("log.lost_connection"));
+  });
+
+  it("closed while the owner is away, waits no longer than until it hears that all is there", {
+    timeout: 10_000,
+  }, async () => {
+    const log = await connectFor(patient, "api");
+    const api = await log.appender("api", "one");
+    const signed = Promise.withResolvers<void>();
+    journal.fold(({ type, source }) => type === "log.checkpoint" && source === "api/one" && signed.resolve());
+    api.append(read("signed soon"));
+    await signed.promise;
+    // The last that was on its way is in the log, and the word of it is lost with the connection.
+    await host.close();
+    await journal.drained();
+    const closing = log.close();
+    host = await openSocketHost(journal, here.folder, Date.now);
+    here.defer(() => host.close());
+    await closing;
   });
 
   it("lives on when a signed head is due while the owner is away and nothing more is taken", async (t) => {
