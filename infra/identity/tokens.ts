@@ -29,6 +29,9 @@ const algorithms = ["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256
 /** Of an access token (RFC 9068) or of none said; an ID token proves a login to somebody else. */
 const types = [undefined, "at+jwt", "application/at+jwt", "jwt"];
 const requestMsMax = 5_000;
+const keysRenewMs = 10 * 60_000;
+/** After a try that failed. */
+const keysRetryMs = 30_000;
 const clockSkewSeconds = 5;
 const tokenBytesMax = 16 * 1024;
 const groupsMax = 500;
@@ -37,7 +40,7 @@ const actorsMax = 10;
 export function createTokens(rules: TokenRules, now: () => number): Tokens {
   let keys: Promise<JWTVerifyGetKey> | null = null;
   const published = (): Promise<JWTVerifyGetKey> => {
-    keys ??= discoverKeys(rules.issuer).catch((cause: unknown) => {
+    keys ??= discoverKeys(rules.issuer, now).catch((cause: unknown) => {
       keys = null;
       throw cause;
     });
@@ -56,7 +59,7 @@ export function createTokens(rules: TokenRules, now: () => number): Tokens {
   };
 }
 
-async function discoverKeys(issuer: string): Promise<JWTVerifyGetKey> {
+async function discoverKeys(issuer: string, now: () => number): Promise<JWTVerifyGetKey> {
   const address = `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
   const answer = await fetch(address, { signal: AbortSignal.timeout(requestMsMax), redirect: "error" }).catch(
     (cause: unknown) => {
@@ -68,7 +71,28 @@ async function discoverKeys(issuer: string): Promise<JWTVerifyGetKey> {
   const keysAt = field("jwks_uri");
   if (!answer.ok || field("issuer") !== issuer || typeof keysAt !== "string")
     throw new ThroughlineError("identity.provider", `${address} is not the configuration of ${issuer}`);
-  return createRemoteJWKSet(new URL(keysAt), { timeoutDuration: requestMsMax, cooldownDuration: 10_000 });
+  const cacheMaxAge = Number.POSITIVE_INFINITY;
+  const options = { timeoutDuration: requestMsMax, cooldownDuration: 10_000, cacheMaxAge };
+  return renewed(createRemoteJWKSet(new URL(keysAt), options), now);
+}
+
+/**
+ * Keys that were taken back must not be believed for ever, so they are read again after some minutes; a provider that is
+ * away then has taken none back, and its tokens are good until they end.
+ */
+function renewed(keys: ReturnType<typeof createRemoteJWKSet>, now: () => number): JWTVerifyGetKey {
+  let renewAtMs = now() + keysRenewMs;
+  return async (header, token) => {
+    if (now() >= renewAtMs) {
+      renewAtMs = now() + keysRetryMs;
+      const isRead = await keys.reload().then(
+        () => true,
+        () => false,
+      );
+      if (isRead) renewAtMs = now() + keysRenewMs;
+    }
+    return keys(header, token);
+  };
 }
 
 async function checked(token: string, rules: TokenRules, keys: JWTVerifyGetKey, now: () => number) {

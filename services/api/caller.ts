@@ -97,9 +97,10 @@ export class Callers {
       this.#notice(token, verified, address);
       return { ...verified, by: "token", address };
     } catch (error) {
-      if (error instanceof ThroughlineError && error.code.startsWith("login.")) {
-        this.#parts.onFailure(error.message, address);
-      }
+      const isRefused = error instanceof ThroughlineError && error.code.startsWith("login.");
+      if (isRefused) this.#parts.onFailure(error.message, address);
+      // Nothing was judged: who comes while the identity provider is away has not failed.
+      else if (isNew) this.#failures.uncount(address);
       throw error;
     }
   }

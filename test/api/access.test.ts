@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { ThroughlineError } from "../../schemas/errors.ts";
+import { Callers } from "../../services/api/caller.ts";
 import { type House, logIn, openHouse, origin } from "./house.ts";
 
 describe("the door of the api", () => {
@@ -67,6 +69,24 @@ describe("the door of the api", () => {
     assert.ok(house.types("identity.login_failed").length <= 60);
     house.clock.nowMs += 61_000;
     assert.equal((await house.ask("GET /api/me", undefined, { authorization: "Bearer x" })).status, 401);
+  });
+
+  test("counts no try that nobody could judge: while the identity provider is away everybody reads that", async () => {
+    const away = () => Promise.reject(new ThroughlineError("identity.provider", "it does not answer"));
+    const nothing = () => assert.fail("nobody proved anything, or failed to");
+    const parts = {
+      tokens: { verify: away },
+      origin,
+      sessionMs: 1,
+      now: () => 0,
+      onLogin: nothing,
+      onFailure: nothing,
+    };
+    const callers = new Callers(parts);
+    for (let tries = 1; tries <= 70; tries += 1)
+      await assert.rejects(callers.of({ authorization: `Bearer ${tries}` }, "10.0.0.1", false), {
+        code: "identity.provider",
+      });
   });
 
   test("takes a change by cookie only from its own pages", async () => {

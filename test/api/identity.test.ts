@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe, mock, test } from "node:test";
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
 import { startDevelopmentProvider } from "../../infra/identity/development.ts";
 import { openFlows } from "../../infra/identity/oidc.ts";
@@ -195,6 +195,40 @@ describe("access tokens", () => {
   test("of a client that speaks for itself are never a person's, whatever they claim", async () => {
     const { identity } = await verify(await signed({ sub: "job", client_id: "job", kind: "person" }));
     assert.equal(identity.kind, "workload");
+  });
+
+  test("are good while the provider is away, however long; keys that it took back are not, once it answers", async () => {
+    let [nowMs, isAway] = [now(), false];
+    const server = createServer((request, response) => {
+      if (isAway) return void request.socket.destroy();
+      const known = request.url === "/.well-known/openid-configuration";
+      response.end(JSON.stringify(known ? { issuer: url, jwks_uri: `${url}/jwks` } : { keys: published }));
+    });
+    let published = issuer.keys;
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const tokens = createTokens({ issuer: url, audience, groupsClaim: "groups" }, () => nowMs);
+    const token = await signed({ iss: url, exp: seconds + 86_400 });
+    try {
+      // What caches keys by the machine's own clock is told the same.
+      mock.timers.enable({ apis: ["Date"], now: nowMs });
+      await tokens.verify(token);
+      isAway = true;
+      for (const minutes of [5, 11, 60]) {
+        nowMs = now() + minutes * 60_000;
+        mock.timers.setTime(nowMs);
+        assert.equal((await tokens.verify(token)).identity.key, `${url}|olga`);
+      }
+      isAway = false;
+      published = [];
+      nowMs += 60_000;
+      mock.timers.setTime(nowMs);
+      await assert.rejects(tokens.verify(token), { code: "login.failed" });
+    } finally {
+      mock.timers.reset();
+      server.close();
+      server.closeAllConnections();
+    }
   });
 
   test("are refused with another code when the provider cannot be asked", async () => {
