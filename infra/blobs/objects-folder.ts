@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { type FileHandle, mkdir, open, rename, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { createFile, syncFolder } from "../log/durable-file.ts";
@@ -49,20 +49,28 @@ async function read(path: string, bytesMax: number): Promise<Buffer | null> {
 async function replace(path: string, bytes: Uint8Array): Promise<void> {
   const old = await openExisting(path, "r+");
   try {
-    const beside = `${path}.${randomUUID()}.new`;
-    const file = await open(beside, "wx", 0o600);
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(beside, path);
+    await rename(await writeBeside(path, bytes), path);
     syncFolder(dirname(path));
     if (old !== null) await blank(old);
   } finally {
     await old?.close();
   }
+}
+
+async function writeBeside(path: string, bytes: Uint8Array): Promise<string> {
+  const beside = `${path}.${randomUUID()}.new`;
+  const file = await open(beside, "wx", 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } catch (error) {
+    // Half a file as well: each try would leave another.
+    await rm(beside, { force: true });
+    throw error;
+  } finally {
+    await file.close();
+  }
+  return beside;
 }
 
 async function blank(file: FileHandle): Promise<void> {

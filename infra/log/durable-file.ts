@@ -1,6 +1,16 @@
 /** Files that are whole or absent, whenever the machine stops: write beside, sync, link, sync the folder. */
 import { randomUUID } from "node:crypto";
-import { closeSync, fchmodSync, fsyncSync, linkSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 
 /** Makes a new file entry (or removal) durable. */
@@ -42,14 +52,23 @@ function linkNew(beside: string, path: string): boolean {
 
 function writeBeside(path: string, content: string | Uint8Array, mode = 0o600): string {
   const beside = `${path}.${randomUUID()}.new`;
-  const fd = openSync(beside, "wx", 0o600);
+  try {
+    writeWhole(beside, Buffer.from(content), mode);
+  } catch (error) {
+    // Half a file as well: each try would leave another, and a full disk would never be anything else.
+    rmSync(beside, { force: true });
+    throw error;
+  }
+  return beside;
+}
+
+function writeWhole(path: string, bytes: Uint8Array, mode: number): void {
+  const fd = openSync(path, "wx", 0o600);
   try {
     if (mode !== 0o600) fchmodSync(fd, mode);
-    const bytes = Buffer.from(content);
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
-  return beside;
 }

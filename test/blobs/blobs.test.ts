@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import fs, { linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -17,6 +19,11 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
+const filesIn = (path: string) =>
+  readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => name);
+
 blobsContract("a folder", () => openBlobs(folder));
 blobsContract("a folder that machines share", () => objectBlobs(folderObjects(join(folder, "acme"))));
 objectsContract("a folder", () => folderObjects(join(folder, "acme")));
@@ -31,6 +38,40 @@ describe("a folder of blobs", () => {
     assert.equal(statSync(join(shard, digest)).mode & 0o077, 0);
     writeFileSync(join(shard, digest), "another recording");
     await assert.rejects(blobs.get(reference), isCode("export.damaged"));
+  });
+});
+
+describe("a full disk", () => {
+  const full = () => Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+
+  it("keeps no half of a blob, however often it is tried", async (t) => {
+    const written = fs.writeSync;
+    t.mock.method(fs, "writeSync", (fd: number, bytes: Buffer, at: number) => {
+      if (at > 0) throw full();
+      return written(fd, bytes, at, 10);
+    });
+    syncBuiltinESMExports();
+    const blobs = openBlobs(folder);
+    try {
+      for (let tries = 0; tries < 2; tries++) await assert.rejects(blobs.put(Buffer.alloc(100)), { code: "ENOSPC" });
+    } finally {
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    }
+    assert.deepEqual(filesIn(folder), []);
+  });
+
+  it("keeps no half of an object either", async (t) => {
+    const handle = await open(join(folder, "any"), "w");
+    const prototype: FileHandle = Object.getPrototypeOf(handle);
+    await handle.close();
+    t.mock.method(prototype, "writeFile", async function (this: FileHandle, bytes: Uint8Array) {
+      await this.write(bytes, 0, 10);
+      throw full();
+    });
+    const objects = folderObjects(folder);
+    await assert.rejects(objects.put("a/b", Buffer.alloc(100)), { code: "ENOSPC" });
+    assert.deepEqual(filesIn(folder), ["any"]);
   });
 });
 
