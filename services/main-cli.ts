@@ -184,25 +184,29 @@ function ruleFile(path: string): Promise<RuleFile> {
 async function startBoth(file: string): Promise<void> {
   await loadConfig(file);
   const main = new URL("main.ts", import.meta.url).pathname;
-  const start = (roles: string[]) => spawn(process.execPath, [main, ...roles, "--config", file], { stdio: "inherit" });
-  const children = [start(["gateway", "correlator"]), start(["projector", "api"])];
-  const ends = children.map((child) => new Promise<number>((done) => child.once("exit", (code) => done(code ?? 1))));
+  // In groups of their own: a terminal's Ctrl-C would stop both at once.
+  const start = (roles: string[]) =>
+    spawn(process.execPath, [main, ...roles, "--config", file], { stdio: "inherit", detached: true });
+  const owner = start(["gateway", "correlator"]);
+  const second = start(["projector", "api"]);
+  const ended = (child: typeof owner) => new Promise<number>((done) => child.once("exit", (code) => done(code ?? 1)));
+  const [ownerEnd, secondEnd] = [ended(owner), ended(second)];
   let asked = false;
+  /** The last words of the second process are for the log, so its owner goes last; asked twice, both hurry. */
   const stop = () => {
+    second.kill("SIGTERM");
+    if (asked) owner.kill("SIGTERM");
+    else void secondEnd.then(() => owner.kill("SIGTERM"));
     asked = true;
-    for (const child of children) child.kill("SIGTERM");
   };
-  // More than once: a second one asks the children to hurry.
   process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
   process.on("SIGHUP", () => {
-    for (const child of children) child.kill("SIGHUP");
+    for (const child of [owner, second]) child.kill("SIGHUP");
   });
-  process.on("SIGINT", () => {
-    asked = true; // the terminal told the children too
-  });
-  const code = await Promise.race(ends);
+  const first = await Promise.race([ownerEnd, secondEnd]);
   if (!asked) stop();
-  await Promise.all(ends);
-  if (code !== 0)
+  const code = [first, await ownerEnd, await secondEnd].find((one) => one !== 0);
+  if (code !== undefined)
     throw new ThroughlineError("internal.bug", `a process of ${basename(file)} ended with ${code}; see above`);
 }

@@ -73,10 +73,14 @@ export async function runStore(config: Config, around: Surroundings, operating: 
       speaking.append({ type: "service.stopped", subject: {}, data: { role: "api", reason } });
       await api.close();
       await projector.close();
-      await log.close();
-      await many?.bus.close();
-      await store.close();
-      await keys.close();
+      try {
+        // With the log's owner away it cannot say its last word, and rejects.
+        await log.close();
+      } finally {
+        await many?.bus.close();
+        await store.close();
+        await keys.close();
+      }
     },
   };
 }

@@ -86,4 +86,31 @@ test("SIGHUP while it reads its files: they are read again when it has started",
   while (!child.printed().includes("new policy, catalog or rules")) await once(child.stdout ?? child, "data");
   await end(child, "SIGTERM");
   assert.equal(child.exitCode, 0);
+  await rm(policy);
+  await writeFile(policy, text);
 });
+
+for (const [how, stop] of [
+  ["asked to stop", (pid: number) => process.kill(pid, "SIGTERM")],
+  ["stopped at its terminal, which tells everybody", (pid: number) => process.kill(-pid, "SIGINT")],
+] as const)
+  test(`both processes of one machine, ${how}: the log's owner goes last, so that nothing that was said is lost`, async () => {
+    const child = spawn(process.execPath, [main, "up", configFile], {
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    });
+    children.push(child);
+    let printed = "";
+    const ready = Promise.withResolvers<void>();
+    const take = (chunk: Buffer) => {
+      printed += chunk.toString();
+      if (printed.split(": ready").length > 2) ready.resolve();
+    };
+    child.stdout?.on("data", take);
+    child.stderr?.on("data", take);
+    const gone = once(child, "exit");
+    await Promise.race([ready.promise, gone]);
+    stop(child.pid ?? 0);
+    assert.deepEqual(await gone, [0, null], printed);
+    assert.doesNotMatch(printed, /"level":"(error|fatal)".*log\.lost_connection/);
+  });
