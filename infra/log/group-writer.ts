@@ -112,7 +112,8 @@ export class GroupWriter {
     const { shelf, lanes } = this.#options;
     try {
       if (shelf.wantsNext && !this.#syncing) {
-        const states = [...lanes()].map((lane) => lane.state).filter((lane) => lane.sequence > 0);
+        // Not as the lanes stand now: what others said has ended its batch in the group that comes after this line.
+        const states = [...lanes()].map((lane) => group.standingBefore(lane)).filter((lane) => lane.sequence > 0);
         const { written: position, head } = this;
         shelf.next({ ...this.#state, position, atMs: this.#writtenAtMs, head, lanes: states });
       }

@@ -2,7 +2,7 @@
 import { ByteWriter } from "./bytes.ts";
 import { batchHash } from "./chain.ts";
 import { closeFrame, lastOfBatch, lastOfGroup, openFrame, spineEnd, writerBytes } from "./frame.ts";
-import type { Lane } from "./lane.ts";
+import type { Lane, LaneState } from "./lane.ts";
 
 export class Group {
   bytes = Buffer.allocUnsafeSlow(512 * 1024);
@@ -10,6 +10,8 @@ export class Group {
   #last = 0;
   /** Where each touched lane's last record starts. */
   readonly #lanes = new Map<Lane, number>();
+  /** Where the lanes whose batches ended early stood before this group. */
+  readonly #before = new Map<Lane, LaneState>();
   /** The heads of batches that ended here, by where their last record starts. */
   readonly #heads = new Map<number, Uint8Array>();
   readonly #spine = new ByteWriter(64 * 1024);
@@ -34,8 +36,18 @@ export class Group {
     this.bytes = grown;
   }
 
-  /** Ends the lane's batch at its last record here. */
+  /** Ends the lane's batch at its last record here, before the group ends. */
   end(lane: Lane): void {
+    if (!this.#before.has(lane)) this.#before.set(lane, lane.state);
+    this.#end(lane);
+  }
+
+  /** Where the lane stood at the end of the last group: as long as this one is open. */
+  standingBefore(lane: Lane): LaneState {
+    return this.#before.get(lane) ?? lane.state;
+  }
+
+  #end(lane: Lane): void {
     const at = this.#lanes.get(lane);
     if (at === undefined) return;
     this.bytes[at + 9] = lastOfBatch;
@@ -46,7 +58,8 @@ export class Group {
 
   /** Ends every open batch and the group; sets every crc. @returns the group's hash, for the writer's chain */
   close(): Buffer {
-    for (const lane of this.#lanes.keys()) this.end(lane);
+    for (const lane of this.#lanes.keys()) this.#end(lane);
+    this.#before.clear();
     this.bytes[this.#last + 9] = lastOfBatch | lastOfGroup;
     const spine = this.#spine;
     spine.used = 0;
