@@ -9,7 +9,7 @@
  *     sha256 of all that stands before, hex
  */
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import type { StepsState } from "../infra/log/steps-follow.ts";
 import { ThroughlineError } from "../schemas/errors.ts";
 
@@ -29,8 +29,19 @@ export interface CorrelatorSnapshot {
 
 const chunkBytes = 1024 * 1024;
 
-/** Not synced: a torn one is not read. Line by line: a state may be longer than a text can be. */
-export function writeState({ file, version, topic }: CorrelatorFile, { steps, lines }: CorrelatorSnapshot): void {
+/** Not synced: a torn one is not read. Half a one is taken away: it may be what fills the disk. */
+export function writeState({ file, version, topic }: CorrelatorFile, snapshot: CorrelatorSnapshot): void {
+  try {
+    writeBeside({ file, version, topic }, snapshot);
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    rmSync(`${file}.new`, { force: true });
+    throw error;
+  }
+}
+
+/** Line by line: a state may be longer than a text can be. */
+function writeBeside({ file, version, topic }: CorrelatorFile, { steps, lines }: CorrelatorSnapshot): void {
   const digest = createHash("sha256");
   const descriptor = openSync(`${file}.new`, "w", 0o600);
   try {
@@ -49,7 +60,6 @@ export function writeState({ file, version, topic }: CorrelatorFile, { steps, li
   } finally {
     closeSync(descriptor);
   }
-  renameSync(`${file}.new`, file);
 }
 
 function writeWhole(descriptor: number, bytes: Buffer): void {

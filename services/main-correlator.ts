@@ -109,7 +109,12 @@ export async function correlate(
   const keep = () => {
     if (file === null || !refolding.isWhole) return;
     keptAt = following.offset;
-    writeState(file, { steps: following.state, lines: correlator.keep() });
+    try {
+      writeState(file, { steps: following.state, lines: correlator.keep() });
+    } catch (error) {
+      // A full disk: the next start goes on from the one before, or folds everything.
+      around.fault(error);
+    }
   };
   let live = false;
   let behind = false;

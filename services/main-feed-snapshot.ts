@@ -4,7 +4,7 @@
  * then everything is folded again.
  */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { StepsState } from "../infra/log/steps-follow.ts";
 import type { KeptPolicyParts, WholePolicy } from "../infra/policy/packed.ts";
 import type { KeptFeed } from "./gateway/feed.ts";
@@ -31,11 +31,16 @@ export interface SnapshotFile {
   readonly topic: string;
 }
 
-/** Not synced: a torn one is not read. */
+/** Not synced: a torn one is not read. Half a one is taken away: it may be what fills the disk. */
 export function writeSnapshot({ file, version, topic }: SnapshotFile, snapshot: FeedSnapshot): void {
   const text = JSON.stringify({ version, topic, snapshot });
-  writeFileSync(`${file}.new`, `${digestOf(text)}\n${text}`, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
+  try {
+    writeFileSync(`${file}.new`, `${digestOf(text)}\n${text}`, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    rmSync(`${file}.new`, { force: true });
+    throw error;
+  }
 }
 
 /** @returns null where there is none that this release may read */

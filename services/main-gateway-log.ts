@@ -219,7 +219,12 @@ export async function followSharedLog(shared: SharedLog, parts: GatewayLogParts)
     keptAt = steps.offset;
     const about = { gateways: view.kept(), definitions: heart.foreign.kept(), policy, parts: said.kept() };
     const answering = inForce?.answering.policies ?? [];
-    writeSnapshot(file, { steps, feed: feed.kept(steps.atMs - grantsKeptMs), answering, ...about });
+    try {
+      writeSnapshot(file, { steps, feed: feed.kept(steps.atMs - grantsKeptMs), answering, ...about });
+    } catch (error) {
+      // A full disk: the next start goes on from the one before, or folds everything.
+      around.fault(error);
+    }
   };
   return {
     appender,

@@ -1,6 +1,6 @@
 /** A correlator that stops and starts goes on from what it has kept; what it cannot read it folds again. */
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { it, type TestContext } from "node:test";
 import { MemoryBrokers } from "../log/memory-bus.ts";
@@ -64,4 +64,20 @@ it("folds everything again when what it had kept is damaged, and says so", async
     here.world.faults.map((fault) => (fault as { code?: string }).code),
     ["log.damaged"],
   );
+});
+
+it("ends in order on a disk that takes no snapshot, as a gateway does, and leaves no half of one", async (t) => {
+  const brokers = new MemoryBrokers(Date.now);
+  const here = await many(["a", "c1"], brokers.connect());
+  t.after(() => here.end());
+  const correlator = await here.correlator("c1", brokers.connect());
+  const a = await here.gateway("a", brokers.connect());
+  // Over a folder that holds something nothing can be put.
+  const taken = [join(correlator.folder, "correlator"), join(a.folder, "feed")];
+  for (const path of taken) mkdirSync(join(path, "something"), { recursive: true });
+  await correlator.stop();
+  await a.close();
+  assert.equal(here.world.faults.length, 2);
+  for (const path of taken) assert.equal(existsSync(`${path}.new`), false);
+  assert.deepEqual(here.world.fatal, []);
 });

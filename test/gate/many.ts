@@ -46,6 +46,7 @@ x-chain:
 
 export interface Gateway {
   readonly name: string;
+  readonly folder: string;
   readonly shared: SharedLog;
   readonly log: GatewayLog;
   readonly feed: Feed;
@@ -124,7 +125,7 @@ export async function many(names: readonly string[], apiBus: Bus, parts: Partial
       await shared.close();
     };
     return {
-      ...{ name, shared, log, feed, gate, definitions, outdated, session, close },
+      ...{ name, folder: machine.folder, shared, log, feed, gate, definitions, outdated, session, close },
       judge: async (of, text, what) =>
         gate.judge(of, command(of, text, what, { id: randomUUID() as never }), [], false),
       async reached(of, { ticket }) {
