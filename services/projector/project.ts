@@ -44,6 +44,9 @@ const gatherUnder = 500;
 const pendingMax = 20_000;
 const retryMsMin = 250;
 const retryMsMax = 30_000;
+/** A large text of what never ran is named in the log while it is still being put away; that takes at most so long. */
+const lateMsMax = 30_000;
+const lateLookMs = 250;
 
 /**
  * Begins at once, also while the store is away: whoever else runs in this process does not wait for it. That the store is
@@ -244,19 +247,31 @@ class Projection {
   }
 
   async #readable(record: LogRecord): Promise<ClearText | null> {
-    try {
-      return await this.#clear.of(record);
-    } catch (error) {
-      // Text that is only late must not be missing for ever: it is tried again, and timelines wait.
-      if (!(error instanceof ThroughlineError) || isAway(error)) throw error;
-      const session = record.envelope.session ?? "";
-      if (!this.#unreadable.has(session)) {
-        this.#unreadable.add(session);
-        const data = { sink: "text", reason: reasonOf(error) };
-        this.#parts.appender.append({ type: "sink.failed", subject: { session }, data });
+    for (let waitedMs = 0; ; waitedMs += lateLookMs) {
+      try {
+        return await this.#clear.of(record);
+      } catch (error) {
+        // Text that is only late must not be missing for ever: it is tried again, and timelines wait.
+        if (!(error instanceof ThroughlineError) || isAway(error)) throw error;
+        if (error.code !== "not.found" || !this.#mayBeLate(record, waitedMs)) return this.#without(record, error);
+        await this.#parts.wait(lateLookMs, this.#stopping.signal);
+        if (this.stopped) throw error;
       }
-      return null;
     }
+  }
+
+  #mayBeLate(record: LogRecord, waitedMs: number): boolean {
+    return waitedMs < lateMsMax && this.#parts.now() - record.atMs < lateMsMax;
+  }
+
+  #without(record: LogRecord, error: ThroughlineError): null {
+    const session = record.envelope.session ?? "";
+    if (!this.#unreadable.has(session)) {
+      this.#unreadable.add(session);
+      const data = { sink: "text", reason: reasonOf(error) };
+      this.#parts.appender.append({ type: "sink.failed", subject: { session }, data });
+    }
+    return null;
   }
 }
 

@@ -47,9 +47,16 @@ describe("the projector", () => {
     tenantKey: async () => key,
     close: async () => {},
   };
+  /** How many times more a blob is not there. */
+  const absent = new Map<string, number>();
   const blobs: Blobs = {
     put: () => Promise.reject(new Error("nobody puts here")),
-    get: async () => Buffer.from(seal(key, large), "base64"),
+    get: async (reference) => {
+      const times = absent.get(reference) ?? 0;
+      absent.set(reference, times - 1);
+      if (times > 0) throw new ThroughlineError("not.found", `No blob ${reference}`);
+      return Buffer.from(seal(key, large), "base64");
+    },
     has: async () => true,
   };
   const start = async (store: Store = real): Promise<Projector> =>
@@ -206,6 +213,24 @@ describe("the projector", () => {
     });
     while ((await real.event(id)) === null);
     await projector.close();
+  });
+
+  test("waits for a large text that the log names before it was put away, but not for one that never comes", async () => {
+    keys.set("key-s-late", key);
+    openSession(log, "extract", "s-late");
+    decide(log, "extract", "s-late", "c2-late", read, { text: { reference: "sha256:late", bytes: 9, hash: "00" } });
+    decide(log, "extract", "s-late", "c2-gone", read, { text: { reference: "sha256:gone", bytes: 9, hash: "00" } });
+    const before = said("sink.failed").length;
+    absent.set("sha256:late", 3).set("sha256:gone", Number.POSITIVE_INFINITY);
+    await project();
+    assert.equal(await textOf("c2-late"), large);
+    assert.equal(await textOf("c2-gone"), null);
+    assert.deepEqual(
+      said("sink.failed")
+        .slice(before)
+        .map(({ sink }) => sink),
+      ["text"],
+    );
   });
 
   test("finds a hole in a source's numbers and says which records are missing", async () => {
