@@ -6,6 +6,7 @@ import { FakeHeld, hold, reading } from "./doubles.ts";
 import { bindComplete, complete, frame, parseComplete, ready, Talk } from "./talk.ts";
 
 const substitute = query("refused_by_throughline");
+const substituteParse = parse("throughline:refused", "refused_by_throughline");
 const syntaxError = errorResponse({ severity: "ERROR", code: "42601", message: "syntax error" });
 
 /** A DELETE that is held, up to the NOTICE. */
@@ -98,7 +99,7 @@ test("the client cancels: 57014, the hold is given up, the target is not disturb
 test("the client goes away: the hold is given up, the command never runs", async () => {
   const { talk, waiting } = await held();
   talk.client.stream.end();
-  await talk.target.hears(frame("X"));
+  await talk.target.hears(substitute, frame("X")); // a transaction around it fails, as for everybody who is refused
   assert.ok(waiting.gaveUp);
   talk.target.stream.end();
   assert.equal((await talk.served).reason, "the client went away");
@@ -157,4 +158,36 @@ test("a held Execute: what its pipeline did before is shown while it waits", asy
   talk.target.say(complete("DELETE 1"), ready("I"));
   await talk.client.hears(complete("DELETE 1"), ready("I"));
   await talk.bye();
+});
+
+test("the client goes away while it waits: what it sent behind it in the same batch does not last without it", async () => {
+  const talk = new Talk();
+  const waiting = new FakeHeld("wait");
+  talk.gate.nextHeld = waiting;
+  talk.gate.verdict = (command) => (command.text.startsWith("DELETE") ? hold : { ...hold, ruling: "allow" });
+  const batch = (text: string): Buffer[] => [parse("", text), bind({ portal: "", statement: "" }), execute("")];
+  talk.client.say(...batch("DELETE x"), ...batch("INSERT y"), sync());
+  await talk.names();
+  await talk.client.report("N");
+  await talk.target.hears(...batch("DELETE x").slice(0, 2), frame("H"));
+  talk.client.stream.end();
+  await talk.target.hears(substituteParse, sync(), frame("X"));
+  assert.ok(waiting.gaveUp);
+  assert.deepEqual(
+    talk.gate.judged.map(({ command }) => command.text),
+    ["DELETE x"],
+  );
+  talk.drop();
+});
+
+test("held when the client is gone already: given up at once, it never runs", async () => {
+  const { talk, waiting } = await held();
+  const second = new FakeHeld("wait");
+  talk.gate.nextHeld = second;
+  talk.client.say(query("DELETE y"));
+  talk.client.stream.end();
+  await talk.target.hears(substitute, substitute, frame("X"));
+  assert.ok(waiting.gaveUp && second.gaveUp);
+  talk.target.stream.end();
+  assert.equal((await talk.served).reason, "the client went away");
 });

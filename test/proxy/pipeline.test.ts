@@ -11,6 +11,7 @@ import {
   query,
   sync,
 } from "../../services/gateway/postgres/messages.ts";
+import { FakeHeld, hold } from "./doubles.ts";
 import {
   bindComplete,
   complete,
@@ -40,6 +41,51 @@ test("a pipelined COMMIT is judged when what it commits is known", async () => {
   talk.target.say(complete("COMMIT"), ready("I"));
   await talk.client.hears(...done("BEGIN"), ...done("INSERT 0 1"), ...done("COMMIT"), ready("I"));
   assert.deepEqual(talk.gate.done.at(-1)?.outcome.lasted, [insert]);
+  await talk.bye();
+});
+
+const one = (text: string): Buffer[] => [parse("", text), bind({ portal: "", statement: "" }), execute("")];
+const duplicate = errorResponse({ severity: "ERROR", code: "23505", message: "duplicate key" });
+
+/** What came of a text, as it was reported. */
+function reported(talk: Talk, text: string) {
+  const done = talk.gate.done.filter((one) => one.text === text);
+  return done.map(({ outcome: { outcome, code, shown, undone } }) => ({ outcome, code, shown, undone: undone.length }));
+}
+
+test("what waits for its record while something before it in its batch fails is skipped, as the target skips it", async () => {
+  const talk = await Talk.opened();
+  talk.gate.instant = false;
+  talk.client.say(...one("SELECT 1"), ...one("INSERT x"), sync());
+  await talk.target.hears(...one("SELECT 1"), ...one("INSERT x").slice(0, 2));
+  talk.target.say(parseComplete, bindComplete, duplicate);
+  await talk.target.hearsNothing();
+  talk.gate.sync();
+  await talk.client.hears(parseComplete, bindComplete, duplicate);
+  await talk.target.hears(sync());
+  talk.target.say(ready("I"));
+  await talk.client.hears(ready("I"));
+  assert.deepEqual(reported(talk, "INSERT x"), [{ outcome: "error", code: "25P02", shown: false, undone: 1 }]);
+  talk.gate.instant = true;
+  await talk.runs("SELECT 2");
+  await talk.bye();
+});
+
+test("what is held while something before it in its batch fails is given up, and never runs", async () => {
+  const talk = await Talk.opened();
+  const waiting = new FakeHeld("wait");
+  talk.gate.nextHeld = waiting;
+  talk.gate.verdict = (command) => (command.text.startsWith("DELETE") ? hold : { ...hold, ruling: "allow" });
+  talk.client.say(...one("SELECT 1"), ...one("DELETE x"), sync());
+  await talk.target.hears(...one("SELECT 1"), ...one("DELETE x").slice(0, 2), frame("H"));
+  await talk.client.report("N");
+  talk.target.say(parseComplete, bindComplete, duplicate);
+  await talk.client.hears(parseComplete, bindComplete, duplicate);
+  await talk.target.hears(sync());
+  assert.ok(waiting.gaveUp);
+  talk.target.say(ready("I"));
+  await talk.client.hears(ready("I"));
+  await talk.runs("SELECT 2");
   await talk.bye();
 });
 

@@ -62,6 +62,21 @@ test("what was blocked while a write waited for its record stops it before it is
   );
 });
 
+test("what was blocked while a definition waited for another session stops it before it is forwarded", async () => {
+  const talk = await Talk.opened();
+  const uses = [reading({ effects: [effect("read", "orders/public.v")] })];
+  const other = talk.definitions.join({ underWay: () => uses, searchPath: () => [] });
+  talk.client.say(query("CREATE VIEW v"));
+  await talk.target.hearsNothing();
+  talk.gate.late = { ruling: "block", stage: "block", because: ["b1"], sentence: "Blocked meanwhile.", masks: [] };
+  other.close();
+  await talk.target.hears(query("refused_by_throughline"));
+  talk.target.say(errorResponse({ severity: "ERROR", code: "42601", message: "syntax error" }), ready("I"));
+  assert.equal((await talk.client.report()).get("M"), "Blocked meanwhile.");
+  await talk.client.hears(ready("I"));
+  await talk.bye();
+});
+
 async function inTransaction(): Promise<Talk> {
   const talk = await Talk.opened();
   talk.client.say(query("BEGIN"));
@@ -237,6 +252,29 @@ test("a client that does not read pauses the target", async () => {
   await talk.client.hears(big, big, big, big, big);
   assert.ok(!talk.wire.target.isPaused());
   talk.drop();
+});
+
+test("a client that goes away unread lets the target go on, and a result without an end is cancelled", async () => {
+  const talk = await Talk.opened({ bounds: { withheldBytesMax: 1_000_000 } });
+  talk.client.say(query("SELECT 1"));
+  await talk.target.hears(query("SELECT 1"));
+  talk.client.stream.pause();
+  const big = dataRow("y".repeat(100_000));
+  for (let i = 0; i < 5; i++) talk.target.say(big);
+  await talk.target.hearsNothing();
+  assert.ok(talk.wire.target.isPaused());
+  talk.wire.client.destroy();
+  await talk.target.hears(frame("X"));
+  await talk.target.hearsNothing();
+  assert.ok(!talk.wire.target.isPaused());
+  assert.equal(talk.cancelled, 0);
+  for (let i = 0; i < 20; i++) talk.target.say(big);
+  await talk.target.hearsNothing();
+  assert.equal(talk.cancelled, 1);
+  talk.target.say(errorResponse({ severity: "ERROR", code: "57014", message: "canceled" }), ready("I"));
+  talk.target.stream.end();
+  assert.equal((await talk.served).reason, "the client went away");
+  assert.equal(talk.gate.done.at(-1)?.outcome.code, "57014");
 });
 
 test("a lost target leaves what ran unknown, and nothing proven undone", async () => {

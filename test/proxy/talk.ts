@@ -149,6 +149,7 @@ interface TalkOptions {
 export class Talk {
   readonly gate = new FakeGate();
   readonly reader = new FakeReader();
+  readonly definitions = new Definitions();
   readonly client: End;
   readonly target: End;
   readonly wire: Wire;
@@ -178,7 +179,7 @@ export class Talk {
     this.served = proxy(this.wire, {
       gate: this.gate,
       reader: this.reader,
-      definitions: new Definitions(),
+      definitions: this.definitions,
       now: () => 0,
       nextCommandId: () => `c${++this.#commands}` as CommandId,
       tagsOf: () => options.tags ?? [],

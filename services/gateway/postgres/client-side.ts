@@ -62,7 +62,7 @@ export class ClientSide {
   /** Nothing more will come. A held command is given up; what was sent before it left is still done. */
   close(reason: string): void {
     this.#last ??= reason;
-    this.#parts.talk.interrupt?.();
+    this.#parts.talk.leave();
     this.pump();
   }
 

@@ -58,8 +58,10 @@ export class Conversation {
   readonly target: TargetSide;
   /** Commands that were judged. */
   commands = 0;
-  /** Set while a command is held: the client went away, or the session must end. */
+  /** Set while a command is held: the client went away, the session must end, or its batch has failed. */
   interrupt: (() => void) | null = null;
+  /** Nobody is there any more to wait for people. */
+  gone = false;
   #waiting: { ticket: Ticket; go: () => void }[] = [];
 
   constructor(wire: Wire, parts: ProxyParts, outletDrained: () => void) {
@@ -81,7 +83,10 @@ export class Conversation {
       isDurable: (ticket) => parts.gate.isDurable(session, ticket),
       bytesMax: parts.bounds.withheldBytesMax,
       pressed: (paused) => (paused ? wire.target.pause() : wire.target.resume()),
+      // A result without an end has one when nobody reads it, as without us.
+      vain: () => wire.cancelTarget(),
     });
+    this.replies.onSkipping = () => this.interrupt?.();
     this.target = new TargetSide({ ...this, now: parts.now, parameters: wire.parameters });
   }
 
@@ -93,6 +98,12 @@ export class Conversation {
     const done = waiting.filter(({ ticket }) => this.gate.isDurable(this.session, ticket));
     this.#waiting = waiting.filter((one) => !done.includes(one));
     for (const { go } of done) go();
+  }
+
+  /** The client went away, or the session is over: what is held is given up, and so is what would be from now on. */
+  leave(): void {
+    this.gone = true;
+    this.interrupt?.();
   }
 
   /** @returns null when it is durable already */

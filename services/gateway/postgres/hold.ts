@@ -12,6 +12,11 @@ export type Answer = "approved" | "refused" | "expired" | "cancelled" | "gone";
 export async function answered(talk: Conversation, judgement: Judgement): Promise<Answer> {
   const { command, verdict, held } = judgement;
   if (held === null) return "refused";
+  if (talk.gone) {
+    // It left while this was judged, or was sent behind a held one: people would be asked for nobody, and it would run.
+    held.giveUp();
+    return "gone";
+  }
   talk.outbox.add(heldNotice(command.id, verdict, held));
   talk.outlet.urge(); // what ran before in this pipeline is shown while it waits
   talk.outbox.release();

@@ -96,6 +96,7 @@ function judge(talk: Conversation, request: Request, id: CommandId, reading: Rea
 
 function obey(talk: Conversation, request: Request, judgement: Judgement): Done {
   talk.outbox.require(judgement.ticket);
+  if (isSkipped(talk, judgement)) return;
   switch (judgement.verdict.ruling) {
     case "allow":
     case "mask":
@@ -117,21 +118,42 @@ function run(talk: Conversation, request: Request, judgement: Judgement): Done {
   return start(talk, request, judgement);
 }
 
-/** After a wait, which may have been long: what was placed or tagged meanwhile stops it. */
 function started(talk: Conversation, request: Request, judgement: Judgement): Done {
-  const refused = talk.gate.mayStart(talk.session, judgement);
-  if (refused === null) return start(talk, request, judgement);
-  unasked(talk);
-  unrun(talk, new Run(judgement, talk.parts.now()), "42501");
-  return refuse(talk, request.type, refusal(judgement.command, refused));
+  return isStopped(talk, request, judgement) ? undefined : start(talk, request, judgement);
 }
 
+/** After a wait, which may have been long: what was placed or tagged meanwhile stops it. */
+function isStopped(talk: Conversation, request: Request, judgement: Judgement): boolean {
+  if (isSkipped(talk, judgement)) return true;
+  const refused = talk.gate.mayStart(talk.session, judgement);
+  if (refused === null) return false;
+  unasked(talk);
+  unrun(talk, new Run(judgement, talk.parts.now()), "42501");
+  refuse(talk, request.type, refusal(judgement.command, refused));
+  return true;
+}
+
+/** What came before it in its batch has failed while it waited here: the target skips to Sync, and would not answer it. */
+function isSkipped(talk: Conversation, judgement: Judgement): boolean {
+  if (!talk.replies.skipping) return false;
+  unasked(talk);
+  const { ruling } = judgement.verdict;
+  if (ruling === "allow" || ruling === "mask") unrun(talk, new Run(judgement, talk.parts.now()), skippedCode);
+  judgement.held?.giveUp();
+  return true;
+}
+
+/** in_failed_sql_transaction: what the target says of such commands where it says anything. */
+const skippedCode = "25P02";
+
 function start(talk: Conversation, request: Request, judgement: Judgement): Done {
-  const { command } = judgement;
-  const wait = talk.party.mayDefine(command.reading);
-  if (wait !== null)
-    return wait.then((free) => (free ? forward(talk, request, judgement) : undefinable(talk, request, judgement)));
-  return forward(talk, request, judgement);
+  const wait = talk.party.mayDefine(judgement.command.reading);
+  return wait === null
+    ? forward(talk, request, judgement)
+    : wait.then((free) => {
+        if (!free) return undefinable(talk, request, judgement);
+        return isStopped(talk, request, judgement) ? undefined : forward(talk, request, judgement);
+      });
 }
 
 function forward(talk: Conversation, request: Request, judgement: Judgement): Done {
@@ -150,6 +172,7 @@ function unasked(talk: Conversation): void {
 
 /** Judged and recorded, but another session uses what it would define. */
 function undefinable(talk: Conversation, request: Request, judgement: Judgement): void {
+  if (isSkipped(talk, judgement)) return;
   unasked(talk);
   unrun(talk, new Run(judgement, talk.parts.now()), "55P03");
   refuse(talk, request.type, inUseError());
@@ -184,10 +207,12 @@ async function hold(talk: Conversation, request: Request, judgement: Judgement):
     return refuse(talk, request.type, refusedError(command.id, verdict, hint));
   }
   const answer = await answered(talk, judgement);
+  if (isSkipped(talk, judgement)) return;
   if (answer !== "approved") return unapproved(talk, request, judgement, answer);
   // Read anew with what the names resolve to now: a difference voids the approval, and it is held again.
   // (Not where our own uncommitted definitions hold locks that the catalog's reader would wait for: that is opaque.)
   if (!talk.names.defining) await talk.refresh(true);
+  if (isSkipped(talk, judgement)) return; // the approval is not used up
   const reading = request.read();
   const wait = talk.party.mayRead(reading);
   if (wait === null) return judge(talk, request, command.id, reading);
@@ -196,8 +221,8 @@ async function hold(talk: Conversation, request: Request, judgement: Judgement):
 
 function unapproved(talk: Conversation, request: Request, judgement: Judgement, answer: Answer): void {
   const { command, verdict, held } = judgement;
-  if (answer === "gone") return;
-  if (answer === "cancelled") {
+  // Nobody hears it, but the target must: what was sent behind it in its transaction must not last without it.
+  if (answer === "cancelled" || answer === "gone") {
     refuse(talk, request.type, cancelledError(command.id));
     return;
   }

@@ -40,6 +40,8 @@ export interface Reply {
 export class Replies {
   /** The target ignores everything until Sync; what the client sends until then is thrown away here, as it would. */
   skipping = false;
+  /** Called when it begins to: what waits for people to run in that batch cannot any more. */
+  onSkipping: () => void = () => undefined;
   #queue: Reply[] = [];
   #first = 0;
   #waiting: (() => void)[] = [];
@@ -86,7 +88,10 @@ export class Replies {
       failed.push(this.head);
       this.#first += 1;
     }
-    if (this.empty) this.skipping = true;
+    if (this.empty) {
+      this.skipping = true;
+      this.onSkipping();
+    }
     for (const reply of failed.toReversed()) reply.undo?.();
     this.#first -= 1;
     this.shift();

@@ -3,7 +3,8 @@
  *
  * Bytes carry the highest ticket that was needed when they came; they leave when the log says that one is durable.
  * Tickets only grow, so a queue in order is enough. Neighbouring pieces of one chunk stay one piece.
- * A client that does not read, or a log that does not sync, pauses the target: nothing grows without bound.
+ * A client that does not read, or a log that does not sync, pauses the target: nothing grows without bound. For one that
+ * has gone the target is not paused, or it would wait for ever, with its locks.
  */
 import type { Duplex } from "node:stream";
 import type { Ticket } from "../../../infra/log/log.ts";
@@ -21,6 +22,8 @@ export interface OutboxParts {
   readonly bytesMax: number;
   /** Called when the target must pause (true) or may go on (false). */
   readonly pressed: (paused: boolean) => void;
+  /** Called once when more than `bytesMax` came for a client that has gone. */
+  readonly vain: () => void;
 }
 
 export class Outbox {
@@ -32,6 +35,8 @@ export class Outbox {
   #clientFull = false;
   #pressed = false;
   #closing = false;
+  /** Bytes that came, or were still here, for a client that has gone. */
+  #vain = 0;
   /** Bytes given to the client's socket. */
   sent = 0;
 
@@ -39,6 +44,10 @@ export class Outbox {
     this.#parts = parts;
     parts.client.on("drain", () => {
       this.#clientFull = false;
+      this.release();
+    });
+    parts.client.on("close", () => {
+      this.#clientFull = false; // no `drain` comes any more
       this.release();
     });
   }
@@ -98,8 +107,16 @@ export class Outbox {
     this.#bytes -= end - start;
     this.sent += end - start;
     const whole = start === 0 && end === bytes.length;
-    if (client.destroyed || client.writableEnded) return; // nobody reads it
-    if (!client.write(whole ? bytes : bytes.subarray(start, end))) this.#clientFull = true;
+    if (client.destroyed || client.writableEnded) this.#drop(end - start);
+    else if (!client.write(whole ? bytes : bytes.subarray(start, end))) this.#clientFull = true;
+  }
+
+  /** Nobody reads it. */
+  #drop(bytes: number): void {
+    if (this.#closing) return;
+    const before = this.#vain;
+    this.#vain += bytes;
+    if (before <= this.#parts.bytesMax && this.#vain > this.#parts.bytesMax) this.#parts.vain();
   }
 
   #press(): void {
