@@ -76,7 +76,7 @@ async function play(world: Cluster, disk: Disk | null, options: NightOptions): P
   say(`${lots.length} lots`);
   const attempts: Attempt[] = [];
   const seats: Seat[] = [];
-  const olga = await person(world, "olga");
+  const olga = await approver(world);
   const over = { isOver: false };
   const left = lots.slice();
   const crews = await enlist(world, olga, { attempts, seats, over, options });
@@ -98,6 +98,7 @@ async function play(world: Cluster, disk: Disk | null, options: NightOptions): P
   clearInterval(progress);
   if (left.length === 0) say("all lots were played: the run ended before its time");
   say(`mending everything; ${counts(attempts)}`);
+  const silent = completing(attempts) >= 500 && approvedAndRun(attempts) === 0;
   await chaos?.stop();
   await Promise.all(seats.map((seat) => seat.close()));
   // What is said while a process ends may reach the others only when it comes back.
@@ -106,6 +107,7 @@ async function play(world: Cluster, disk: Disk | null, options: NightOptions): P
   const ivan = await person(world, "ivan");
   say("reading the timeline, the archive and the target");
   const isThere = await projected(ivan, ["gw-a", "gw-b", "corr-a", "corr-b"], 240_000);
+  if (silent) failed.push("nothing that was approved ever ran: this night says little of approvals");
   if (!isThere) failed.push("the timeline does not have the last of what was said");
   const timeline = await timelineIds(ivan).catch((error: unknown) => {
     failed.push(`the timeline cannot be read: ${error instanceof Error ? error.message : error}`);
@@ -144,7 +146,7 @@ interface Common {
 }
 
 /** Each worker has a Grant per account, and with it a seat at either gateway. */
-async function enlist(world: Cluster, olga: Player, { attempts, seats, over, options }: Common): Promise<Crew[]> {
+async function enlist(world: Cluster, olga: Approver, { attempts, seats, over, options }: Common): Promise<Crew[]> {
   const { seed, workers } = options;
   const jobs = Object.fromEntries(
     await Promise.all(accounts.map(async (name) => [name, await workload(world, name)] as const)),
@@ -175,22 +177,46 @@ async function enlist(world: Cluster, olga: Player, { attempts, seats, over, opt
 }
 
 /** The api hears of an approval a little after its client, and may be away: then nobody has said yes. */
-async function approve(olga: Player, approval: string): Promise<boolean> {
+/** Logs in again where the api has forgotten her: console logins end with its process. */
+interface Approver {
+  readonly now: Player;
+  logIn(): Promise<unknown>;
+}
+
+async function approver(world: Cluster): Promise<Approver> {
+  let now = await person(world, "olga");
+  let again: Promise<unknown> | null = null;
+  const anew = async () => {
+    now = await person(world, "olga").catch(() => now); // it may be away again: the next answer tries once more
+    again = null;
+  };
+  return {
+    get now() {
+      return now;
+    },
+    logIn: () => (again ??= anew()),
+  };
+}
+
+async function approve(olga: Approver, approval: string): Promise<boolean> {
   const body = { answer: "approve", reason: "chaos" };
   for (const until = Date.now() + approveMsMax; Date.now() < until; ) {
-    const { status } = await olga.api("POST", `/api/approvals/${approval}/answer`, body).catch(() => ({ status: 0 }));
+    const answered = olga.now.api("POST", `/api/approvals/${approval}/answer`, body);
+    const { status } = await answered.catch(() => ({ status: 0 }));
     if (status === 200) return true;
+    if (status === 401) await olga.logIn();
     await new Promise((done) => setTimeout(done, 100));
   }
   return false;
 }
 
 const completing = (attempts: readonly Attempt[]) => attempts.filter((one) => one.completing).length;
+const approvedAndRun = (attempts: readonly Attempt[]) =>
+  attempts.filter((one) => one.completing && one.outcome === "ok").length;
 
 function counts(attempts: readonly Attempt[]): string {
   const of = (outcome: Attempt["outcome"]) => attempts.filter((one) => one.outcome === outcome).length;
-  const approved = attempts.filter((one) => one.completing && one.outcome === "ok").length;
-  return `${attempts.length} commands, ${completing(attempts)} completing (${approved} approved and run), ok ${of("ok")}, error ${of("error")}, refused ${of("refused")}, full ${of("full")}, lost ${of("lost")}`;
+  return `${attempts.length} commands, ${completing(attempts)} completing (${approvedAndRun(attempts)} approved and run), ok ${of("ok")}, error ${of("error")}, refused ${of("refused")}, full ${of("full")}, lost ${of("lost")}`;
 }
 
 async function keep(folder: string, evidence: Evidence): Promise<string> {
