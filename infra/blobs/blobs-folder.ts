@@ -28,9 +28,11 @@ export function openBlobs(dataFolder: string): Blobs {
     },
     get: async (reference) => {
       const digest = digestOf(reference);
-      const path = join(folder, digest.slice(0, 2), digest);
-      if (!existsSync(path)) throw new ThroughlineError("not.found", `No blob ${reference}`);
-      const bytes = await readFile(path);
+      const bytes = await readFile(join(folder, digest.slice(0, 2), digest)).catch((cause: NodeJS.ErrnoException) => {
+        if (cause.code === "ENOENT") throw new ThroughlineError("not.found", `No blob ${reference}`);
+        // No more files may be open, a disk that hangs: it is there, and can be had later.
+        throw new ThroughlineError("blobs.unavailable", `The blob ${reference} cannot be read`, cause);
+      });
       if (hash("sha256", bytes, "hex") !== digest)
         throw new ThroughlineError("export.damaged", `The blob ${reference} holds other bytes than its name says`);
       return bytes;

@@ -14,20 +14,40 @@ import { checkName, type Objects } from "./objects.ts";
 export function folderObjects(folder: string): Objects {
   const pathOf = (name: string) => join(folder, checkName(name));
   return {
-    get: (name, bytesMax) => read(pathOf(name), bytesMax),
-    has: async (name) => existsSync(pathOf(name)),
-    async put(name, bytes) {
-      const path = pathOf(name);
-      await makeFolder(dirname(path), folder);
-      await replace(path, bytes);
-    },
-    async create(name, bytes) {
-      const path = pathOf(name);
-      await makeFolder(dirname(path), folder);
-      return createFile(path, bytes);
-    },
+    get: (name, bytesMax) => reach(pathOf(name), (path) => read(path, bytesMax)),
+    has: (name) => reach(pathOf(name), isThere),
+    put: (name, bytes) =>
+      reach(pathOf(name), async (path) => {
+        await makeFolder(dirname(path), folder);
+        await replace(path, bytes);
+      }),
+    create: (name, bytes) =>
+      reach(pathOf(name), async (path) => {
+        await makeFolder(dirname(path), folder);
+        return createFile(path, bytes);
+      }),
     keepsVersions: async () => false,
   };
+}
+
+/** A server of files that goes away in the middle of anything (ESTALE, EIO) comes back: whoever asked asks again. */
+async function reach<T>(path: string, work: (path: string) => Promise<T>): Promise<T> {
+  try {
+    return await work(path);
+  } catch (cause) {
+    if (cause instanceof ThroughlineError) throw cause;
+    throw new ThroughlineError("blobs.unavailable", `The storage does not give or take ${path}`, cause);
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw cause;
+  }
 }
 
 async function read(path: string, bytesMax: number): Promise<Buffer | null> {
@@ -85,7 +105,7 @@ async function openExisting(path: string, flags: "r" | "r+"): Promise<FileHandle
     return await open(path, flags);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw new ThroughlineError("blobs.unavailable", `Cannot open ${path}`, cause);
+    throw cause;
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fs, { linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import promises, { type FileHandle, open } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -70,8 +70,35 @@ describe("a full disk", () => {
       throw full();
     });
     const objects = folderObjects(folder);
-    await assert.rejects(objects.put("a/b", Buffer.alloc(100)), { code: "ENOSPC" });
+    await assert.rejects(objects.put("a/b", Buffer.alloc(100)), isCode("blobs.unavailable"));
     assert.deepEqual(filesIn(folder), ["any"]);
+  });
+});
+
+describe("a file system that goes away in the middle", () => {
+  it("is unavailable, which passes: nothing there counts as missing or as a fault of the program", async (t) => {
+    const [blobs, objects] = [openBlobs(folder), folderObjects(folder)];
+    const reference = await blobs.put(Buffer.from("a recording"));
+    await objects.put("a/b", Buffer.from("an object"));
+    const stale = async () => {
+      throw Object.assign(new Error("stale file handle"), { code: "ESTALE" });
+    };
+    const handle = await open(join(folder, "a", "b"));
+    t.mock.method(Object.getPrototypeOf(handle) as FileHandle, "readFile", stale);
+    await handle.close();
+    t.mock.method(promises, "readFile", stale);
+    t.mock.method(promises, "stat", stale);
+    syncBuiltinESMExports();
+    try {
+      await assert.rejects(objects.get("a/b", 100), isCode("blobs.unavailable"));
+      await assert.rejects(objects.has("a/b"), isCode("blobs.unavailable"));
+      await assert.rejects(blobs.get(reference), isCode("blobs.unavailable"));
+    } finally {
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    }
+    assert.equal(String(await objects.get("a/b", 100)), "an object");
+    assert.equal(String(await blobs.get(reference)), "a recording");
   });
 });
 
