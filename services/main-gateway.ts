@@ -26,8 +26,7 @@ import { createReload } from "./main-reload.ts";
 import { openSketchKeys, type SketchKeys } from "./main-sketch-keys.ts";
 import { VoidSummaries } from "./main-summaries.ts";
 import type { Process, Surroundings } from "./main-surroundings.ts";
-
-const tickMs = 1_000;
+import { tick } from "./main-tick.ts";
 
 export async function runGateway(config: Config, around: Surroundings, operating: Operating): Promise<Process> {
   const files = await readPolicyFiles(config);
@@ -180,17 +179,4 @@ async function openGate({
     },
     limits: { ...limits, holdsPerIdentityMax: perIdentityMax },
   });
-}
-
-/** Once a second: what time ends is said, and that this gateway is here. */
-function tick(parts: readonly { tick(): void }[], { fault }: Surroundings): () => void {
-  const timer = setInterval(() => {
-    try {
-      for (const part of parts) part.tick();
-    } catch (error) {
-      // A full disk: time goes on when there is room again; anything else ends the process by itself.
-      fault(error);
-    }
-  }, tickMs);
-  return () => clearInterval(timer);
 }
