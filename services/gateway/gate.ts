@@ -20,6 +20,7 @@ import { type After, type ChainRules, chain } from "./chain.ts";
 import { Content } from "./content.ts";
 import type { Reader } from "./effects/reader.ts";
 import type { Feed } from "./feed.ts";
+import { following } from "./following.ts";
 import { Judged } from "./judged.ts";
 import { type Held, type Question, type Stage, strictest } from "./question.ts";
 import { type Recorded, Recorder } from "./record.ts";
@@ -299,18 +300,6 @@ function preview(parts: GateParts, recorder: Recorder, judged: Judged, question:
     return recorder.recordNow(question, refused);
   } catch (error) {
     return unrecorded(question, error);
-  }
-}
-
-/**
- * Records what follows a command that already runs. Where even the log's reserve is used up it is missing, which the
- * record says (no finish: outcome unknown; `sink.recovered` counts what was refused), and the session goes on.
- */
-function following(append: () => void): void {
-  try {
-    append();
-  } catch (error) {
-    if (!(error instanceof ThroughlineError) || error.code !== "log.full") throw error;
   }
 }
 

@@ -17,6 +17,7 @@ import type { CommandFacts, EventData, Sealed } from "../../schemas/event-data.t
 import type { Verdict } from "../../schemas/verdict.ts";
 import { Bounded } from "./bounded.ts";
 import { fingerprintOf, resolutionOf } from "./details.ts";
+import { following } from "./following.ts";
 import { withoutPasswords } from "./password.ts";
 import type { Question, SealedCommand } from "./question.ts";
 import type { Session } from "./session.ts";
@@ -224,11 +225,8 @@ export class Recorder {
     const reference = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
     blobs.put(bytes).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : "unknown";
-      appender.append({
-        type: "recording.gap",
-        subject,
-        data: { from: reference, until: reference, count: 1, reason },
-      });
+      const data = { from: reference, until: reference, count: 1, reason };
+      following(() => void appender.append({ type: "recording.gap", subject, data }));
     });
     return { reference, ...about };
   }

@@ -10,6 +10,7 @@ import type { Verdict } from "../../schemas/verdict.ts";
 import type { Answered, Asked } from "./approvals.ts";
 import type { After } from "./chain.ts";
 import type { Feed } from "./feed.ts";
+import { following } from "./following.ts";
 import type { Held, Question } from "./question.ts";
 
 export interface WaitingParts {
@@ -87,8 +88,11 @@ export class Waiting {
       leave(outcome);
     };
     waiters.add(waiter);
+    // Called by a timer, a socket or a fold: a full log must end none of them. What is not said here the sweep says later.
     const expire = () =>
-      this.#parts.appender.append({ type: "approval.expired", subject, data: { approval: asked.id } });
+      following(
+        () => void this.#parts.appender.append({ type: "approval.expired", subject, data: { approval: asked.id } }),
+      );
     const cancel = after(untilMs - nowMs, () => {
       if (leave("expired") && untilMs >= asked.expiresAtMs) expire();
     });
@@ -100,8 +104,9 @@ export class Waiting {
 
   #answered({ approval, by, outcome, objection, subject }: Answered): void {
     if (outcome === "approved" || outcome === "refused") this.#settle(approval, outcome);
-    if (outcome === "objection")
-      this.#parts.appender.append({ type: "approval.refused", subject, data: { approval, by, reason: objection } });
+    if (outcome !== "objection") return;
+    const data = { approval, by, reason: objection };
+    following(() => void this.#parts.appender.append({ type: "approval.refused", subject, data }));
   }
 
   #settle(approval: string, outcome: Outcome): void {

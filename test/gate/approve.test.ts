@@ -121,6 +121,26 @@ describe("a held command", () => {
     assert.equal(world.judge(session, command(session, "DELETE", deletes())).verdict.ruling, "hold");
   });
 
+  it("ends whoever waits, and nothing else, when even the log's reserve has no room to say so", async () => {
+    const world = chained({ parts: { holds: { mode: "wait", waitMs: 900_000, approvers: ["owners"] } } });
+    const session = await world.session(load);
+    const left = world.judge(session, command(session, "DELETE 1", deletes()));
+    const late = world.judge(session, command(session, "DELETE 2", deletes()));
+    world.log.full = true;
+    left.held?.giveUp();
+    assert.equal(await left.held?.settled, "expired");
+    world.pass(600_000);
+    assert.equal(await late.held?.settled, "expired");
+    assert.equal(world.log.of("approval.expired").length, 0);
+    world.log.full = false;
+    world.pass(1);
+    world.gate.tick();
+    assert.deepEqual(
+      world.log.of("approval.expired").map(({ data }) => data.approval),
+      [left.held?.approval, late.held?.approval],
+    );
+  });
+
   it("waits no longer than the client lets a statement take, then may come again", async () => {
     const world = chained();
     const session = await world.session(load);

@@ -113,6 +113,28 @@ describe("a decision's record", () => {
     assert.equal(world.gate.isDurable(session, ticket), false);
   });
 
+  it("names a large text that could not be put away as missing; a log without room for that ends nothing", async () => {
+    const puts: (() => void)[] = [];
+    const put = () => new Promise<string>((_, failed) => puts.push(() => failed(new Error("no room"))));
+    const none = { get: () => Promise.reject(new Error("unused")), has: () => Promise.resolve(false) };
+    const world = createWorld({ parts: { blobs: { put, ...none } } });
+    const session = await world.session(ana);
+    for (const letter of ["a", "b"])
+      world.gate.recordFailed(session, command(session, letter.repeat(20_000), plain, { kind: "parse" }));
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    world.log.full = true;
+    puts[0]?.();
+    await turn();
+    assert.equal(world.log.of("recording.gap").length, 0);
+    world.log.full = false;
+    puts[1]?.();
+    await turn();
+    assert.deepEqual(
+      world.log.of("recording.gap").map(({ data }) => data.reason),
+      ["no room"],
+    );
+  });
+
   it("of a Parse that failed at the target claims no effect", async () => {
     const world = createWorld();
     const session = await world.session(ana);
