@@ -281,11 +281,19 @@ async function keyIdFrom(store: Store, session: string): Promise<string | null> 
   return data?.keyId ?? null;
 }
 
-/** The store, or the storage of keys and blobs: whatever it is, it comes back. */
+/**
+ * The store, or the storage of keys and blobs: whatever it is, it comes back. Also credentials that are being exchanged:
+ * for a moment a file is not there, or the storage refuses what belongs together only in a moment.
+ */
+const awayCodes: ReadonlySet<string> = new Set([
+  "store.unavailable",
+  "blobs.unavailable",
+  "blobs.refused",
+  "config.unreadable",
+]);
+
 function isAway(error: unknown): boolean {
-  return (
-    error instanceof ThroughlineError && (error.code === "store.unavailable" || error.code === "blobs.unavailable")
-  );
+  return error instanceof ThroughlineError && awayCodes.has(error.code);
 }
 
 /** The store's own words, without the rows that it quotes. */

@@ -54,7 +54,8 @@ describe("the projector", () => {
     get: async (reference) => {
       const times = absent.get(reference) ?? 0;
       absent.set(reference, times - 1);
-      if (times > 0) throw new ThroughlineError("not.found", `No blob ${reference}`);
+      const code = reference === "sha256:refused" ? "blobs.refused" : "not.found";
+      if (times > 0) throw new ThroughlineError(code, `No blob ${reference}`);
       return Buffer.from(seal(key, large), "base64");
     },
     has: async () => true,
@@ -231,6 +232,17 @@ describe("the projector", () => {
         .map(({ sink }) => sink),
       ["text"],
     );
+  });
+
+  test("waits for a text that storage refuses while its credentials are exchanged", async () => {
+    decide(log, "extract", "s-late", "c2-refused", read, {
+      text: { reference: "sha256:refused", bytes: 9, hash: "00" },
+    });
+    absent.set("sha256:refused", 2);
+    const before = said("sink.recovered").length;
+    await project();
+    assert.equal(await textOf("c2-refused"), large);
+    assert.equal(said("sink.recovered").length, before + 1);
   });
 
   test("finds a hole in a source's numbers and says which records are missing", async () => {
