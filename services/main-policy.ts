@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { type Catalog, parseCatalog } from "../infra/catalog.ts";
 import type { Entry } from "../infra/log/entry.ts";
 import { loadPolicy } from "../infra/policy/cedar.ts";
@@ -28,8 +29,29 @@ export interface PolicyFiles {
   readonly digest: string;
 }
 
-/** @throws ThroughlineError `config.unreadable`, `policy.invalid`, `catalog.invalid`, `rule.invalid`, `rule.unsupported`, `pipeline.invalid` */
+const readingsMax = 10;
+
+/**
+ * Read until two readings agree: files that are being replaced (a mounted ConfigMap, a copy under way) would otherwise make
+ * a set that nobody wrote, half of it old, and that would be in force.
+ * @throws ThroughlineError `config.unreadable`, `policy.invalid`, `catalog.invalid`, `rule.invalid`, `rule.unsupported`, `pipeline.invalid`
+ */
 export async function readPolicyFiles(config: Pick<Config, "policy" | "catalog" | "rules">): Promise<PolicyFiles> {
+  const read = () => readTexts(config).catch((error: unknown) => error as Error);
+  let texts = await read();
+  for (let readings = 2; ; readings += 1) {
+    const again = await read();
+    if (isDeepStrictEqual(again, texts)) break;
+    texts = again;
+    if (readings >= readingsMax)
+      throw new ThroughlineError("config.unreadable", "policy, catalog or rules change while they are read");
+  }
+  if (texts instanceof Error) throw texts;
+  expectFits(texts);
+  return compiled(texts, config);
+}
+
+async function readTexts(config: Pick<Config, "policy" | "catalog" | "rules">): Promise<Record<string, string>> {
   const texts: Record<string, string> = {
     "policy.cedar": await readTextFile(config.policy, "policy.invalid"),
     "catalog.yaml": await readTextFile(config.catalog, "catalog.invalid"),
@@ -38,8 +60,7 @@ export async function readPolicyFiles(config: Pick<Config, "policy" | "catalog" 
     texts[`rules/${name}`] = await readTextFile(join(config.rules, name), "rule.invalid");
   const pipelines = await readTextFileIfAny(join(dirname(config.catalog), "pipelines.yaml"), "pipeline.invalid");
   if (pipelines !== null) texts["pipelines.yaml"] = pipelines;
-  expectFits(texts);
-  return compiled(texts, config);
+  return texts;
 }
 
 /** Folders inside are not read, so one that holds rules is refused; those of a mounted ConfigMap begin with a dot. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -80,14 +80,16 @@ test("SIGHUP while it reads its files: they are read again when it has started",
   await lives(child, ports.operations);
   child.kill("SIGHUP");
   await lives(child, ports.operations);
-  await writeFile(policy, text);
+  const pipe = await open(policy, "w");
+  await writeFile(`${policy}.new`, text);
+  await rename(`${policy}.new`, policy);
+  await pipe.writeFile(text);
+  await pipe.close();
   assert.deepEqual(await ready, ["ready", undefined]);
-  await writeFile(policy, `${text}\n// changed while it started\n`);
-  while (!child.printed().includes("new policy, catalog or rules")) await once(child.stdout ?? child, "data");
+  while (!child.printed().includes("read again: policy, catalog and rules are those in force"))
+    await once(child.stdout ?? child, "data");
   await end(child, "SIGTERM");
   assert.equal(child.exitCode, 0);
-  await rm(policy);
-  await writeFile(policy, text);
 });
 
 for (const [how, stop] of [

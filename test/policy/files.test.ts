@@ -1,6 +1,7 @@
 /** Policy, catalog, rules and configuration as they stand in files: nothing there is passed over or read as something else. */
 import assert from "node:assert/strict";
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { cp, mkdir, mkdtemp, open, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -68,4 +69,27 @@ test("what is not UTF-8 is refused with file and line, whichever file it is", as
     code: "config.invalid",
     message: `${other}:3: is not UTF-8: save the file as UTF-8`,
   });
+});
+
+test("files that are replaced while they are read make no set that nobody wrote", async () => {
+  const policy = await readFile(at.policy, "utf8");
+  const catalog = await readFile(at.catalog, "utf8");
+  const [newPolicy, newCatalog] = [`${policy}\n// new\n`, `${catalog}\n# new\n`];
+  await rm(at.catalog);
+  execFileSync("mkfifo", ["-m", "600", at.catalog]);
+  const read = readPolicyFiles(at);
+  // Opened when its reader is there: by then the old policy has been read.
+  const pipe = await open(at.catalog, "w");
+  for (const [path, text] of [
+    [at.policy, newPolicy],
+    [at.catalog, newCatalog],
+  ] as const) {
+    await writeFile(`${path}.new`, text);
+    await rename(`${path}.new`, path);
+  }
+  await pipe.writeFile(newCatalog);
+  await pipe.close();
+  const { texts } = await read;
+  assert.equal(texts["policy.cedar"], newPolicy);
+  assert.equal(texts["catalog.yaml"], newCatalog);
 });
