@@ -316,9 +316,10 @@ export class Journal implements Log {
   }
 
   #onSync(): () => void {
-    this.#space.look();
     const settles = [...this.#hooks].map((hook) => hook());
     const lasts = [...this.#appenders.values()].map(({ tickets }) => ({ tickets, last: tickets.last }));
+    // Behind these: what it says, and what folds say to that, is written only for the next sync.
+    this.#space.look();
     return () => {
       for (const { tickets, last } of lasts) tickets.settle(last);
       for (const settle of settles) settle();

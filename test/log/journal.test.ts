@@ -79,6 +79,29 @@ describe("durability", () => {
     await following.close();
   });
 
+  it("does not count as durable what is said because that very sync found the disk full", async () => {
+    let full = false;
+    const write: Disk["write"] = (...parameters) => {
+      if (!full) return realDisk.write(...parameters);
+      full = false;
+      throw Object.assign(new Error("no space"), { code: "ENOSPC" });
+    };
+    const journal = await here.open({ disk: { write, sync: realDisk.sync } });
+    const gateway = await journal.appender("gateway", "one");
+    const correlator = await journal.appender("correlator", "one");
+    journal.fold(({ type }) => {
+      if (type === "sink.failed") correlator.append({ type: "clock.ticked", subject: {}, data: {} });
+    });
+    let figures = journal.figures;
+    correlator.onDurable(() => {
+      figures = journal.figures;
+    });
+    full = true;
+    await gateway.synced(gateway.append(intended("the last that fits")));
+    await correlator.synced(1);
+    assert.deepEqual([figures.durable, figures.appended], [3, 3]);
+  });
+
   it("gathers what comes during a sync into the next group: two syncs for a thousand appends", async () => {
     const disk = heldDisk();
     const journal = await here.open({ disk, limits: { checkpointMsMax: 60_000 } });
