@@ -1,6 +1,6 @@
 /**
  * Grants as the log has them: issued, revoked, expired. A Grant that nobody issued here does not exist, whatever a
- * client says; one that ended never comes back.
+ * client says; one that ended never comes back, and is forgotten a day after its time: then it is unknown.
  */
 import type { Entry } from "../../infra/log/entry.ts";
 import type { Grant, GrantId, Tenant } from "../../schemas/identity.ts";
@@ -9,6 +9,9 @@ interface Known {
   readonly grant: Grant;
   ended: "revoked" | "expired" | null;
 }
+
+/** After its time: whoever comes late is told that it has ended. */
+const endedKeptMs = 24 * 3_600_000;
 
 export type KeptGrants = readonly Readonly<Known>[];
 
@@ -24,8 +27,10 @@ export class Grants {
   }
 
   fold(entry: Entry): void {
-    if (entry.type === "grant.issued") this.#issue(entry.data);
-    else if (entry.type === "grant.revoked") this.#end(entry.data.grant, "revoked");
+    if (entry.type === "grant.issued") {
+      this.#forget(entry.atMs);
+      this.#issue(entry.data);
+    } else if (entry.type === "grant.revoked") this.#end(entry.data.grant, "revoked");
     else if (entry.type === "grant.expired") this.#end(entry.data.grant, "expired");
   }
 
@@ -57,6 +62,14 @@ export class Grants {
   /** Over by the clock, and nobody has said so yet. */
   overdue(nowMs: number): readonly Grant[] {
     return [...this.#open].filter((known) => nowMs >= known.grant.expiresAtMs).map((known) => known.grant);
+  }
+
+  /** By the log's time, oldest first: a gateway that runs for months would keep every Grant that there ever was. */
+  #forget(nowMs: number): void {
+    for (const [id, { grant, ended }] of this.#known) {
+      if (ended === null || grant.expiresAtMs + endedKeptMs > nowMs) return;
+      this.#known.delete(id);
+    }
   }
 
   #issue(data: Extract<Entry, { type: "grant.issued" }>["data"]): void {

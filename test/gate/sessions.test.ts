@@ -108,3 +108,26 @@ describe("a Grant", () => {
     assert.equal(createWorld({ log: world.log.kept }).feed.grants.find("g1")?.ended, "expired", "also after a restart");
   });
 });
+
+describe("Grants that have ended", () => {
+  it("are known as such for a day, then forgotten: no more are kept than are issued in a day", () => {
+    const world = createWorld();
+    const day = 24 * 3_600_000;
+    issue(world, "early");
+    world.pass(1_001);
+    world.gate.tick();
+    world.pass(day - 2_000);
+    issue(world, "late");
+    assert.equal(world.feed.grants.find("early")?.ended, "expired");
+    for (let i = 0; i < 100; i++) {
+      world.pass(day / 4);
+      world.gate.tick();
+      issue(world, `g${i}`);
+    }
+    assert.equal(world.feed.grants.find("early"), null);
+    assert.deepEqual(
+      world.feed.grants.kept(0).map(({ grant, ended }) => [grant.id, ended]),
+      [95, 96, 97, 98, 99].map((i) => [`g${i}`, i === 99 ? null : "expired"]),
+    );
+  });
+});
