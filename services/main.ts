@@ -132,7 +132,7 @@ function serve(running: Process, operating: Operating, early: Early): void {
   if (early.over()) reload();
   notes.info(`throughline ${version}: ready`);
   // A parent that waits for readiness hears it; one that dies takes nothing down with it but this channel.
-  process.send?.("ready");
+  process.send?.("ready", undefined, undefined, () => undefined);
 }
 
 function ended(closing: Promise<void>, { notes, close }: Operating): void {

@@ -92,6 +92,16 @@ test("SIGHUP while it reads its files: they are read again when it has started",
   assert.equal(child.exitCode, 0);
 });
 
+test("a parent that is gone before it is ready takes nothing down with it", async () => {
+  const child = started("gateway", "correlator");
+  child.disconnect();
+  const gone = once(child, "exit");
+  while (!child.printed().includes(": ready")) await Promise.race([once(child.stdout ?? child, "data"), gone]);
+  await lives(child, ports.operations);
+  child.kill("SIGTERM");
+  assert.deepEqual(await gone, [0, null]);
+});
+
 for (const [how, stop] of [
   ["asked to stop", (pid: number) => process.kill(pid, "SIGTERM")],
   ["stopped at its terminal, which tells everybody", (pid: number) => process.kill(-pid, "SIGINT")],
