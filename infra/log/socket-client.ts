@@ -118,7 +118,18 @@ export class SocketLog implements Log {
     this.#connected = null;
     this.#waiting.clear();
     for (const follow of this.#follows.values()) follow.interrupt();
-    this.#retry = setTimeout(() => this.#connect(), this.#retryMs);
+    this.#connectLater();
+  }
+
+  #connectLater(): void {
+    this.#retry = setTimeout(() => {
+      try {
+        this.#connect();
+      } catch {
+        // It was there at the start: no more files may be open now, or the folder is being put back.
+        this.#connectLater();
+      }
+    }, this.#retryMs);
     this.#retryMs = Math.min(this.#retryMs * 2, retryMsMax);
   }
 

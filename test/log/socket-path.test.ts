@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readlinkSync, statSync } from "node:fs";
+import fs, { mkdirSync, readdirSync, readlinkSync, statSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { openSocketLog } from "../../infra/log/socket-client.ts";
@@ -42,6 +43,41 @@ describe("the log's socket in a folder whose path is longer than an address", ()
     assert.throws(() => statSync(host.path), { code: "ENOENT" });
     await journal.close();
     assert.ok(!openFolders().includes(join(folder, "log")), "no folder stays open");
+  });
+
+  it("is tried again when for a moment no more files may be open", {
+    skip: process.platform !== "linux",
+  }, async (t) => {
+    const folder = join(here.folder, "d".repeat(200));
+    mkdirSync(folder);
+    const journal = await here.open({ folder });
+    let host = await openSocketHost(journal, folder, () => 0);
+    here.defer(() => host.close());
+    const log = await openSocketLog({
+      folder,
+      name: "one",
+      now: Date.now,
+      retryMs: 5,
+      closeWaitMs: 50,
+      roles: ["api"],
+    });
+    here.defer(() => log.close().catch(() => {}));
+    const tried = Promise.withResolvers<void>();
+    t.mock.method(fs, "openSync", () => {
+      tried.resolve();
+      throw Object.assign(new Error("too many open files"), { code: "EMFILE" });
+    });
+    syncBuiltinESMExports();
+    try {
+      await host.close();
+      await tried.promise;
+    } finally {
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    }
+    host = await openSocketHost(journal, folder, () => 0);
+    const appender = await log.appender("api", "one");
+    await appender.synced(appender.append(lifted("b1")));
   });
 
   it("is refused where folders have no short names, and an absent folder is as an absent socket", () => {
