@@ -8,7 +8,7 @@
  */
 import type { Blobs } from "../../infra/blobs/blobs.ts";
 import type { Keys } from "../../infra/keys/keys.ts";
-import type { Appender, Log, LogRecord } from "../../infra/log/log.ts";
+import type { Appender, Draft, Log, LogRecord } from "../../infra/log/log.ts";
 import type { ClearText, Store } from "../../infra/store/store.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { EventData } from "../../schemas/event-data.ts";
@@ -215,7 +215,7 @@ class Projection {
 
   /** Tries until it works or the projector is closed; says so in the log when it begins to fail and when it ends. */
   async #insist(sink: string, count: number, work: () => Promise<void>): Promise<void> {
-    const { appender, now, wait } = this.#parts;
+    const { now, wait } = this.#parts;
     let failedSince: string | null = null;
     for (let delay = retryMsMin; ; delay = Math.min(delay * 2, retryMsMax)) {
       try {
@@ -225,7 +225,7 @@ class Projection {
         if (!isAway(error)) throw error;
         if (failedSince === null) {
           failedSince = new Date(now()).toISOString();
-          appender.append({ type: "sink.failed", subject: {}, data: { sink, reason: reasonOf(error) } });
+          this.#note({ type: "sink.failed", subject: {}, data: { sink, reason: reasonOf(error) } });
         }
         await wait(delay, this.#stopping.signal);
         // Not written, so not skipped: the store's own mark stays where it is.
@@ -234,7 +234,16 @@ class Projection {
     }
     if (failedSince === null) return;
     const data = { sink, from: failedSince, until: new Date(now()).toISOString(), count };
-    appender.append({ type: "sink.recovered", subject: {}, data });
+    this.#note({ type: "sink.recovered", subject: {}, data });
+  }
+
+  /** What fails with the store may be the disk or the machine that the log is on too: nothing ends because it goes unsaid. */
+  #note(draft: Draft): void {
+    try {
+      this.#parts.appender.append(draft);
+    } catch (error) {
+      if (!(error instanceof ThroughlineError) || !passing.has(error.code)) throw error;
+    }
   }
 
   async #textsOf(records: readonly LogRecord[]): Promise<Map<string, ClearText>> {
@@ -269,7 +278,7 @@ class Projection {
     if (!this.#unreadable.has(session)) {
       this.#unreadable.add(session);
       const data = { sink: "text", reason: reasonOf(error) };
-      this.#parts.appender.append({ type: "sink.failed", subject: { session }, data });
+      this.#note({ type: "sink.failed", subject: { session }, data });
     }
     return null;
   }
@@ -291,6 +300,9 @@ const awayCodes: ReadonlySet<string> = new Set([
   "blobs.refused",
   "config.unreadable",
 ]);
+
+/** A log that takes nothing now: its disk is full, or its owner away for long. */
+const passing: ReadonlySet<string> = new Set(["log.full", "log.lost_connection"]);
 
 function isAway(error: unknown): boolean {
   return error instanceof ThroughlineError && awayCodes.has(error.code);

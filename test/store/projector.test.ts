@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import type { Blobs } from "../../infra/blobs/blobs.ts";
 import type { Keys } from "../../infra/keys/keys.ts";
 import { seal } from "../../infra/keys/seal.ts";
-import type { LogRecord } from "../../infra/log/log.ts";
+import type { Appender, LogRecord } from "../../infra/log/log.ts";
 import { openChdbStore } from "../../infra/store/chdb.ts";
 import type { Store } from "../../infra/store/store.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
@@ -60,11 +60,11 @@ describe("the projector", () => {
     },
     has: async () => true,
   };
-  const start = async (store: Store = real): Promise<Projector> =>
+  const start = async (store: Store = real, appender?: Pick<Appender, "append">): Promise<Projector> =>
     runProjector({
       log,
       tenant: "test",
-      appender: await log.appender("projector", "test"),
+      appender: appender ?? (await log.appender("projector", "test")),
       store,
       keys: kept,
       blobs,
@@ -243,6 +243,26 @@ describe("the projector", () => {
     await project();
     assert.equal(await textOf("c2-refused"), large);
     assert.equal(said("sink.recovered").length, before + 1);
+  });
+
+  test("goes on when store and log fail together and nothing can be said about it", async () => {
+    decide(log, "extract", "s-late", "c2-unsaid", read, { text: sealed("SELECT unsaid") });
+    let failures = 2;
+    const failing: Store = Object.assign(Object.create(real) as Store, {
+      write: (records: readonly LogRecord[], texts: never) => {
+        if (failures-- > 0) throw new ThroughlineError("store.unavailable", "The store could not write");
+        return real.write(records, texts);
+      },
+      writtenUpTo: () => real.writtenUpTo(),
+      timeline: real.timeline.bind(real),
+    });
+    const full = () => {
+      throw new ThroughlineError("log.full", "The reserve of the log is used up");
+    };
+    const projector = await start(failing, { append: full });
+    await projector.caughtUp;
+    await projector.close();
+    assert.equal(await textOf("c2-unsaid"), "SELECT unsaid");
   });
 
   test("finds a hole in a source's numbers and says which records are missing", async () => {
