@@ -76,10 +76,19 @@ export function approvalRoutes(desk: Desk, parts: ApprovalParts): Route[] {
           // It is on its way: another one would come behind it, and the first counts.
           if (!isLate) answering.delete(key);
         }
-        return detail(desk, parts, caller, id);
+        return detail(desk, { openText: withoutStorage(parts.openText) }, caller, id);
       },
     ),
   ];
+}
+
+/** The answer counts: that the text cannot be had just now must not say that it failed. */
+function withoutStorage(openText: ApprovalParts["openText"]): ApprovalParts["openText"] {
+  return (keyId, sealed) =>
+    openText(keyId, sealed).catch((error: unknown) => {
+      if (error instanceof ThroughlineError && error.code.startsWith("blobs.")) return null;
+      throw error;
+    });
 }
 
 /** An answer belongs to the held command, and is said by who answers. */

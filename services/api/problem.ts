@@ -12,6 +12,8 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   "request.conflict": 409,
   "not.found": 404,
   "store.unavailable": 503,
+  "blobs.unavailable": 503,
+  "blobs.refused": 503,
   "identity.provider": 503,
   "log.lost_connection": 503,
   "log.full": 507,

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, type TestContext, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import { ThroughlineError } from "../../schemas/errors.ts";
 import { ask, openSession } from "../store/night.ts";
 import { type Answer, type House, openHouse } from "./house.ts";
 
@@ -65,5 +66,27 @@ describe("while the log confirms nothing", () => {
       house.types("approval.answered").map(({ data }) => data.answer),
       ["approve"],
     );
+  });
+});
+
+describe("while the object storage is away", () => {
+  test("an approval's text is 503, and an answer that counts is not said to have failed", async () => {
+    const away = () => Promise.reject(new ThroughlineError("blobs.unavailable", "The object storage does not answer"));
+    const house = await openHouse({ blobs: { put: away, get: away, has: away } });
+    try {
+      openSession(house.log, "load", "session-load");
+      house.keys.set("key-session-load", new Uint8Array(32).fill(9));
+      ask(house.log, "a1", { excluded: [], text: { reference: `sha256:${"0".repeat(64)}`, bytes: 9_000, hash: "" } });
+      const olga = await house.as("olga");
+      const shown = await olga("GET /api/approvals/a1");
+      assert.equal(shown.status, 503);
+      assert.equal(shown.body.code, "blobs.unavailable");
+      const answered = await olga("POST /api/approvals/a1/answer", { answer: "approve", reason: "announced" });
+      assert.equal(answered.status, 200);
+      assert.equal(answered.body.state, "approved");
+      assert.equal(answered.body.text, null);
+    } finally {
+      await house.close();
+    }
   });
 });
