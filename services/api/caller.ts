@@ -90,12 +90,10 @@ export class Callers {
       this.#failures.expectRoom(address);
       this.#failures.count(address);
     }
+    let verified: Verified;
     try {
       if (token === undefined) throw new ThroughlineError("login.failed", "Authorization is not `Bearer <token>`");
-      const verified = await this.#parts.tokens.verify(token);
-      if (isNew) this.#failures.uncount(address);
-      this.#notice(token, verified, address);
-      return { ...verified, by: "token", address };
+      verified = await this.#parts.tokens.verify(token);
     } catch (error) {
       const isRefused = error instanceof ThroughlineError && error.code.startsWith("login.");
       if (isRefused) this.#parts.onFailure(error.message, address);
@@ -103,13 +101,17 @@ export class Callers {
       else if (isNew) this.#failures.uncount(address);
       throw error;
     }
+    if (isNew) this.#failures.uncount(address);
+    this.#notice(token, verified, address);
+    return { ...verified, by: "token", address };
   }
 
   #notice(token: string, verified: Verified, address: string): void {
     const key = digest(token);
     if (this.#seen.has(key)) return;
-    keep(this.#seen, key, verified.expiresAtMs);
+    // Where the log does not take it, the next request is again the first.
     this.#parts.onLogin(verified.identity, "token", address);
+    keep(this.#seen, key, verified.expiresAtMs);
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { ThroughlineError } from "../../schemas/errors.ts";
+import type { Identity } from "../../schemas/identity.ts";
 import { Callers } from "../../services/api/caller.ts";
 import { type House, logIn, openHouse, origin } from "./house.ts";
 
@@ -87,6 +88,23 @@ describe("the door of the api", () => {
       await assert.rejects(callers.of({ authorization: `Bearer ${tries}` }, "10.0.0.1", false), {
         code: "identity.provider",
       });
+  });
+
+  test("lets nobody in by a token whose first use the log did not take", async () => {
+    const key = "idp|job" as Identity["key"];
+    const identity: Identity = { key, kind: "workload", name: "job", groups: [], onBehalfOf: [] };
+    let logins = 0;
+    const onLogin = () => {
+      logins += 1;
+      if (logins === 1) throw new ThroughlineError("log.full", "The disk of the log is full");
+    };
+    const tokens = { verify: async () => ({ identity, expiresAtMs: 1_000 }) };
+    const callers = new Callers({ tokens, origin, sessionMs: 1, now: () => 0, onLogin, onFailure: () => {} });
+    const come = () => callers.of({ authorization: "Bearer x" }, "10.0.0.1", false);
+    await assert.rejects(come(), { code: "log.full" });
+    await come();
+    await come();
+    assert.equal(logins, 2);
   });
 
   test("takes a change by cookie only from its own pages", async () => {
