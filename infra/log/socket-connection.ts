@@ -36,6 +36,7 @@ export class HostConnection {
   readonly #told = new Map<string, Said["durable"]>();
   #stopSync = () => {};
   #claimed = "unknown";
+  #over = false;
 
   constructor(journal: Journal, socket: Socket, refusals: Refusals, speaking: Map<string, HostConnection>) {
     this.#journal = journal;
@@ -49,6 +50,8 @@ export class HostConnection {
   }
 
   #take(chunk: Buffer): void {
+    // What comes behind something that was refused is not heard, and not refused once more.
+    if (this.#over) return;
     try {
       this.#inbox.push(chunk, (message) => this.#on(message));
     } catch (error) {
@@ -100,7 +103,7 @@ export class HostConnection {
           sequence: lane.sequence,
           head: Buffer.from(lane.head).toString("hex"),
         });
-        if (this.#socket.destroyed) return;
+        if (this.#over || this.#socket.destroyed) return;
         this.#told.set(source, { source, steps: steps.sequence, events: events.sequence });
         send(this.#socket, "attached", { source, steps: standing(steps), events: standing(events), signature: proof });
       },
@@ -186,6 +189,7 @@ export class HostConnection {
 
   /** The connection is over: its sources may come again on another. */
   end(): void {
+    this.#over = true;
     this.#stopSync();
     for (const follow of [...this.#follows.keys()]) this.#stop(follow);
     for (const source of this.#sources.keys()) if (this.#speaking.get(source) === this) this.#speaking.delete(source);

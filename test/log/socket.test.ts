@@ -225,6 +225,15 @@ describe("the log's socket", () => {
     assert.equal((await refusals()).length, 3);
   });
 
+  it("refuses what comes in many pieces once", async () => {
+    const socket = createConnection(host.path);
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.on("error", () => {});
+    socket.resume().write(Buffer.alloc(400_000, 0xff));
+    await closed;
+    assert.equal((await refusals()).length, 1);
+  });
+
   it("writes down only so many refusals a minute", async () => {
     for (let i = 0; i < 70; i++) {
       const socket = createConnection(host.path);
