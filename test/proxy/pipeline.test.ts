@@ -44,6 +44,19 @@ test("a pipelined COMMIT is judged when what it commits is known", async () => {
   await talk.bye();
 });
 
+test("INSERTs whose values stand in their texts are one effect of their COMMIT, unless a trace tells them apart", async () => {
+  const talk = await Talk.opened();
+  const traced = `INSERT 3 /*traceparent='00-${"a".repeat(32)}-${"b".repeat(16)}-01'*/`;
+  for (const text of ["BEGIN", "INSERT 1", "INSERT 2", traced]) await talk.runs(text, "T");
+  await talk.runs("COMMIT");
+  const commits = talk.gate.judged.at(-1)?.commits.map(({ command }) => command);
+  assert.deepEqual(
+    talk.gate.judged.filter(({ command }) => commits?.includes(command.id)).map(({ command }) => command.text),
+    ["INSERT 2", traced],
+  );
+  await talk.bye();
+});
+
 const one = (text: string): Buffer[] => [parse("", text), bind({ portal: "", statement: "" }), execute("")];
 const duplicate = errorResponse({ severity: "ERROR", code: "23505", message: "duplicate key" });
 

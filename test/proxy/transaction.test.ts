@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { CommandId, TransactionControl } from "../../schemas/command.ts";
+import { commitReading } from "../../services/gateway/postgres/opaque.ts";
 import { type Step, Transaction } from "../../services/gateway/postgres/transaction.ts";
-import { effect } from "./doubles.ts";
+import { effect, reading } from "./doubles.ts";
 
 function step(id: string, control: TransactionControl = { kind: "none" }, partial: Partial<Step> = {}): Step {
   const effects = control.kind === "none" ? [effect("write", `orders/public.${id}`)] : [];
@@ -116,6 +117,29 @@ test("an approved effect keeps its approval at COMMIT; a repeated reading is one
     { command: "c", effect: shared[0] },
     { command: "d", effect: shared[0], approved },
   ]);
+});
+
+test("commands that differ in the values of their texts only are one effect at COMMIT; any other difference is kept", () => {
+  const transaction = opened();
+  const ran = (id: string, like: string, resource = "orders/public.t") =>
+    transaction.ran(step(id, { kind: "none" }, { effects: [effect("write", resource)], like }), "INSERT 0 1");
+  for (let i = 0; i < 1_000; i++) ran(`i${i}`, "insert");
+  ran("update", "update");
+  ran("elsewhere", "insert", "orders/public.u");
+  transaction.ran(savepoint("a"), "SAVEPOINT");
+  ran("last", "insert");
+  assert.deepEqual(committed(transaction), ["last", "update", "elsewhere"]);
+  transaction.ran(rollbackTo("a"), "ROLLBACK");
+  assert.deepEqual(committed(transaction), ["i999", "update", "elsewhere"]);
+  assert.equal(transaction.ran(commit, "COMMIT").lasted.length, 1_002);
+});
+
+test("a COMMIT of very many different effects can be read", () => {
+  const commits = Array.from({ length: 200_000 }, (_, i) => ({
+    command: `c${i}`,
+    effect: effect("write", `orders/t${i}`),
+  }));
+  assert.equal(commitReading(reading({ transaction: { kind: "commit" } }), commits).effects.length, 200_000);
 });
 
 test("every followed write ends exactly once, undone or lasting, whatever the order (law)", () => {

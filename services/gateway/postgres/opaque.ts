@@ -23,8 +23,8 @@ export function opaqueReading(target: string, reason: string, text: string, role
     outputs: [],
     reveals: [everything],
     changes: ["search_path", "role", "settings", "definitions", "prepared"],
-    resolution: digest(reason, role, text),
-    fingerprint: digest(text),
+    resolution: digest([reason, role, text]),
+    fingerprint: digest([text]),
     isExact: true,
     statements: [],
   };
@@ -38,10 +38,10 @@ export function commitReading(reading: Reading, commits: readonly CommittedEffec
     return { ...rest, flows: [] };
   });
   const ran = commits.flatMap(({ effect }) => [effect.operation, ...effect.reads, ...effect.writes]);
-  return { ...reading, effects, undoable: false, resolution: digest(reading.resolution, ...ran) };
+  return { ...reading, effects, undoable: false, resolution: digest([reading.resolution, ...ran]) };
 }
 
-function digest(...parts: readonly string[]): string {
+function digest(parts: readonly string[]): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part).update("\0");
   return hash.digest("hex");

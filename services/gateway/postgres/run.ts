@@ -1,4 +1,5 @@
 /** A judged command while it runs at the target: what is counted, and the outcome that is reported. */
+import { traceOf } from "../details.ts";
 import type { Judgement, Outcome } from "../gate.ts";
 import type { CopyBrought } from "./copy-brought.ts";
 import type { MaskPlan } from "./rows.ts";
@@ -75,6 +76,8 @@ export class Run {
       opaque: reading.opaque !== null,
       undoable: reading.undoable,
       approved,
+      // What names resolve to holds the role; a trace is a claim in a comment, which no fingerprint has.
+      like: `${reading.resolution} ${reading.fingerprint} ${traceOf(command.text) ?? ""}`,
     };
   }
 

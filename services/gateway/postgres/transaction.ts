@@ -16,6 +16,8 @@ export interface Step {
   readonly opaque: boolean;
   readonly undoable: boolean;
   readonly approved: CommittedEffect["approved"] | null;
+  /** Where two commands of a session have the same, rules see no difference but in effects. Absent: it is like no other. */
+  readonly like?: string;
 }
 
 /** What is proven now. */
@@ -32,11 +34,16 @@ interface Open {
 
 export type Status = "I" | "T" | "E";
 
+/** Kinds of commands of one transaction that are known again; of more, each text is one of its own. */
+const alikeMax = 1_000;
+
 export class Transaction {
   /** As the last ReadyForQuery said; "I" from a COMMIT or ROLLBACK on, until the next one. */
   status: Status;
   #open: Open[] = [];
   #savepoints: { name: string; at: number }[] = [];
+  /** Effects of the open transaction, by what they and their commands are like. */
+  readonly #alike = new Map<string, readonly Effect[]>();
   /** An error since the last ReadyForQuery: an implicit transaction ends undone. */
   #failed = false;
 
@@ -52,7 +59,7 @@ export class Transaction {
     for (const { step } of this.#open) {
       for (const effect of step.effects) {
         if (effect.operation === "read" || effect.operation === "connect") continue;
-        // The same Reading repeated in a loop is one effect: the last command stands for it, unless approved apart.
+        // The same command repeated in a loop is one effect: the last one stands for it, unless approved apart.
         if (step.approved === null) shared.set(effect, { command: step.id, effect });
         else approved.push({ command: step.id, effect, approved: step.approved });
       }
@@ -114,7 +121,16 @@ export class Transaction {
   #add(step: Step): void {
     if (step.opaque || (this.status === "I" && !step.undoable)) this.#doubt();
     if (!step.effects.some((effect) => effect.operation !== "read")) return;
-    this.#open.push({ step, uncertain: step.opaque });
+    this.#open.push({ step: { ...step, effects: this.#shared(step) }, uncertain: step.opaque });
+  }
+
+  /** Where only values in the text differ, a thousand INSERTs are one effect, as they are when the values are parameters. */
+  #shared({ like, effects }: Step): readonly Effect[] {
+    if (like === undefined) return effects;
+    const key = `${like} ${JSON.stringify(effects)}`;
+    const known = this.#alike.get(key);
+    if (known === undefined && this.#alike.size < alikeMax) this.#alike.set(key, effects);
+    return known ?? effects;
   }
 
   #doubt(): void {
@@ -130,6 +146,7 @@ export class Transaction {
   #forget(): Settled {
     this.#open = [];
     this.#savepoints = [];
+    this.#alike.clear();
     return nothing();
   }
 
