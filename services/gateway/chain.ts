@@ -9,6 +9,7 @@ import type { Appender } from "../../infra/log/log.ts";
 import { humansOf, mergeNeeds } from "../../infra/policy/quorum.ts";
 import { anySteps, asksContent, gateOf, gateSteps, type MustAsk } from "../../infra/rules/gate.ts";
 import { actionOf, type Gate, type RuleSet } from "../../infra/rules/rule-set.ts";
+import { ThroughlineError } from "../../schemas/errors.ts";
 import { allowed, type HoldTerms, type Need, type Verdict } from "../../schemas/verdict.ts";
 import type { Answer, Feed } from "./feed.ts";
 import { type Question, strictest } from "./question.ts";
@@ -71,7 +72,7 @@ export function chain(
     wait.answer = given;
     wait.arrived(given);
   });
-  parts.appender.append({ type: "command.intended", subject, data: { ...facts, commits: [...commits] } });
+  if (!intends(parts, question, forget)) return strictest(sofar, tooLarge);
   question.intent = intent;
   if (wait.answer !== null) return ruled(parts, question, sofar, wait.answer);
   return new Promise((resolve) => {
@@ -85,6 +86,26 @@ export function chain(
     };
   });
 }
+
+/** @param forget stops waiting for the answer @returns false when it is more than an event can say: then nobody can be asked */
+function intends({ appender }: ChainParts, { facts, subject, commits }: Question, forget: () => void): boolean {
+  try {
+    appender.append({ type: "command.intended", subject, data: { ...facts, commits: [...commits] } });
+    return true;
+  } catch (error) {
+    forget();
+    if (error instanceof ThroughlineError && error.code === "frame.too_large") return false;
+    throw error;
+  }
+}
+
+const tooLarge: Verdict = {
+  ruling: "block",
+  stage: "chain",
+  because: ["record.too_large"],
+  sentence: "This command touches more than one record can say; split it.",
+  masks: [],
+};
 
 function ruled(parts: ChainParts, question: Question, sofar: Verdict, answer: Answer): Verdict {
   const names = (chains: Answer["enforced"]) => chains.map((found) => found.rule);

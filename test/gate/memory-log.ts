@@ -14,6 +14,8 @@ export class MemoryLog {
   readonly kept: Kept[] = [];
   durable = 0;
   full = false;
+  /** As a log on a disk has it; no bound unless the test sets one. */
+  eventBytesMax = Number.POSITIVE_INFINITY;
   /** Off: nothing becomes durable before sync(). */
   syncing = true;
   readonly #now: () => number;
@@ -55,6 +57,7 @@ export class MemoryLog {
     const add = (type: EventType, subject: Subject, data: unknown, rest: string, id?: string): Ticket => {
       if (!maySay(role, type)) throw new ThroughlineError("log.refused", `${role} may not say ${type}`);
       if (this.full && !type.endsWith("finished")) throw new ThroughlineError("log.full", "full");
+      if (rest.length > this.eventBytesMax) throw new ThroughlineError("frame.too_large", `${type} is too large`);
       const { stream } = catalogue[type];
       const own = id ?? nextId(stream);
       this.#sequences.set(`${source}/${stream}`, (this.#sequences.get(`${source}/${stream}`) ?? 0) + 1);

@@ -6,6 +6,7 @@ import { open } from "../../infra/keys/seal.ts";
 import type { DecidedFacts } from "../../infra/log/entry.ts";
 import { foldedData } from "../../infra/log/fold.ts";
 import type { ResourceUri } from "../../schemas/command.ts";
+import { limits } from "../../schemas/limits.ts";
 import { withoutPasswords } from "../../services/gateway/password.ts";
 import {
   answers,
@@ -207,6 +208,22 @@ describe("what does not fit", () => {
     const kept = world.log.kept.at(-1);
     assert.ok((kept?.json.length ?? 0) < 10_000);
     assert.equal(kept?.entry.type === "command.decided" && kept.entry.data.ruling, "block");
+  });
+
+  it("of a COMMIT that must be asked about and makes more last than can be asked is refused too", async () => {
+    const world = createWorld();
+    const session = await world.session(ana);
+    world.log.eventBytesMax = limits.eventBytesMax;
+    const commits = Array.from({ length: 500 }, (_, i) => {
+      const written = effect("delete", [], [`orders/public.table_${i}#column_of_some_length`, staging], true);
+      return { command: `c${i}`, effect: written };
+    });
+    const lasting = reading([], { transaction: { kind: "commit" } });
+    const judgement = world.judge(session, command(session, "COMMIT", lasting), commits);
+    assert.equal(judgement.verdict.ruling, "block");
+    assert.ok(judgement.verdict.because.includes("record.too_large"));
+    assert.equal(world.log.of("command.intended").length, 0);
+    assert.equal(world.log.of("command.decided").at(-1)?.data.ruling, "block");
   });
 
   it("because the log is full is refused, and nothing else of the session is lost", async () => {
