@@ -76,7 +76,9 @@ export class Probe {
     const { ask, now, answerMsMax, reason } = this.#parts;
     this.#asking = true;
     try {
-      await ask(AbortSignal.timeout(answerMsMax));
+      const signal = AbortSignal.timeout(answerMsMax);
+      // Not everybody who is asked can be told to give up.
+      await Promise.race([ask(signal), late(signal)]);
       this.#state = fine;
     } catch {
       // Why it does not answer is its owner's to find; the operator reads that it does not.
@@ -86,4 +88,11 @@ export class Probe {
     this.#asking = false;
     return this.#state;
   }
+}
+
+/** Rejects when the signal aborts. */
+function late(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
 }

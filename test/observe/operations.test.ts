@@ -113,6 +113,17 @@ test("a part that asks over the network is asked again when its answer is old, a
   assert.deepEqual(probe.state(), { ok: false, reason: "it does not answer" });
 });
 
+test("a part that says nothing does not answer, also where its asking cannot be broken off", {
+  timeout: 10_000,
+}, async (context) => {
+  const about = { now: () => 0, everyMs: 1_000, answerMsMax: 5, reason: "it does not answer" };
+  const probe = new Probe({ ...about, ask: () => new Promise(() => {}) });
+  // What waits for an answer keeps no process alive.
+  const awake = setInterval(() => {}, 1_000);
+  context.after(() => clearInterval(awake));
+  assert.deepEqual(await probe.ask(), { ok: false, reason: "it does not answer" });
+});
+
 test("a process that goes away is not ready any more", async () => {
   health.leave("the process was asked to stop");
   const { status, body } = await get("/readyz");
