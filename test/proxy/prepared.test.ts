@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bind, close, errorResponse, execute, parse, query, sync } from "../../services/gateway/postgres/messages.ts";
+import { Prepared } from "../../services/gateway/postgres/prepared.ts";
 import { effect, reading } from "./doubles.ts";
 import { bindComplete, complete, dataRow, parseComplete, portalSuspended, ready, Talk } from "./talk.ts";
 
@@ -31,6 +32,24 @@ test("values that differ in their bytes differ in the record", async () => {
   await talk.target.hears(parse("s", "SELECT $1"), message, execute(""), sync());
   assert.deepEqual(talk.last.parameters, ["\\b:/w==", "\\b:/g==", "\\b:XGI6QVA4PQ==", "é"]);
   talk.drop();
+});
+
+test("what a session prepares without end is not remembered beyond a bound, and is known again when it has closed others", () => {
+  const prepared = new Prepared(100_000);
+  const text = { value: `SELECT '${"x".repeat(30_000)}'`, ascii: true, valid: true };
+  const statement = () => ({ text, parameterTypes: [], columns: null });
+  const known = () => ["a", "b", "c", "d"].filter((name) => prepared.statement(name) !== null);
+  for (const name of ["a", "b", "c", "d"]) prepared.setStatement(name, statement());
+  assert.deepEqual(known(), ["a", "b", "c"]);
+  prepared.setStatement("a", null);
+  prepared.setStatement("d", statement());
+  assert.deepEqual(known(), ["b", "c", "d"]);
+  const undo = prepared.setStatement("c", { ...statement(), text: { ...text, value: "x".repeat(90_000) } });
+  assert.deepEqual(known(), ["b", "d"]); // the target has another one now: the old one must not stand for it
+  undo();
+  assert.deepEqual(known(), ["b", "c", "d"]);
+  for (let i = 0; i < 10; i++) prepared.setStatement("", statement());
+  assert.notEqual(prepared.statement(""), null);
 });
 
 test("a statement the gateway never saw, or one closed, is opaque", async () => {

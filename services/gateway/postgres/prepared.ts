@@ -1,7 +1,8 @@
 /**
  * What this session has prepared: statements and portals by name, whichever way they were made (Parse and PREPARE
  * share their names, so do Bind and DECLARE). Remembered when forwarded, taken back when the target refuses it.
- * What it never saw, or can no longer be sure of after an opaque command, it does not know: then it is opaque.
+ * What it never saw, has no room for, or can no longer be sure of after an opaque command, it does not know: then it is
+ * opaque. Bounded, or one client could fill the memory of all sessions by preparing without end.
  */
 import type { Reading } from "../../../schemas/command.ts";
 import type { Text } from "./codec.ts";
@@ -37,9 +38,21 @@ export interface Portal extends Described {
 
 export type Undo = () => void;
 
+/** Letters that one session may have remembered: a hundred thousand ordinary statements, one with the largest values. */
+const lettersMaxOf = 128 * 1024 * 1024;
+/** A name and what stands around its text, roughly, so that many short ones count too. */
+const lettersPerName = 1_000;
+
 export class Prepared {
+  readonly #lettersMax: number;
   #statements = new Map<string, Statement>();
   #portals = new Map<string, Portal>();
+  /** At least what is remembered: counted anew when that seems too much. */
+  #letters = 0;
+
+  constructor(lettersMax = lettersMaxOf) {
+    this.#lettersMax = lettersMax;
+  }
 
   statement(name: string): Statement | null {
     return this.#statements.get(name) ?? null;
@@ -50,11 +63,25 @@ export class Prepared {
   }
 
   setStatement(name: string, statement: Statement | null): Undo {
-    return set(this.#statements, name, statement);
+    return set(this.#statements, name, statement !== null && this.#fits(name, statement) ? statement : null);
   }
 
   setPortal(name: string, portal: Portal | null): Undo {
-    return set(this.#portals, name, portal);
+    return set(this.#portals, name, portal !== null && this.#fits(name, portal) ? portal : null);
+  }
+
+  /** The unnamed one always does: the next one takes its place. */
+  #fits(name: string, one: Statement | Portal): boolean {
+    if (name === "") return true;
+    const letters = lettersOf(one);
+    if (this.#letters + letters > this.#lettersMax) {
+      this.#letters = 0;
+      for (const kept of [this.#statements, this.#portals, this.#doubted])
+        for (const other of kept.values()) this.#letters += lettersOf(other);
+    }
+    if (this.#letters + letters > this.#lettersMax) return false;
+    this.#letters += letters;
+    return true;
   }
 
   /** DEALLOCATE ALL. */
@@ -110,6 +137,13 @@ export class Prepared {
   }
 
   #doubted = new Map<string, Statement>();
+}
+
+/** A portal's own text is its statement's, but for a cursor, which has no parameters. */
+function lettersOf(one: Statement | Portal): number {
+  const values = "parameters" in one ? one.parameters : [];
+  const text = "parameters" in one && !one.cursor ? 0 : (one.text?.value.length ?? 0);
+  return values.reduce((sum, value) => sum + (value?.length ?? 0), lettersPerName + text + (one.made?.length ?? 0));
 }
 
 function set<V>(map: Map<string, V>, name: string, value: V | null): Undo {
