@@ -220,6 +220,8 @@ export async function openArchivedLog(options: SharedLogOptions): Promise<Archiv
     follow(followOptions, deliver) {
       const following = followArchive({ journal, archive, bus }, followOptions, deliver);
       followings.add(following);
+      const forget = () => followings.delete(following);
+      following.ended.then(forget, forget);
       return following;
     },
     async head() {

@@ -296,6 +296,22 @@ test("a lost target leaves what ran unknown, and nothing proven undone", async (
   assert.equal(talk.gate.listeners, 0);
 });
 
+test("what waits for its record when the session ends is known never to have run", async () => {
+  const talk = await Talk.opened();
+  talk.gate.instant = false;
+  talk.client.say(query("INSERT x"));
+  await talk.target.hearsNothing();
+  talk.target.stream.end();
+  await talk.client.isClosed();
+  talk.client.stream.end();
+  await talk.served;
+  const done = talk.gate.done.filter(({ text }) => text === "INSERT x");
+  assert.deepEqual(
+    done.map(({ outcome: { outcome, code, shown, undone } }) => ({ outcome, code, shown, undone: undone.length })),
+    [{ outcome: "error", code: "57P01", shown: false, undone: 1 }],
+  );
+});
+
 test("a session that must end asks nothing more: FATAL 57P01 at its next message", async () => {
   const talk = await Talk.opened();
   talk.wire.session.ending = "the Grant has ended";

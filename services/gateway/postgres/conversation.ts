@@ -62,6 +62,8 @@ export class Conversation {
   interrupt: (() => void) | null = null;
   /** Nobody is there any more to wait for people. */
   gone = false;
+  /** Nothing reaches the target any more. */
+  over = false;
   #waiting: { ticket: Ticket; go: () => void }[] = [];
 
   constructor(wire: Wire, parts: ProxyParts, outletDrained: () => void) {
@@ -104,6 +106,13 @@ export class Conversation {
   leave(): void {
     this.gone = true;
     this.interrupt?.();
+  }
+
+  /** The session is over: what waits here for its record never runs, and says so. */
+  end(): void {
+    this.over = true;
+    this.leave();
+    for (const { go } of this.#waiting.splice(0)) go();
   }
 
   /** @returns null when it is durable already */

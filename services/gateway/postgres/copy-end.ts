@@ -19,7 +19,7 @@ export function copyEnd(talk: Conversation, type: number, message: Buffer): Done
   const run = talk.replies.newest;
   if (run === undefined || type !== clientTypes.CopyDone) return end(talk, run, message);
   const wait = talk.durable(run.judgement.ticket);
-  return wait === null ? done(talk, run, message) : wait.then(() => done(talk, run, message));
+  return wait === null ? done(talk, run, message) : wait.then(() => (talk.over ? undefined : done(talk, run, message)));
 }
 
 function done(talk: Conversation, run: Run, message: Buffer): Done {

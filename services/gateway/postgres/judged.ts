@@ -133,18 +133,24 @@ function isStopped(talk: Conversation, request: Request, judgement: Judgement): 
   return true;
 }
 
-/** What came before it in its batch has failed while it waited here: the target skips to Sync, and would not answer it. */
+/**
+ * What came before it in its batch has failed while it waited here: the target skips to Sync, and would not answer it. Or the
+ * session has ended meanwhile.
+ */
 function isSkipped(talk: Conversation, judgement: Judgement): boolean {
-  if (!talk.replies.skipping) return false;
+  if (!talk.replies.skipping && !talk.over) return false;
   unasked(talk);
   const { ruling } = judgement.verdict;
-  if (ruling === "allow" || ruling === "mask") unrun(talk, new Run(judgement, talk.parts.now()), skippedCode);
+  const code = talk.over ? endedCode : skippedCode;
+  if (ruling === "allow" || ruling === "mask") unrun(talk, new Run(judgement, talk.parts.now()), code);
   judgement.held?.giveUp();
   return true;
 }
 
 /** in_failed_sql_transaction: what the target says of such commands where it says anything. */
 const skippedCode = "25P02";
+/** admin_shutdown, as clients read it. */
+const endedCode = "57P01";
 
 function start(talk: Conversation, request: Request, judgement: Judgement): Done {
   const wait = talk.party.mayDefine(judgement.command.reading);

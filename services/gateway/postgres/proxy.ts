@@ -162,7 +162,7 @@ class Relay {
     this.#wire.onEnding = null;
     this.#wire.onDrain = null;
     this.#client.stop();
-    this.#talk.leave();
+    this.#talk.end();
     this.#talk.target.abandon();
     const { target } = this.#wire;
     if (!this.#leaving && target.writable) target.write(terminate());
