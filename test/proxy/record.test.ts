@@ -302,6 +302,8 @@ test("what waits for its record when the session ends is known never to have run
   talk.client.say(query("INSERT x"));
   await talk.target.hearsNothing();
   talk.target.stream.end();
+  await talk.client.hearsNothing();
+  talk.gate.sync();
   await talk.client.isClosed();
   talk.client.stream.end();
   await talk.served;
