@@ -52,6 +52,23 @@ test("what a session prepares without end is not remembered beyond a bound, and 
   assert.notEqual(prepared.statement(""), null);
 });
 
+test("a session whose memory is full looks at it only now and then", () => {
+  let looks = 0;
+  const text = { value: "x".repeat(1_000), ascii: true, valid: true };
+  const statement = () => ({
+    get text() {
+      looks++;
+      return text;
+    },
+    parameterTypes: [],
+    columns: null,
+  });
+  const prepared = new Prepared(2_000_000);
+  for (let i = 0; i < 5_000; i++) prepared.setStatement(`s${i}`, statement());
+  assert.ok(prepared.statement("s999") !== null && prepared.statement("s4999") === null);
+  assert.ok(looks < 4_000 * 200, `${looks} looks`);
+});
+
 test("a statement the gateway never saw, or one closed, is opaque", async () => {
   const talk = await Talk.opened();
   talk.client.say(parse("s", "SELECT 1"), close("S", "s"), bind({ portal: "", statement: "s" }), execute(""), sync());

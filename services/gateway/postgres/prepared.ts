@@ -40,6 +40,8 @@ export type Undo = () => void;
 
 /** Letters that one session may have remembered: a hundred thousand ordinary statements, one with the largest values. */
 const lettersMaxOf = 128 * 1024 * 1024;
+/** Of what is remembered, so many are looked at anew for each that finds no room: a full memory is no way to keep us busy. */
+const looksPerTry = 100;
 /** A name and what stands around its text, roughly, so that many short ones count too. */
 const lettersPerName = 1_000;
 
@@ -49,6 +51,8 @@ export class Prepared {
   #portals = new Map<string, Portal>();
   /** At least what is remembered: counted anew when that seems too much. */
   #letters = 0;
+  /** Tries since it was counted and still found too much. */
+  #tries = 0;
 
   constructor(lettersMax = lettersMaxOf) {
     this.#lettersMax = lettersMax;
@@ -74,14 +78,19 @@ export class Prepared {
   #fits(name: string, one: Statement | Portal): boolean {
     if (name === "") return true;
     const letters = lettersOf(one);
-    if (this.#letters + letters > this.#lettersMax) {
-      this.#letters = 0;
-      for (const kept of [this.#statements, this.#portals, this.#doubted])
-        for (const other of kept.values()) this.#letters += lettersOf(other);
-    }
+    if (this.#letters + letters > this.#lettersMax) this.#count();
     if (this.#letters + letters > this.#lettersMax) return false;
     this.#letters += letters;
     return true;
+  }
+
+  #count(): void {
+    this.#tries++;
+    if (this.#tries * looksPerTry < this.#statements.size + this.#portals.size + this.#doubted.size) return;
+    this.#tries = 0;
+    this.#letters = 0;
+    for (const kept of [this.#statements, this.#portals, this.#doubted])
+      for (const other of kept.values()) this.#letters += lettersOf(other);
   }
 
   /** DEALLOCATE ALL. */
