@@ -6,6 +6,7 @@
  * and no follower sees it, before it is durable. The exception is `Journal.fold` (journal.ts), by which the correlator
  * in the writer's own process sees a record at once, so that an intent and its answer share one sync.
  */
+import { ThroughlineError } from "../../schemas/errors.ts";
 import type { Envelope, EventType, Role, Stream, Subject } from "../../schemas/event.ts";
 import type { EventData } from "../../schemas/event-data.ts";
 import type { FoldedData } from "./entry.ts";
@@ -106,4 +107,9 @@ export interface Log {
   decodePosition(text: string): Position;
   /** Signs the heads, waits for the last sync, releases the folder. */
   close(): Promise<void>;
+}
+
+/** Whether an append was refused by the hour: its disk is full, or too much waits for an owner who is away. */
+export function takesNothingNow(error: unknown): boolean {
+  return error instanceof ThroughlineError && (error.code === "log.full" || error.code === "log.lost_connection");
 }

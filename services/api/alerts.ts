@@ -5,7 +5,7 @@
  * Who is in the chain that an alert tells of neither acknowledges nor resolves it, nor keeps its message from anybody.
  */
 import type { Entry } from "../../infra/log/entry.ts";
-import type { Appender, Log, Position } from "../../infra/log/log.ts";
+import { type Appender, type Log, type Position, takesNothingNow } from "../../infra/log/log.ts";
 import {
   type AlertInfo,
   alertInfoSchema,
@@ -117,8 +117,6 @@ export interface AlarmParts {
   readonly encode: (position: Position) => string;
 }
 
-const passing: ReadonlySet<string> = new Set(["log.full", "log.lost_connection"]);
-
 /** Raises what is due, and hands what stands in the log to the couriers. */
 export class Alarm {
   readonly #parts: AlarmParts;
@@ -156,7 +154,7 @@ export class Alarm {
       raised.raiseDue(({ alert, subject }) => void appender.append({ type: "alert.raised", subject, data: alert }));
     } catch (error) {
       // A log that takes nothing now, as after a full disk: what is due stays due, and the next batch rings again.
-      if (!(error instanceof ThroughlineError) || !passing.has(error.code)) throw error;
+      if (!takesNothingNow(error)) throw error;
     }
   }
 

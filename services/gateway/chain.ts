@@ -12,7 +12,7 @@ import { actionOf, type Gate, type RuleSet } from "../../infra/rules/rule-set.ts
 import { ThroughlineError } from "../../schemas/errors.ts";
 import { allowed, type HoldTerms, type Need, type Verdict } from "../../schemas/verdict.ts";
 import type { Answer, Feed } from "./feed.ts";
-import { type Question, strictest } from "./question.ts";
+import { type Question, strictest, tooLarge } from "./question.ts";
 
 /** What the gateway knows of the rules: which commands must ask, and on whose terms. */
 export interface ChainRules {
@@ -72,7 +72,7 @@ export function chain(
     wait.answer = given;
     wait.arrived(given);
   });
-  if (!intends(parts, question, forget)) return strictest(sofar, tooLarge);
+  if (!intends(parts, question, forget)) return strictest(sofar, tooLarge("chain"));
   question.intent = intent;
   if (wait.answer !== null) return ruled(parts, question, sofar, wait.answer);
   return new Promise((resolve) => {
@@ -98,14 +98,6 @@ function intends({ appender }: ChainParts, { facts, subject, commits }: Question
     throw error;
   }
 }
-
-const tooLarge: Verdict = {
-  ruling: "block",
-  stage: "chain",
-  because: ["record.too_large"],
-  sentence: "This command touches more than one record can say; split it.",
-  masks: [],
-};
 
 function ruled(parts: ChainParts, question: Question, sofar: Verdict, answer: Answer): Verdict {
   const names = (chains: Answer["enforced"]) => chains.map((found) => found.rule);

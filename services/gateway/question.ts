@@ -101,3 +101,8 @@ function union<T>(one: readonly T[], other: readonly T[]): readonly T[] {
   if (other.length === 0) return one;
   return one.length === 0 ? other : [...new Set([...one, ...other])];
 }
+
+export function tooLarge(stage: Verdict["stage"]): Verdict {
+  const sentence = "This command touches more than one record can say; split it.";
+  return { ruling: "block", stage, because: ["record.too_large"], sentence, masks: [] };
+}

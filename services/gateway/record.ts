@@ -19,7 +19,7 @@ import { Bounded } from "./bounded.ts";
 import { fingerprintOf, resolutionOf } from "./details.ts";
 import { following } from "./following.ts";
 import { withoutPasswords } from "./password.ts";
-import type { Question, SealedCommand } from "./question.ts";
+import { type Question, type SealedCommand, tooLarge } from "./question.ts";
 import type { Session } from "./session.ts";
 
 export interface RecordParts {
@@ -193,8 +193,7 @@ export class Recorder {
       effects: [effect],
       opaque: "its effects do not fit into a record",
     };
-    const sentence = "This command touches more than one record can say; split it.";
-    const block: Verdict = { ruling: "block", stage: "gate", because: ["record.too_large"], sentence, masks: [] };
+    const block = tooLarge("gate");
     const chains = verdict.chains ? { ...block, chains: verdict.chains } : block;
     const reading = { ...question.command.reading, statements: question.command.reading.statements.slice(0, 50) };
     return this.#fragment({ ...question, facts, command: { ...question.command, reading } }, chains, text);

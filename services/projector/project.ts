@@ -8,7 +8,7 @@
  */
 import type { Blobs } from "../../infra/blobs/blobs.ts";
 import type { Keys } from "../../infra/keys/keys.ts";
-import type { Appender, Draft, Log, LogRecord } from "../../infra/log/log.ts";
+import { type Appender, type Draft, type Log, type LogRecord, takesNothingNow } from "../../infra/log/log.ts";
 import type { ClearText, Store } from "../../infra/store/store.ts";
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { EventData } from "../../schemas/event-data.ts";
@@ -242,7 +242,7 @@ class Projection {
     try {
       this.#parts.appender.append(draft);
     } catch (error) {
-      if (!(error instanceof ThroughlineError) || !passing.has(error.code)) throw error;
+      if (!takesNothingNow(error)) throw error;
     }
   }
 
@@ -300,9 +300,6 @@ const awayCodes: ReadonlySet<string> = new Set([
   "blobs.refused",
   "config.unreadable",
 ]);
-
-/** A log that takes nothing now: its disk is full, or its owner away for long. */
-const passing: ReadonlySet<string> = new Set(["log.full", "log.lost_connection"]);
 
 function isAway(error: unknown): boolean {
   return error instanceof ThroughlineError && awayCodes.has(error.code);

@@ -43,13 +43,13 @@ async function judged(talk: Conversation, run: Run, copy: Judgement["command"], 
   if (verdict.ruling === "hold") {
     if (held === null || held.mode === "retry") return refuse(talk, run, judgement);
     const answer = await answered(talk, judgement);
-    if (answer === "approved") return judged(talk, run, copy, message);
-    return answer === "gone" ? undefined : refuse(talk, run, judgement);
+    // Also when nobody is there to hear it: what was sent behind it in its transaction must not last without it.
+    return answer === "approved" ? judged(talk, run, copy, message) : refuse(talk, run, judgement);
   }
   await talk.durable(judgement.ticket);
   const copied = new Run(judgement, run.startedMs);
   const stopped = talk.gate.mayStart(talk.session, judgement);
-  if (stopped !== null || talk.replies.newest !== run) {
+  if (stopped !== null || talk.over || talk.replies.newest !== run) {
     unrun(talk, copied, "57014");
     return stopped === null ? undefined : refuse(talk, run, { ...judgement, verdict: stopped, held: null });
   }
