@@ -4,6 +4,7 @@ import type { Command, Effect, Operation, Reading, ResourceUri, TransactionContr
 import { ThroughlineError } from "../../schemas/errors.ts";
 import type { CommittedEffect, EventData } from "../../schemas/event-data.ts";
 import { allowed, type Verdict } from "../../schemas/verdict.ts";
+import type { Content } from "../../services/gateway/content.ts";
 import type { NameContext, Reader } from "../../services/gateway/effects/reader.ts";
 import type { Gate, Held, Judgement, Outcome, Previewed } from "../../services/gateway/gate.ts";
 import type { Session } from "../../services/gateway/session.ts";
@@ -139,7 +140,7 @@ export class FakeGate implements Gate {
   readonly judged: { command: Command; commits: readonly CommittedEffect[]; inTransaction: boolean }[] = [];
   readonly done: { text: string; id: string; outcome: Outcome }[] = [];
   readonly failed: Command[] = [];
-  readonly content = null;
+  content: Content | null = null;
   readonly maskCounts: EventData["output.masked"]["columns"][] = [];
   readonly #listeners = new Set<() => void>();
   #last: Ticket = 0;

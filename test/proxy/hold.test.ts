@@ -1,9 +1,18 @@
 /** Holding: the client is told at once, the target hears nothing, and exactly what was approved runs. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bind, errorResponse, execute, parse, query, sync } from "../../services/gateway/postgres/messages.ts";
+import type { Content } from "../../services/gateway/content.ts";
+import {
+  bind,
+  copyFail,
+  errorResponse,
+  execute,
+  parse,
+  query,
+  sync,
+} from "../../services/gateway/postgres/messages.ts";
 import { FakeHeld, hold, reading } from "./doubles.ts";
-import { bindComplete, complete, frame, parseComplete, ready, Talk } from "./talk.ts";
+import { bindComplete, complete, copyInResponse, frame, parseComplete, ready, Talk } from "./talk.ts";
 
 const substitute = query("refused_by_throughline");
 const substituteParse = parse("throughline:refused", "refused_by_throughline");
@@ -190,4 +199,26 @@ test("held when the client is gone already: given up at once, it never runs", as
   assert.ok(waiting.gaveUp && second.gaveUp);
   talk.target.stream.end();
   assert.equal((await talk.served).reason, "the client went away");
+});
+
+test("the end of a COPY that is held when its client goes: the target is told to give it up", async () => {
+  const talk = await Talk.opened();
+  const waiting = new FakeHeld("wait");
+  talk.gate.nextHeld = waiting;
+  talk.gate.verdict = ({ kind }) => (kind === "copy" ? hold : { ...hold, ruling: "allow" });
+  const bringing = { value: () => {}, found: new Map(), row: () => {}, say: () => true };
+  talk.gate.content = { bringing: () => bringing } as unknown as Content;
+  const data = frame("d", Buffer.from("1\n"));
+  talk.client.say(query("INSERT copy"));
+  await talk.target.hears(query("INSERT copy"));
+  talk.target.say(copyInResponse);
+  await talk.client.hears(copyInResponse);
+  talk.client.say(data, frame("c"));
+  await talk.target.hears(data);
+  await talk.client.report("N");
+  talk.client.stream.end();
+  await talk.target.hears(copyFail("refused by the gateway"), frame("X"));
+  assert.ok(waiting.gaveUp);
+  talk.target.stream.end();
+  await talk.served;
 });
